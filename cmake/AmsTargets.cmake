@@ -1,0 +1,61 @@
+# Helpers that give every target of the project the same language level, warnings and sanitizers.
+include_guard()
+
+find_program(AMS_CCACHE ccache)
+if(AMS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # pch_defines,time_macros: needed for ccache to hit on units that use a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${AMS_CCACHE})
+endif()
+
+function(ams_target_defaults target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+  # -ffp-contract=off: a fused multiply-add would make results differ between machines.
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -ffp-contract=off
+                         $<$<BOOL:${AMS_WARNINGS_AS_ERRORS}>:-Werror>)
+  foreach(sanitizer IN LISTS AMS_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${sanitizer} -fno-omit-frame-pointer
+                           $<$<STREQUAL:${sanitizer},undefined>:-fno-sanitize-recover=all>)
+    target_link_options(${target} PRIVATE -fsanitize=${sanitizer})
+  endforeach()
+endfunction()
+
+# ams_add_library(<layer> SOURCES <files>): static library ams_<layer>, alias ams::<layer>.
+function(ams_add_library layer)
+  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  add_library(ams_${layer} STATIC ${ARG_SOURCES})
+  add_library(ams::${layer} ALIAS ams_${layer})
+  set_target_properties(ams_${layer} PROPERTIES EXPORT_NAME ${layer})
+  ams_target_defaults(ams_${layer})
+  target_include_directories(ams_${layer} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  set_property(GLOBAL APPEND PROPERTY AMS_LIBRARIES ams_${layer})
+endfunction()
+
+# ams_add_test(<layer> <name> SOURCES <files> LIBS <targets> [LABELS <labels>]): one doctest program and
+# one ctest entry "<layer>/<name>". AMS_DATA_DIR (environment) is where optional real data may be.
+function(ams_add_test layer name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  set(target test_${layer}_${name})
+  add_executable(${target} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp)
+  ams_target_defaults(${target})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${target} PRIVATE ${ARG_LIBS} doctest::doctest)
+  target_compile_definitions(${target} PRIVATE AMS_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  add_test(NAME ${layer}/${name} COMMAND ${target})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set_tests_properties(${layer}/${name} PROPERTIES LABELS "${layer};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# ams_add_program(<name> SOURCES <files> LIBS <targets>): an installed executable.
+function(ams_add_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  ams_target_defaults(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ams {
+
+/// 64-bit digest. It detects corruption and mismatch; it is not a signature (TLS authenticates the link).
+using Digest = std::uint64_t;
+
+/// The splitmix64 finaliser (Steele et al., OOPSLA 2014): a bijection whose output bits all depend on all
+/// input bits.
+constexpr std::uint64_t mix64(std::uint64_t x) noexcept {
+  x += 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+/// The part of one coordinate in the digest of a parameter vector.
+constexpr Digest coordinate_digest(std::uint32_t index, float value) noexcept {
+  return mix64((std::uint64_t{index} << 32) | std::bit_cast<std::uint32_t>(value));
+}
+
+/// Digest of a parameter vector: the sum modulo 2^64 of its coordinates' parts. Because it is a sum,
+/// changing k coordinates changes it in O(k): subtract the old parts, add the new ones. An update can
+/// therefore be proven right before a single value is written.
+Digest parameter_digest(std::span<const float> values) noexcept;
+
+/// Digest of a byte string (order-dependent): used for manifests.
+Digest byte_digest(std::span<const std::byte> bytes) noexcept;
+
+}  // namespace ams

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ams/core/digest.hpp"
+
+namespace ams {
+
+/// What a tensor of the parameter vector is.
+enum class TensorKind : std::uint8_t {
+  parameter = 0,  ///< trained by the optimiser
+  statistic = 1,  ///< follows from the data (batch-norm moving statistics); sent whole when it changes
+};
+
+/// One tensor's place in the flat parameter vector. All values are float32.
+struct TensorSpec {
+  std::string name;                 ///< as the network's framework names it, unique, 1 to 1024 bytes
+  std::vector<std::int64_t> shape;  ///< every extent >= 1; empty for a scalar; at most 8 extents
+  TensorKind kind = TensorKind::parameter;
+  std::size_t offset = 0;  ///< first coordinate, in values; set by Manifest
+  std::size_t size = 0;    ///< number of values; set by Manifest
+};
+
+/// The layout of a network's flat parameter vector: which tensor stands where, in forward order.
+/// Server and device must have the same manifest; its digest travels with every update.
+/// An immutable value; safe to read from any thread.
+class Manifest {
+ public:
+  static constexpr std::size_t max_dimension = 0xffffffffULL;  ///< coordinates are 32-bit
+  static constexpr std::size_t max_tensors = 1U << 16;
+
+  Manifest() = default;
+
+  /// Lays the tensors out one after another, in the given order; their offset and size are computed.
+  /// Throws Error(invalid_argument) on an empty or repeated name, an extent below 1, or a vector of more
+  /// than max_dimension values.
+  explicit Manifest(std::vector<TensorSpec> tensors);
+
+  std::span<const TensorSpec> tensors() const noexcept { return tensors_; }
+  std::size_t dimension() const noexcept { return dimension_; }  ///< number of values
+  bool has_statistics() const noexcept { return has_statistics_; }
+
+  /// Index into tensors() of the tensor that holds this coordinate. Throws Error(invalid_argument) when
+  /// coordinate >= dimension(). O(log tensors).
+  std::size_t tensor_of(std::size_t coordinate) const;
+
+  /// Digest over names, shapes and kinds, the same on every machine (docs/format.md).
+  Digest digest() const noexcept { return digest_; }
+
+ private:
+  std::vector<TensorSpec> tensors_;
+  std::size_t dimension_ = 0;
+  bool has_statistics_ = false;
+  Digest digest_ = 0;
+};
+
+}  // namespace ams

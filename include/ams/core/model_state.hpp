@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ams/core/digest.hpp"
+#include "ams/core/manifest.hpp"
+
+namespace ams {
+
+/// Names what a device holds: the number of updates since version 0, and the digest of the values.
+struct ModelVersion {
+  std::uint32_t number = 0;
+  Digest digest = 0;
+  friend bool operator==(const ModelVersion&, const ModelVersion&) = default;
+};
+
+/// The parameter vector at one version: what a device holds, and what its server knows it holds.
+/// A plain value: copy it to keep a version. Only the codec (update_codec.hpp) moves it to another version,
+/// so its digest always belongs to its values. Reading is thread-safe; updating is not.
+class ModelState {
+ public:
+  ModelState() = default;
+
+  /// Throws Error(invalid_argument) when values.size() != manifest->dimension() or a value is not finite.
+  ModelState(std::shared_ptr<const Manifest> manifest, std::vector<float> values,
+             std::uint32_t version_number = 0);
+
+  const Manifest& manifest() const { return *manifest_; }
+  const std::shared_ptr<const Manifest>& manifest_ptr() const noexcept { return manifest_; }
+  std::span<const float> values() const noexcept { return values_; }
+  ModelVersion version() const noexcept { return version_; }
+
+ private:
+  friend struct ModelStateAccess;  // the codec's door (src/core)
+
+  std::shared_ptr<const Manifest> manifest_;
+  std::vector<float> values_;
+  ModelVersion version_;
+};
+
+}  // namespace ams

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ams/core/error.hpp"
+#include "ams/core/model_state.hpp"
+#include "ams/core/update_codec.hpp"
+
+/// The messages of the AMS protocol as plain values: no bytes, no sockets. ams::net writes and reads them
+/// as FlatBuffers (docs/protocol.md); a simulator may pass them on as they are.
+namespace ams {
+
+inline constexpr std::uint16_t protocol_version = 1;
+
+// ---- device to server ----
+
+/// First message of a connection.
+struct Hello {
+  std::uint16_t version = protocol_version;
+  std::string device_id;  ///< 1 to 128 bytes; names the session to resume
+  std::string token;      ///< up to 1024 bytes
+  Digest manifest_digest = 0;
+  ModelVersion held;
+};
+
+/// The samples of one T_update, compressed together (section 3.2).
+struct FrameBatch {
+  std::uint64_t batch_id = 0;           ///< counts from 1 in a device's life
+  std::vector<double> capture_seconds;  ///< one per frame, ascending, on the video's own timeline
+  std::vector<std::byte> bitstream;     ///< H.264 Annex B, as many frames as capture_seconds
+};
+
+/// The device now holds this version.
+struct Ack {
+  ModelVersion held;
+};
+
+/// An update or snapshot was refused whole; the device still holds `held`. The server answers with a
+/// snapshot.
+struct Refusal {
+  ModelVersion held;
+  ErrorCode code = ErrorCode::malformed_data;
+  std::string message;  ///< up to 1024 bytes
+};
+
+// ---- server to device ----
+
+/// How the device gets from what it holds to what the server holds.
+enum class Resume : std::uint8_t {
+  in_step = 0,   ///< the device holds the newest version
+  updates = 1,   ///< the missing updates follow
+  snapshot = 2,  ///< a full snapshot follows
+};
+
+/// Answer to Hello.
+struct Welcome {
+  std::uint16_t version = protocol_version;
+  std::uint64_t session_id = 0;
+  Resume resume = Resume::in_step;
+  double sampling_rate_fps = 1;
+  double update_interval_seconds = 10;  ///< T_update
+};
+
+/// New rates, whenever they change (equation 1; appendix D).
+struct Control {
+  double sampling_rate_fps = 1;
+  double update_interval_seconds = 10;  ///< T_update
+};
+
+/// Bytes of encode_update().
+struct Update {
+  std::vector<std::byte> bytes;
+};
+
+/// Bytes of encode_snapshot().
+struct Snapshot {
+  std::vector<std::byte> bytes;
+};
+
+/// The server cannot go on with this connection; it closes after this message.
+struct Fault {
+  ErrorCode code = ErrorCode::protocol_violation;
+  std::string message;  ///< up to 1024 bytes
+};
+
+// ---- both ways ----
+
+/// An orderly end.
+struct Bye {
+  std::string reason;  ///< up to 1024 bytes
+};
+
+using DeviceMessage = std::variant<Hello, FrameBatch, Ack, Refusal, Bye>;
+using ServerMessage = std::variant<Welcome, Control, Update, Snapshot, Fault, Bye>;
+
+}  // namespace ams

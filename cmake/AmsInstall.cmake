@@ -1,7 +1,32 @@
-# Installation: headers, libraries, and the package that find_package(ams) reads.
+# Installation: headers, libraries, and the package that find_package(ams) reads. Every layer has an
+# export file of its own, so that ams::core can be used on a machine that lacks the others' packages.
 include_guard()
 include(CMakePackageConfigHelpers)
 
-get_property(_ams_libraries GLOBAL PROPERTY AMS_LIBRARIES)
-install(TARGETS ${_ams_libraries} EXPORT amsTargets
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+set(_ams_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ams)
+get_property(_ams_layers GLOBAL PROPERTY AMS_LAYERS)
+foreach(_layer IN LISTS _ams_layers)
+  install(TARGETS ams_${_layer} EXPORT ams-${_layer}-targets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT ams-${_layer}-targets NAMESPACE ams:: DESTINATION ${_ams_package_dir})
+  export(EXPORT ams-${_layer}-targets NAMESPACE ams::
+         FILE ${PROJECT_BINARY_DIR}/ams-${_layer}-targets.cmake)
+endforeach()
+
+# Headers of the layers that were built; protocol, server and edge belong to ams::session.
+set(_ams_header_dirs ${_ams_layers} protocol server edge)
+list(REMOVE_ITEM _ams_header_dirs session)
+foreach(_dir IN LISTS _ams_header_dirs)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ams/${_dir} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ams
+          FILES_MATCHING PATTERN "*.hpp")
+endforeach()
+
+string(REPLACE ";" " " AMS_LAYERS "${_ams_layers}")
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/amsConfig.cmake.in
+                              ${PROJECT_BINARY_DIR}/amsConfig.cmake
+                              INSTALL_DESTINATION ${_ams_package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/amsConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/amsConfig.cmake ${PROJECT_BINARY_DIR}/amsConfigVersion.cmake
+        DESTINATION ${_ams_package_dir})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -30,7 +30,7 @@ function(ams_add_library layer)
   ams_target_defaults(ams_${layer})
   target_include_directories(ams_${layer} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  set_property(GLOBAL APPEND PROPERTY AMS_LIBRARIES ams_${layer})
+  set_property(GLOBAL APPEND PROPERTY AMS_LAYERS ${layer})
 endfunction()
 
 # ams_add_test(<layer> <name> SOURCES <files> LIBS <targets> [LABELS <labels>]): one doctest program and

@@ -1,0 +1,39 @@
+# libams from two commands: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON := $(if $(AMS_PYTHON),$(AMS_PYTHON),.venv/bin/python)
+JOBS ?= $(shell nproc)
+
+.PHONY: help setup build demo test bench format clean
+help:
+	@echo 'make demo                   build everything and watch a server teach a device (out/demo)'
+	@echo '     demo CLIP=<folder>     on a recorded clip instead of the rendered street'
+	@echo '     demo VIDEO=<file> TEACHER=<file>   on your own video and teacher network'
+	@echo '     demo STUDENT=edanet    with another student: edanet, deeplabv3_mobilenetv2, model.pt'
+	@echo 'make test                   build everything and run every test'
+	@echo 'make bench                  measure each primitive beside its plain alternative'
+	@echo 'make build | format | clean'
+
+setup:
+	@scripts/setup.sh
+
+build: setup
+	@cmake --preset default -DAMS_PYTHON_EXECUTABLE=$(abspath $(PYTHON)) >build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
+	@rm -f build-configure.log
+	@cmake --build build -j $(JOBS)
+
+demo: build
+	@$(PYTHON) scripts/demo.py $(if $(CLIP),--clip "$(CLIP)") $(if $(VIDEO),--video "$(VIDEO)") \
+	  $(if $(TEACHER),--teacher "$(TEACHER)") $(if $(STUDENT),--student "$(STUDENT)") $(DEMO_ARGS)
+
+test:
+	@scripts/setup.sh --test
+	@PYTHON=$(abspath $(PYTHON)) JOBS=$(JOBS) scripts/test.sh
+
+bench: build
+	@scripts/bench.sh
+
+format:
+	@git ls-files '*.hpp' '*.cpp' | xargs clang-format-14 -i
+
+clean:
+	@rm -rf build build-*

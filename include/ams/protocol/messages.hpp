@@ -63,6 +63,8 @@ struct Welcome {
   Resume resume = Resume::in_step;
   double sampling_rate_fps = 1;
   double update_interval_seconds = 10;  ///< T_update
+  std::uint64_t last_batch_id = 0;      ///< newest FrameBatch that the server has from this device (0: none);
+                                        ///< the device sends again what is newer and counts on from here
 };
 
 /// New rates, whenever they change (equation 1; appendix D).

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs a build tree into a private prefix and builds a ten-line consumer of every installed layer
+# against it, the way another project would: find_package(ams), nothing else.
+#   run.sh <build folder> [cmake arguments, e.g. -DCMAKE_PREFIX_PATH=...]
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "$1" && pwd)
+shift
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cmake --install "$build" --prefix "$work/prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
+for main in "$here"/*.cpp; do
+  layer=$(basename "$main" .cpp)
+  if [ ! -d "$work/prefix/include/ams/$layer" ]; then
+    echo "ams::$layer: not installed by this build, skipped"
+    continue
+  fi
+  {
+    cmake -S "$here" -B "$work/$layer" -DLAYER="$layer" -Dams_ROOT="$work/prefix" "$@" &&
+      cmake --build "$work/$layer" && "$work/$layer/consumer"
+  } >"$work/$layer.log" 2>&1 || { cat "$work/$layer.log"; echo "ams::$layer: FAILED"; exit 1; }
+  echo "ams::$layer: $(tail -n 1 "$work/$layer.log")"
+done
+# core must not need what the other layers need: no torch, no video, no network package is looked for.
+if grep -E "Torch|OpenSSL|libav|x264" "$work/core.log" >/dev/null; then
+  echo "ams::core looked for another layer's packages"
+  exit 1
+fi

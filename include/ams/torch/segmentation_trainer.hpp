@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "ams/core/frame.hpp"
+#include "ams/server/training_job.hpp"
+#include "ams/torch/student_spec.hpp"
+
+namespace ams {
+
+struct SegmentationTrainerOptions {
+  /// Teacher's labels with this id, and classes that are not selected, take no part in the loss.
+  int ignore_id = LabelMap::default_ignore_id;
+
+  /// Matrix products and convolutions in bfloat16 (master values stay float32). Faster only on CPUs
+  /// with native bfloat16.
+  bool bfloat16 = false;
+
+  /// Frames and labels at the student's size are kept as long as their sample lives, up to this
+  /// size.
+  std::size_t cache_bytes = std::size_t{256} << 20;
+};
+
+/// Trains segmentation students: frames are scaled to the student's input size (area average),
+/// labels by nearest neighbour; softmax cross-entropy over the selected classes, averaged over the
+/// pixels that have one. A mini-batch without such a pixel makes no step and counts as loss 0.
+/// Batch norm is frozen (its scale and shift are trained) unless spec.train_batch_norm_statistics.
+/// Only the gradients that a job requires are computed. The same job gives the same bits on one
+/// machine with the same number of threads. train() throws Error(manifest_mismatch) for another
+/// network's job, Error(invalid_argument) for sizes that do not fit and for a loss that is not
+/// finite; the trainer remains usable.
+std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+    const StudentSpec& spec, const SegmentationTrainerOptions& options = {});
+
+}  // namespace ams

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Shows Adaptive Model Streaming at work: a real ams-server teaches a real ams-edge over TLS on loopback.
+
+Writes report.json, summary.png, annotated.mp4 and timeline.csv to --out (out/demo). Usually run by
+`make demo`, which builds the programs first.
+"""
+
+import argparse
+import csv
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STREET_STUDENT = ROOT / "examples" / "data" / "street_edanet.safetensors"
+STREET_SEED = 7  # the shipped student was pre-trained on other seeds (examples/data/README.md)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_argument_group("what the device sees (default: a street that is rendered first)")
+    source.add_argument("--clip", type=Path, help="a clip folder: video.mp4, labels.mkv, clip.json")
+    source.add_argument("--video", type=Path, help="your own video file; needs --teacher")
+    source.add_argument("--teacher", help="teacher of --video: model.pt (TorchScript), model.pt2 (AOTInductor) "
+                                          "or fddwnet:weights.safetensors")
+    parser.add_argument("--student", help="edanet, deeplabv3_mobilenetv2 or model.pt (TorchScript); default: the "
+                                          "shipped street student, for recorded clips edanet")
+    parser.add_argument("--weights", type=Path, help="safetensors of --student; default for edanet on clips: "
+                                                     "$AMS_DATA_DIR/weights/edanet_cityscapes.safetensors")
+    parser.add_argument("--classes", type=int, help="number of classes of --student (default 19)")
+    parser.add_argument("--seconds", type=float, default=150, help="length of the rendered stream (default 150)")
+    parser.add_argument("--input", default="256x128", help="student's input, WxH (default 256x128)")
+    parser.add_argument("--gamma", type=float, default=0.05, help="fraction of parameters sent (default 0.05)")
+    parser.add_argument("--strategy", default="gradient_guided", help="which parameters (default gradient_guided)")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="Adam's alpha (default 1e-3)")
+    parser.add_argument("--update-interval-seconds", type=float, default=10, help="T_update (default 10)")
+    parser.add_argument("--iterations", type=int, default=20, help="K, training steps a phase (default 20)")
+    parser.add_argument("--batch-size", type=int, default=8, help="frames a training step (default 8)")
+    parser.add_argument("--server-args", default="", help="more flags for ams-server, as one string")
+    parser.add_argument("--edge-args", default="", help="more flags for ams-edge, as one string")
+    parser.add_argument("--seed", type=int, default=1, help="one seed governs the run (default 1)")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where results go (out/demo)")
+    parser.add_argument("--bin", type=Path, default=ROOT / "build" / "bin", help="where the programs are (build/bin)")
+    arguments = parser.parse_args()
+    if arguments.video and not arguments.teacher:
+        parser.error("--video needs --teacher: model.pt, model.pt2 or fddwnet:weights.safetensors")
+    if arguments.video and arguments.clip:
+        parser.error("give --clip or --video, not both")
+    return arguments
+
+
+def fail(message):
+    sys.exit(f"error: {message}")
+
+
+def run(command, what):
+    """Runs a program to its end; its output goes to the terminal."""
+    result = subprocess.run([str(part) for part in command])
+    if result.returncode != 0:
+        fail(f"{what} failed (exit {result.returncode}): {' '.join(str(part) for part in command)}")
+
+
+def prepare_clip(arguments):
+    """The clip folder that the device plays, made first when it is not there yet."""
+    if arguments.clip:
+        if not (arguments.clip / "clip.json").is_file():
+            fail(f"{arguments.clip} is not a clip folder (it has no clip.json)")
+        return arguments.clip
+    if arguments.video:
+        clip = arguments.out / "labelled"
+        print(f"Labelling {arguments.video} with the teacher, to have something to score against ...")
+        run([arguments.bin / "ams-label", "--video", arguments.video, "--teacher", arguments.teacher,
+             "--out", clip, "--replace"], "labelling")
+        return clip
+    clip = arguments.out / f"street-{STREET_SEED}-{arguments.seconds:g}"
+    if not (clip / "clip.json").is_file():
+        print("Rendering a street drive with exact labels ...")
+        run([arguments.bin / "ams-render", "--out", clip, "--seed", STREET_SEED, "--seconds", arguments.seconds,
+             "--schedule", "demo"], "rendering")
+    return clip
+
+
+def student_flags(arguments):
+    """The flags that name the student; the same for server and device."""
+    data = Path(os.environ.get("AMS_DATA_DIR", ROOT.parent / "shared" / "data"))
+    cityscapes = data / "weights" / "edanet_cityscapes.safetensors"
+    recorded = arguments.clip or arguments.video
+    student, weights = arguments.student, arguments.weights
+    if student is None and weights is None and not (recorded and cityscapes.is_file()):
+        student, weights = "edanet", STREET_STUDENT
+        if recorded:
+            print("note: the student is the one pre-trained on rendered streets; give STUDENT and its weights "
+                  "for a better start")
+    student = student or "edanet"
+    if weights is None and student == "edanet" and recorded:
+        weights = cityscapes
+    if weights is None and student == "edanet":
+        weights = STREET_STUDENT
+    if weights is not None and not Path(weights).is_file():
+        fail(f"the student's weights {weights} are not there; name them with --weights (or AMS_DATA_DIR)")
+    flags = ["--student", student, "--input", arguments.input]
+    if weights is not None:
+        flags += ["--weights", weights]
+    if arguments.classes is not None:
+        flags += ["--classes", arguments.classes]
+    return flags
+
+
+def wait_for_port(path, server, log_path):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if path.is_file() and path.read_text().strip():
+            return int(path.read_text())
+        if server.poll() is not None:
+            sys.stderr.write(log_path.read_text()[-4000:])
+            fail("ams-server ended before it was ready; its log is above")
+        time.sleep(0.1)
+    fail(f"ams-server was not ready within two minutes; see {log_path}")
+
+
+def stream(arguments, clip, out):
+    """Runs both processes to the end of the video; gives their two reports."""
+    student = [str(flag) for flag in student_flags(arguments)]
+    certificates, port_file, token_file = out / "tls", out / "port", out / "token"
+    for stale in (port_file, out / "server.json", out / "edge.json", out / "timeline.csv"):
+        stale.unlink(missing_ok=True)
+    token_file.write_text(secrets.token_hex(16))
+    token_file.chmod(0o600)
+    run([arguments.bin / "ams-server", "--generate-certificate", certificates], "making a certificate")
+
+    teacher = f"clip:{clip}" if not arguments.video else arguments.teacher
+    server_command = [
+        arguments.bin / "ams-server", "--port", 0, "--port-file", port_file, "--certificate",
+        certificates / "certificate.pem", "--private-key", certificates / "private_key.pem", "--token-file",
+        token_file, "--teacher", teacher, "--clip", clip, "--strategy", arguments.strategy, "--gamma",
+        arguments.gamma, "--learning-rate", arguments.learning_rate, "--iterations", arguments.iterations,
+        "--batch-size", arguments.batch_size, "--update-interval-seconds", arguments.update_interval_seconds,
+        "--seed", arguments.seed, "--report", out / "server.json", *student, *arguments.server_args.split()]
+    server_log = out / "server.log"
+    with open(server_log, "w") as log:
+        # The device must keep its frame rate while the server trains on the same two cores.
+        server = subprocess.Popen(["nice", "-n", "10"] + [str(part) for part in server_command], stderr=log)
+    edge = None
+    try:
+        port = wait_for_port(port_file, server, server_log)
+        edge_command = [
+            arguments.bin / "ams-edge", "--server", f"127.0.0.1:{port}", "--ca", certificates / "certificate.pem",
+            "--token-file", token_file, "--device-id", "demo", "--clip", clip, "--compare", "--record",
+            out / "recorded", "--timeline", out / "timeline.csv", "--report", out / "edge.json", "--seed",
+            arguments.seed, *student, *arguments.edge_args.split()]
+        edge = subprocess.Popen([str(part) for part in edge_command])
+        if edge.wait() != 0:
+            sys.stderr.write(server_log.read_text()[-4000:])
+            fail(f"ams-edge ended with exit code {edge.returncode}; the server's log is above")
+        server.send_signal(signal.SIGTERM)
+        if server.wait(timeout=60) != 0:
+            fail(f"ams-server ended with exit code {server.returncode}; see {server_log}")
+    finally:
+        for process in (edge, server):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+        token_file.unlink(missing_ok=True)
+    return json.loads((out / "server.json").read_text()), json.loads((out / "edge.json").read_text())
+
+
+def merge_reports(server, edge):
+    """One report of the run: what the device measured, and what only the server knows."""
+    session = next(s for s in server["sessions"] if s["device_id"] == "demo")
+    keys = ("clip", "student", "seconds", "classes", "miou", "miou_no_customization", "downlink_bps", "uplink_bps",
+            "updates", "update_bytes_mean", "frames", "frames_dropped", "frame_latency_ms", "swap_ms")
+    report = {key: edge[key] for key in keys}
+    report["phase_seconds"] = session["phase_seconds"]
+    report["server_digest"] = session["digest"]
+    report["edge_digest"] = edge["digest"]
+    report["model_version"] = edge["model_version"]
+    report["miou_whole_video"] = edge["miou_whole_video"]
+    report["miou_whole_video_no_customization"] = edge["miou_whole_video_no_customization"]
+    report["bits_per_coordinate"] = session["bits_per_coordinate"]
+    report["frames_late"] = edge["frames_late"]
+    return report
+
+
+def scenes_of(clip):
+    return json.loads((clip / "clip.json").read_text()).get("scenes", [])
+
+
+def plot(timeline_path, report, scenes, path):
+    """The run at a glance: accuracy, both links, sampling rate, and when each update arrived."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with open(timeline_path) as file:
+        rows = list(csv.DictReader(file))
+    column = lambda name: [float(row[name]) if row[name] else float("nan") for row in rows]
+    seconds = column("video_seconds")
+    versions = column("model_version")
+    arrivals = [t for t, before, now in zip(seconds[1:], versions, versions[1:]) if now > before]
+
+    plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+    figure, (accuracy, links, rate) = plt.subplots(
+        3, 1, figsize=(11, 8), sharex=True, height_ratios=[3, 1.6, 1], constrained_layout=True)
+    figure.suptitle(f"Adaptive Model Streaming on {report['clip']}: {report['miou']:.1f} mIoU with "
+                    f"{report['downlink_bps'] / 1e3:.0f} Kbps down, {report['miou_no_customization']:.1f} without",
+                    fontweight="bold")
+    for index, scene in enumerate(scenes):
+        start = scene["start_seconds"]
+        end = scenes[index + 1]["start_seconds"] if index + 1 < len(scenes) else seconds[-1]
+        for axis in (accuracy, links, rate):
+            axis.axvspan(start, end, color="#8899aa", alpha=0.10 if index % 2 else 0.0, lw=0)
+        if start < seconds[-1]:
+            accuracy.text((start + min(end, seconds[-1])) / 2, 2, scene["name"], ha="center", va="bottom",
+                          color="#556677")
+    for arrival in arrivals:
+        accuracy.axvline(arrival, color="#2a7de1", alpha=0.25, lw=1)
+    accuracy.plot([], [], color="#2a7de1", alpha=0.4, lw=1, label="update arrives")
+    accuracy.plot(seconds, column("miou"), color="#2a7de1", lw=2.2, label="adapted student")
+    accuracy.plot(seconds, column("miou_no_customization"), color="#d1495b", lw=2.2, label="un-customised student")
+    accuracy.set(ylabel="mIoU over the last 10 s (%)", ylim=(0, 100))
+    accuracy.legend(loc="upper left", ncols=3, frameon=False)
+    links.plot(seconds, column("downlink_kbps"), color="#2a7de1", label="down (updates)")
+    links.plot(seconds, column("uplink_kbps"), color="#edae49", label="up (sampled frames)")
+    links.set(ylabel="Kbps, 10 s mean", ylim=(0, None))
+    links.legend(loc="upper left", ncols=2, frameon=False)
+    rate.step(seconds, column("sampling_rate_fps"), where="post", color="#00798c")
+    rate.set(ylabel="samples / s", xlabel="video time (s)", ylim=(0, 1.1), xlim=(0, seconds[-1]))
+    figure.savefig(path, dpi=110)
+
+
+def print_summary(report, out):
+    gain = report["miou"] - report["miou_no_customization"]
+    latency, swap, phase = report["frame_latency_ms"], report["swap_ms"], report["phase_seconds"]
+    rows = [
+        ("clip, student", f"{report['clip']}, {report['student']}"),
+        ("mIoU adapted / un-customised", f"{report['miou']:.1f} / {report['miou_no_customization']:.1f} % ({gain:+.1f})"),
+        ("downlink / uplink, every byte", f"{report['downlink_bps'] / 1e3:.1f} / {report['uplink_bps'] / 1e3:.1f} Kbps"),
+        ("updates", f"{report['updates']} of {report['update_bytes_mean'] / 1e3:.1f} kB, "
+                    f"{report['bits_per_coordinate']:.1f} bits per sent parameter"),
+        ("frames / dropped", f"{report['frames']} / {report['frames_dropped']}"),
+        ("frame latency p50 / p99", f"{latency['p50']:.1f} / {latency['p99']:.1f} ms"),
+        ("model swap p50 / p99", f"{swap['p50']:.3f} / {swap['p99']:.3f} ms"),
+        ("training phase p50 / p99", f"{phase['p50']:.1f} / {phase['p99']:.1f} s"),
+        ("server and device hold", "the same model, " + report["edge_digest"]
+         if report["server_digest"] == report["edge_digest"] else "DIFFERENT MODELS"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    print()
+    for name, value in rows:
+        print(f"  {name:<{width}}  {value}")
+    print(f"\n  Look at {out / 'summary.png'} and {out / 'annotated.mp4'}; figures in {out / 'report.json'}\n")
+    if report["frames_late"] > 0.05 * report["frames"]:
+        print("  This machine is too slow for the video's own rate: frames came late. Turn down --input (student's\n"
+              "  resolution), --iterations or --batch-size, or raise --update-interval-seconds (DEMO_ARGS='...').\n")
+
+
+def main():
+    arguments = parse_arguments()
+    out = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    arguments.bin = arguments.bin.resolve()
+    clip = prepare_clip(arguments)
+    shutil.rmtree(out / "recorded", ignore_errors=True)
+    server, edge = stream(arguments, clip, out)
+    report = merge_reports(server, edge)
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    plot(out / "timeline.csv", report, scenes_of(clip), out / "summary.png")
+    run([arguments.bin / "ams-annotate", "--clip", clip, "--baseline", out / "recorded" / "baseline.mkv",
+         "--adapted", out / "recorded" / "adapted.mkv", "--out", out / "annotated.mp4"], "annotating")
+    print_summary(report, out)
+    if report["server_digest"] != report["edge_digest"]:
+        fail("server and device do not hold the same model")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

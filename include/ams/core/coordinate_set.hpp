@@ -7,15 +7,19 @@
 
 namespace ams {
 
-/// A set of coordinates of a parameter vector: the I_n of Algorithm 2. An immutable value.
+/// A set of coordinates of a parameter vector: the I_n of Algorithm 2. An immutable value, safe to read
+/// from any thread. Sets are equal when their dimensions are and they hold the same coordinates.
 class CoordinateSet {
  public:
+  /// The empty set of a vector of 0 values.
   CoordinateSet() = default;
 
   /// Every coordinate of a vector of `dimension` values; takes no memory per coordinate.
+  /// Throws Error(invalid_argument) when dimension is over 2^32 - 1.
   static CoordinateSet all(std::size_t dimension);
 
-  /// Throws Error(invalid_argument) unless `indices` are strictly ascending and below `dimension`.
+  /// Throws Error(invalid_argument) unless `indices` are strictly ascending and below `dimension`,
+  /// which is at most 2^32 - 1. A set that turns out to name every coordinate is_all().
   static CoordinateSet from_sorted(std::size_t dimension, std::vector<std::uint32_t> indices);
 
   std::size_t dimension() const noexcept { return dimension_; }
@@ -43,7 +47,7 @@ class CoordinateSet {
 
  private:
   std::size_t dimension_ = 0;
-  bool is_all_ = false;
+  bool is_all_ = true;  // exactly when every coordinate is in the set; indices_ is then empty
   std::vector<std::uint32_t> indices_;
 };
 

@@ -29,7 +29,9 @@ constexpr Digest coordinate_digest(std::uint32_t index, float value) noexcept {
 /// therefore be proven right before a single value is written.
 Digest parameter_digest(std::span<const float> values) noexcept;
 
-/// Digest of a byte string (order-dependent): used for manifests.
+/// Digest of a byte string (order-dependent): used for manifests. With the bytes as little-endian 64-bit
+/// words w_1 to w_k, the last one filled up with zeros: d_0 = mix64(number of bytes),
+/// d_i = mix64(d_(i-1) xor w_i), and d_k is the digest.
 Digest byte_digest(std::span<const std::byte> bytes) noexcept;
 
 }  // namespace ams

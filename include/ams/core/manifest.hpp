@@ -32,12 +32,16 @@ class Manifest {
  public:
   static constexpr std::size_t max_dimension = 0xffffffffULL;  ///< coordinates are 32-bit
   static constexpr std::size_t max_tensors = 1U << 16;
+  static constexpr std::size_t max_name_bytes = 1024;
+  static constexpr std::size_t max_extents = 8;
 
-  Manifest() = default;
+  /// The manifest of no tensors.
+  Manifest();
 
   /// Lays the tensors out one after another, in the given order; their offset and size are computed.
-  /// Throws Error(invalid_argument) on an empty or repeated name, an extent below 1, or a vector of more
-  /// than max_dimension values.
+  /// Throws Error(invalid_argument) on an empty, repeated or overlong name, an extent below 1, more than
+  /// max_extents extents or max_tensors tensors, an unknown kind, or a vector of more than max_dimension
+  /// values.
   explicit Manifest(std::vector<TensorSpec> tensors);
 
   std::span<const TensorSpec> tensors() const noexcept { return tensors_; }
@@ -48,7 +52,11 @@ class Manifest {
   /// coordinate >= dimension(). O(log tensors).
   std::size_t tensor_of(std::size_t coordinate) const;
 
-  /// Digest over names, shapes and kinds, the same on every machine (docs/format.md).
+  /// Digest over names, shapes and kinds, in order, the same on every machine (docs/format.md): the
+  /// byte_digest of
+  ///     u32 number of tensors, then for each tensor
+  ///     u32 number of bytes of the name, the name, u8 kind, u8 number of extents, i64 each extent
+  /// with all numbers little-endian and nothing between the fields. Offsets and sizes follow from these.
   Digest digest() const noexcept { return digest_; }
 
  private:

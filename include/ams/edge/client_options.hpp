@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace ams {
+
+/// When a device says that it holds a new version.
+enum class AckPolicy : std::uint8_t {
+  published,  ///< once the driver runs it: EdgeClient::on_published()
+  applied,    ///< as soon as its values are held; for drivers without a running model
+};
+
+/// Everything that can be set about a device's client.
+struct ClientOptions {
+  std::string device_id = "device";  ///< 1 to 128 bytes; names the session to resume
+  std::string token;                 ///< up to 1024 bytes
+
+  // ---- sampling (section 3.2) ----
+  double sampling_rate_fps = 1;         ///< until the server says otherwise, > 0
+  double max_sampling_rate_fps = 60;    ///< a server that asks for more is disconnected
+  double update_interval_seconds = 10;  ///< T_update until the server says otherwise, 0.1 to 3600
+  double first_batch_seconds = 5;  ///< the first batch leaves so long after its first sample, >= 0
+
+  // ---- what is held while the server is away or the encoder busy ----
+  std::size_t max_buffered_frames = 64;   ///< samples; the oldest are dropped and counted, >= 1
+  std::size_t max_frames_per_batch = 64;  ///< a larger buffer leaves in several batches, 1 to 512
+  std::size_t max_kept_batches = 2;  ///< sent, but not known to have arrived; sent again on resume
+
+  // ---- connection ----
+  double welcome_timeout_seconds = 30;       ///< from connection to Welcome, > 0
+  double reconnect_min_seconds = 0.5;        ///< first delay; doubles with every failure, > 0
+  double reconnect_max_seconds = 30;         ///< >= reconnect_min_seconds
+  std::size_t max_consecutive_refusals = 8;  ///< then the device disconnects and starts over, >= 1
+  AckPolicy ack_policy = AckPolicy::published;
+
+  std::uint64_t seed = 0;  ///< of the jitter of reconnect delays: give every device its own
+};
+
+/// Throws Error(invalid_argument), naming the field and its range.
+void validate(const ClientOptions& options);
+
+}  // namespace ams

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "ams/core/adam.hpp"
+#include "ams/core/sampling_rate.hpp"
+#include "ams/core/selection.hpp"
+#include "ams/core/training_rate.hpp"
+#include "ams/core/update_codec.hpp"
+
+namespace ams {
+
+/// Everything that can be set about one device's session. The defaults are the paper's
+/// (section 4.1) where it gives any.
+struct SessionOptions {
+  std::uint64_t session_id = 1;  ///< goes to the device in Welcome, for its logs
+
+  // ---- training (Algorithm 1) ----
+  double horizon_seconds = 240;         ///< T_horizon, > 0
+  double update_interval_seconds = 10;  ///< T_update, 0.1 to 3600; the base when it is adapted
+  std::size_t iterations = 20;          ///< K, 1 to 10000
+  std::size_t batch_size = 8;           ///< samples a mini-batch, 1 to 4096
+  std::size_t min_samples = 4;  ///< the first phase waits for so many labelled samples, >= 1
+  AdamOptions adam;
+
+  /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
+  std::shared_ptr<const SelectionStrategy> strategy;
+
+  EncodeOptions encode;
+  int snapshot_zstd_level = 3;  ///< 1 to 19
+
+  // ---- rates (section 3.2, appendix D) ----
+  SamplingRateOptions sampling;       ///< the first rate is its maximum
+  bool adapt_sampling_rate = true;    ///< false: always the maximum
+  TrainingRateOptions training_rate;  ///< its base interval is update_interval_seconds
+  bool adapt_training_rate = false;   ///< false: T_update never changes
+
+  // ---- resuming ----
+  std::size_t max_history_updates = 64;  ///< updates kept for a device that comes back
+  std::size_t max_history_bytes = 8UL
+                                  << 20;  ///< and their bytes: beyond that a snapshot is cheaper
+  std::size_t max_updates_in_flight = 4;  ///< no phase begins while so many await their Ack, >= 1
+  double ack_timeout_seconds = 300;       ///< a device that owes an Ack longer is disconnected, > 0
+  std::size_t max_consecutive_snapshots = 4;  ///< sent in answer to refusals without an Ack between
+
+  // ---- what a device may make the server hold ----
+  std::size_t max_buffer_samples = 4096;   ///< in the replay buffer, >= 1
+  std::size_t max_pending_batches = 8;     ///< being labelled; more are dropped and counted, >= 1
+  std::size_t max_frames_per_batch = 512;  ///< >= 1
+  std::size_t max_bitstream_bytes = 16UL << 20;  ///< of one batch, >= 1
+
+  std::uint64_t seed = 0;  ///< of mini-batches and random coordinates
+};
+
+/// Throws Error(invalid_argument), naming the field and its range.
+void validate(const SessionOptions& options);
+
+}  // namespace ams

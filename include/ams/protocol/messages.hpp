@@ -10,11 +10,14 @@
 #include "ams/core/model_state.hpp"
 #include "ams/core/update_codec.hpp"
 
-/// The messages of the AMS protocol as plain values: no bytes, no sockets. ams::net writes and reads them
-/// as FlatBuffers (docs/protocol.md); a simulator may pass them on as they are.
+/// The messages of the AMS protocol as plain values: no bytes, no sockets. ams::net writes and
+/// reads them as FlatBuffers (docs/protocol.md); a simulator may pass them on as they are.
 namespace ams {
 
 inline constexpr std::uint16_t protocol_version = 1;
+inline constexpr std::size_t max_device_id_bytes = 128;
+inline constexpr std::size_t max_token_bytes = 1024;
+inline constexpr std::size_t max_text_bytes = 1024;  ///< of reasons and messages for people
 
 // ---- device to server ----
 
@@ -39,8 +42,8 @@ struct Ack {
   ModelVersion held;
 };
 
-/// An update or snapshot was refused whole; the device still holds `held`. The server answers with a
-/// snapshot.
+/// An update or snapshot was refused whole; the device still holds `held`. The server answers with
+/// a snapshot.
 struct Refusal {
   ModelVersion held;
   ErrorCode code = ErrorCode::malformed_data;
@@ -63,8 +66,9 @@ struct Welcome {
   Resume resume = Resume::in_step;
   double sampling_rate_fps = 1;
   double update_interval_seconds = 10;  ///< T_update
-  std::uint64_t last_batch_id = 0;      ///< newest FrameBatch that the server has from this device (0: none);
-                                        ///< the device sends again what is newer and counts on from here
+  std::uint64_t last_batch_id =
+      0;  ///< newest FrameBatch that the server has from this device (0: none);
+          ///< the device sends again what is newer and counts on from here
 };
 
 /// New rates, whenever they change (equation 1; appendix D).

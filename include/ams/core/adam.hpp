@@ -17,10 +17,10 @@ enum class EpsilonPlacement : std::uint8_t {
 
 /// Adam's hyper-parameters; the defaults are the paper's (section 4.1).
 struct AdamOptions {
-  double learning_rate = 1e-3;  ///< alpha, > 0
-  double beta1 = 0.9;           ///< [0, 1)
-  double beta2 = 0.999;         ///< [0, 1)
-  double epsilon = 1e-8;        ///< > 0
+  double learning_rate = 1e-3;  ///< alpha, > 0 and at most 1e6
+  double beta1 = 0.9;           ///< [0, 1), and below 1 as a float
+  double beta2 = 0.999;         ///< [0, 1), and below 1 as a float
+  double epsilon = 1e-8;        ///< [1e-30, 1e6]
   EpsilonPlacement epsilon_placement = EpsilonPlacement::outside_root;
 };
 
@@ -35,15 +35,25 @@ struct AdamState {
   explicit AdamState(std::size_t dimension) : first_moment(dimension), second_moment(dimension) {}
 };
 
+/// Largest |gradient| that adam_step takes: its square, and so every moment, is finite in float32.
+inline constexpr float max_gradient_magnitude = 1e18F;
+
 /// One iteration of Algorithm 2 (lines 9 to 13): the moments of all coordinates follow the gradient, and
 /// those parameters that `coordinates` names move. In place, no allocation, O(dimension).
-/// parameters, gradients: as many values as the state has. A gradient may be absent for a whole tensor that
-/// no strategy asks for: pass zeros there. Throws Error(invalid_argument) on sizes that differ.
+/// parameters, gradients: as many values as the state has, in memory of their own. A gradient may be absent
+/// for a whole tensor that no strategy asks for: pass zeros there; the moments of a coordinate whose
+/// gradients are all zero stay zero, and its parameter stays where it is.
+/// One gradient that is not a number would spoil its moments for all phases to come. So this throws
+/// Error(invalid_argument), with nothing changed, when a |gradient| is over max_gradient_magnitude or not a
+/// number, and on sizes that differ or options out of range.
+/// Arithmetic is float32 with one rounding an operation, the same bit for bit on every machine; at
+/// coordinates = all it is Adam. Not thread-safe for one state.
 void adam_step(AdamState& state, const AdamOptions& options, const CoordinateSet& coordinates,
                std::span<float> parameters, std::span<const float> gradients);
 
 /// u of the latest iteration for all coordinates (line 12), from the moments: the vector by which the next
 /// phase chooses its coordinates. All zeros before the first step. `update` has as many values as the state.
+/// Throws Error(invalid_argument) on sizes that differ or options out of range.
 void adam_update(const AdamState& state, const AdamOptions& options, std::span<float> update);
 
 /// Throws Error(invalid_argument), naming the field and its range.

@@ -15,11 +15,11 @@ class Random {
 
   /// Uniform in [0, bound), without bias (Lemire 2019). bound >= 1.
   std::uint64_t below(std::uint64_t bound) {
-    unsigned __int128 product = static_cast<unsigned __int128>(engine_()) * bound;
+    Wide product = Wide{engine_()} * bound;
     if (static_cast<std::uint64_t>(product) < bound) {
       const std::uint64_t threshold = (0 - bound) % bound;
       while (static_cast<std::uint64_t>(product) < threshold) {
-        product = static_cast<unsigned __int128>(engine_()) * bound;
+        product = Wide{engine_()} * bound;
       }
     }
     return static_cast<std::uint64_t>(product >> 64);
@@ -29,6 +29,8 @@ class Random {
   double uniform() { return static_cast<double>(engine_() >> 11) * 0x1.0p-53; }
 
  private:
+  __extension__ using Wide = unsigned __int128;
+
   std::mt19937_64 engine_;
 };
 

@@ -22,12 +22,13 @@ struct SelectionInput {
 };
 
 /// Which coordinates a training phase trains and sends (section 3.1.2, Table 3). A value without memory of
-/// its own, so that one object serves many sessions and threads.
+/// its own, so that one object serves many sessions and threads. Derive from it for strategies of your own.
 class SelectionStrategy {
  public:
   virtual ~SelectionStrategy() = default;
 
-  /// The coordinates of the coming phase; of tensors of kind `parameter` only.
+  /// The coordinates of the coming phase; of tensors of kind `parameter` only. Throws
+  /// Error(invalid_argument) when the Adam state that it looks at is not of the manifest's dimension.
   virtual CoordinateSet select(const SelectionInput& input, Random& random) const = 0;
 
   /// For each tensor of the manifest: must its gradient be computed? The trainer skips the others.
@@ -37,7 +38,14 @@ class SelectionStrategy {
   virtual std::string name() const = 0;
 };
 
-/// name: gradient_guided, random, first_layers, last_layers, first_and_last_layers or full.
+/// name:
+/// - gradient_guided: the fraction of largest |u| of the previous phase, over all tensors together; random
+///   in the first phase (Algorithm 2, line 1).
+/// - random: another uniformly random fraction in every phase.
+/// - first_layers, last_layers, first_and_last_layers: the fraction that comes first or last in the
+///   manifest's order, or half of it (rounded up) first and the rest last; the same in every phase, so only
+///   the gradients of the tensors that hold it are required.
+/// - full: all trainable coordinates, which is Adam.
 /// gamma: the fraction of the trainable coordinates, in (0, 1]; `full` ignores it.
 /// Throws Error(invalid_argument) that lists what is allowed.
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma);
@@ -46,13 +54,16 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
 std::span<const std::string_view> selection_strategy_names();
 
 /// The `count` coordinates of largest |update|; among equals the lower index wins, so that the result is
-/// the same on every machine. O(n), independent of the values' order. count <= update.size().
+/// the same on every machine. Values that are not numbers rank above infinity, as equals. O(n), whatever the
+/// values and their order. Throws Error(invalid_argument) unless count <= update.size().
 CoordinateSet largest_by_magnitude(std::span<const float> update, std::size_t count);
 
 /// `count` coordinates below `dimension`, uniformly without replacement. O(dimension).
+/// Throws Error(invalid_argument) unless count <= dimension.
 CoordinateSet random_coordinates(std::size_t dimension, std::size_t count, Random& random);
 
-/// gamma * dimension, rounded to nearest, at least 1.
+/// gamma * dimension, rounded to nearest, at least 1 (0 for dimension 0).
+/// Throws Error(invalid_argument) unless gamma is in (0, 1].
 std::size_t fraction_count(double gamma, std::size_t dimension);
 
 }  // namespace ams

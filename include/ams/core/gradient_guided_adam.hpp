@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ams/core/adam.hpp"
+#include "ams/core/coordinate_set.hpp"
+#include "ams/core/manifest.hpp"
+#include "ams/core/selection.hpp"
+
+namespace ams {
+
+/// Algorithm 2 (section 3.1.2) in one object, for whoever wants nothing else: an optimiser that in each
+/// training phase moves a fraction of the parameters, those that moved most in the phase before.
+///
+///     ams::GradientGuidedAdam adam(weights.size(), 0.05);     // gamma = 5%
+///     for (;;) {                                              // one round is one training phase
+///       const ams::CoordinateSet& chosen = adam.begin_phase();
+///       for (int k = 0; k < 20; ++k) adam.step(weights, gradients_of(weights));
+///       send(weights, chosen);                                // all other weights are as they were
+///     }
+///
+/// It keeps no parameters, only what the algorithm remembers. Equal seeds and gradients give equal results
+/// on every machine. Not thread-safe for one object.
+class GradientGuidedAdam {
+ public:
+  /// What persists over phases: plain, can be copied, moved and saved.
+  struct State {
+    AdamState adam;
+    CoordinateSet coordinates;     ///< of the current phase
+    std::int64_t phase_count = 0;  ///< phases begun
+    std::uint64_t seed = 0;        ///< of the random choices, which depend on it and phase_count alone
+  };
+
+  /// One tensor of `dimension` trainable values, strategy gradient_guided with the fraction gamma, in (0, 1].
+  /// Throws Error(invalid_argument) on an argument or option out of range, as the others do.
+  GradientGuidedAdam(std::size_t dimension, double gamma, const AdamOptions& options = {},
+                     std::uint64_t seed = 0);
+
+  /// The parameter vector of a network: tensors of kind `statistic` are never chosen.
+  GradientGuidedAdam(std::shared_ptr<const Manifest> manifest, double gamma,
+                     const AdamOptions& options = {}, std::uint64_t seed = 0);
+
+  /// Any strategy (selection.hpp). Neither pointer may be null.
+  GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
+                     std::shared_ptr<const SelectionStrategy> strategy,
+                     const AdamOptions& options = {}, std::uint64_t seed = 0);
+
+  /// Chooses I_n (lines 1 to 5): at random in the first phase, then by |u| of the latest step.
+  /// The reference is good until the next begin_phase() or restore().
+  const CoordinateSet& begin_phase();
+
+  /// One iteration (lines 9 to 13), as adam_step: `gradients` are those of the loss at `parameters`, and
+  /// tensors without one have zeros. Throws Error(invalid_argument), with nothing changed, before the first
+  /// begin_phase() and as adam_step does.
+  void step(std::span<float> parameters, std::span<const float> gradients);
+
+  /// I_n; empty before the first begin_phase().
+  const CoordinateSet& coordinates() const noexcept { return state_.coordinates; }
+
+  /// For each tensor of the manifest: must step() be given its gradient?
+  std::vector<bool> required_gradients() const { return strategy_->required_gradients(*manifest_); }
+
+  const Manifest& manifest() const noexcept { return *manifest_; }
+  const AdamOptions& options() const noexcept { return options_; }
+  const State& state() const noexcept { return state_; }
+
+  /// Continues from a state() of an object with the same manifest, exactly as that one would have. Throws
+  /// Error(invalid_argument), with nothing changed, on a wrong dimension, a negative count, a first moment
+  /// that is not finite or a second moment that is negative or not finite.
+  void restore(State state);
+
+ private:
+  std::shared_ptr<const Manifest> manifest_;
+  std::shared_ptr<const SelectionStrategy> strategy_;
+  AdamOptions options_;
+  State state_;
+};
+
+}  // namespace ams

@@ -1,0 +1,213 @@
+#include "ams/core/adam.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "ams/core/error.hpp"
+#include "vector_clones.hpp"
+
+namespace ams {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+/// base^exponent by multiplications alone: std::pow may differ in the last bit between C libraries.
+double power(double base, std::int64_t exponent) {
+  double result = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if ((exponent & 1) != 0) result *= base;
+    base *= base;
+  }
+  return result;
+}
+
+/// What one iteration's arithmetic needs, rounded to float once.
+struct MomentFactors {
+  float beta1, one_minus_beta1;
+  float beta2, one_minus_beta2;
+
+  explicit MomentFactors(const AdamOptions& o)
+      : beta1(static_cast<float>(o.beta1)),
+        one_minus_beta1(static_cast<float>(1 - o.beta1)),
+        beta2(static_cast<float>(o.beta2)),
+        one_minus_beta2(static_cast<float>(1 - o.beta2)) {}
+};
+
+/// u = rate * (m / (sqrt(v + inner) + outer)). With the bias corrections c1 = 1 - beta1^i and
+/// c2 = 1 - beta2^i, the rate alpha * sqrt(c2) / c1 of line 12 serves both placements of epsilon:
+/// alpha / c1 * m / (sqrt(v / c2) + epsilon) is the same with outer = epsilon * sqrt(c2).
+struct UpdateFactors {
+  float rate, inner = 0, outer = 0;
+
+  UpdateFactors(const AdamOptions& o, std::int64_t step) {
+    const double root = std::sqrt(1 - power(o.beta2, step));
+    rate = static_cast<float>(o.learning_rate * root / (1 - power(o.beta1, step)));
+    (o.epsilon_placement == EpsilonPlacement::inside_root ? inner : outer) = static_cast<float>(
+        o.epsilon_placement == EpsilonPlacement::inside_root ? o.epsilon : o.epsilon * root);
+  }
+
+  float operator()(float m, float v) const { return rate * (m / (std::sqrt(v + inner) + outer)); }
+};
+
+AMS_VECTOR_CLONES
+bool all_within(const float* values, std::size_t count, float limit) {
+  // Written so that a value that is not a number counts as outside. No early exit: it would not
+  // vectorise.
+  unsigned outside = 0;
+  for (std::size_t i = 0; i < count; ++i) outside |= std::fabs(values[i]) <= limit ? 0U : 1U;
+  return outside == 0;
+}
+
+AMS_VECTOR_CLONES
+void update_moments(float* __restrict m, float* __restrict v, const float* __restrict g,
+                    std::size_t count, MomentFactors f) {
+  for (std::size_t i = 0; i < count; ++i) {
+    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
+    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * (g[i] * g[i]);
+  }
+}
+
+AMS_VECTOR_CLONES
+void update_moments_and_parameters(float* __restrict m, float* __restrict v, float* __restrict w,
+                                   const float* __restrict g, std::size_t count, MomentFactors f,
+                                   UpdateFactors u) {
+  for (std::size_t i = 0; i < count; ++i) {
+    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
+    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * (g[i] * g[i]);
+    w[i] -= u(m[i], v[i]);
+  }
+}
+
+AMS_VECTOR_CLONES
+void compute_update(const float* __restrict m, const float* __restrict v, float* __restrict out,
+                    std::size_t count, UpdateFactors u) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = u(m[i], v[i]);
+}
+
+/// Lines 12 and 13 at the given places. Their moments are gathered first, so that roots and
+/// quotients are taken several at a time.
+void move_parameters(std::span<const std::uint32_t> indices, const float* m, const float* v,
+                     float* w, UpdateFactors u) {
+  constexpr std::size_t batch = 128;
+  std::array<float, batch> some_m, some_v, some_u;
+  for (std::size_t begin = 0; begin < indices.size(); begin += batch) {
+    const std::size_t count = std::min(batch, indices.size() - begin);
+    for (std::size_t j = 0; j < count; ++j) {
+      some_m[j] = m[indices[begin + j]];
+      some_v[j] = v[indices[begin + j]];
+    }
+    compute_update(some_m.data(), some_v.data(), some_u.data(), count, u);
+    for (std::size_t j = 0; j < count; ++j) w[indices[begin + j]] -= some_u[j];
+  }
+}
+
+void check_state(const AdamState& state) {
+  if (state.first_moment.size() != state.second_moment.size()) {
+    refuse(fmt::format("Adam's state has {} first and {} second moments: equal numbers are allowed",
+                       state.first_moment.size(), state.second_moment.size()));
+  }
+  if (state.step_count < 0) {
+    refuse(fmt::format("Adam's step count is {}: at least 0 is allowed", state.step_count));
+  }
+}
+
+void check_size(const char* what, std::size_t size, const AdamState& state) {
+  if (size != state.first_moment.size()) {
+    refuse(fmt::format("{} values of {} for an Adam state of {} coordinates", size, what,
+                       state.first_moment.size()));
+  }
+}
+
+[[noreturn]] void refuse_gradient(std::span<const float> gradients) {
+  const auto bad = std::find_if(gradients.begin(), gradients.end(),
+                                [](float g) { return !(std::fabs(g) <= max_gradient_magnitude); });
+  refuse(fmt::format("the gradient of coordinate {} is {}: magnitudes up to {} are allowed",
+                     bad - gradients.begin(), *bad, max_gradient_magnitude));
+}
+
+void check_range(const char* what, double value, double low, double high) {
+  if (!(value >= low && value <= high)) {
+    refuse(fmt::format("{} is {}: {} to {} is allowed", what, value, low, high));
+  }
+}
+
+void check_beta(const char* what, double value) {
+  if (!(value >= 0 && static_cast<float>(value) < 1)) {
+    refuse(fmt::format("{} is {}: at least 0 and less than 1 is allowed", what, value));
+  }
+}
+
+}  // namespace
+
+void validate(const AdamOptions& options) {
+  if (!(options.learning_rate > 0 && options.learning_rate <= 1e6)) {
+    refuse(fmt::format("learning_rate is {}: more than 0 and at most 1e6 is allowed",
+                       options.learning_rate));
+  }
+  check_beta("beta1", options.beta1);
+  check_beta("beta2", options.beta2);
+  check_range("epsilon", options.epsilon, 1e-30, 1e6);
+  if (options.epsilon_placement != EpsilonPlacement::outside_root &&
+      options.epsilon_placement != EpsilonPlacement::inside_root) {
+    refuse(fmt::format("epsilon_placement is {}: outside_root (0) and inside_root (1) are allowed",
+                       static_cast<int>(options.epsilon_placement)));
+  }
+}
+
+void adam_step(AdamState& state, const AdamOptions& options, const CoordinateSet& coordinates,
+               std::span<float> parameters, std::span<const float> gradients) {
+  validate(options);
+  check_state(state);
+  check_size("parameters", parameters.size(), state);
+  check_size("gradients", gradients.size(), state);
+  check_size("the coordinates' dimension", coordinates.dimension(), state);
+  if (!all_within(gradients.data(), gradients.size(), max_gradient_magnitude)) {
+    refuse_gradient(gradients);
+  }
+
+  const std::size_t dimension = gradients.size();
+  float* const m = state.first_moment.data();
+  float* const v = state.second_moment.data();
+  float* const w = parameters.data();
+  const float* const g = gradients.data();
+  const MomentFactors factors(options);
+  const UpdateFactors update(options, ++state.step_count);
+
+  if (coordinates.is_all()) {
+    update_moments_and_parameters(m, v, w, g, dimension, factors, update);
+    return;
+  }
+  // Block by block, so that the chosen coordinates' moments are still in the cache.
+  constexpr std::size_t block = 4096;
+  std::span<const std::uint32_t> rest = coordinates.indices();
+  for (std::size_t begin = 0; begin < dimension; begin += block) {
+    const std::size_t end = std::min(dimension, begin + block);
+    update_moments(m + begin, v + begin, g + begin, end - begin, factors);
+    const auto here =
+        static_cast<std::size_t>(std::lower_bound(rest.begin(), rest.end(), end) - rest.begin());
+    move_parameters(rest.first(here), m, v, w, update);
+    rest = rest.subspan(here);
+  }
+}
+
+void adam_update(const AdamState& state, const AdamOptions& options, std::span<float> update) {
+  validate(options);
+  check_state(state);
+  check_size("the update", update.size(), state);
+  if (state.step_count == 0) {
+    std::fill(update.begin(), update.end(), 0.0F);
+    return;
+  }
+  compute_update(state.first_moment.data(), state.second_moment.data(), update.data(),
+                 update.size(), UpdateFactors(options, state.step_count));
+}
+
+}  // namespace ams

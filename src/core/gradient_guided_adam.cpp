@@ -1,0 +1,90 @@
+#include "ams/core/gradient_guided_adam.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ams/core/digest.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/random.hpp"
+
+namespace ams {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+std::shared_ptr<const Manifest> one_tensor(std::size_t dimension) {
+  if (dimension == 0 || dimension > Manifest::max_dimension) {
+    refuse(fmt::format("a vector of {} parameters: 1 to {} are allowed", dimension,
+                       Manifest::max_dimension));
+  }
+  TensorSpec tensor;
+  tensor.name = "parameters";
+  tensor.shape = {static_cast<std::int64_t>(dimension)};
+  return std::make_shared<const Manifest>(std::vector<TensorSpec>{std::move(tensor)});
+}
+
+}  // namespace
+
+GradientGuidedAdam::GradientGuidedAdam(std::size_t dimension, double gamma,
+                                       const AdamOptions& options, std::uint64_t seed)
+    : GradientGuidedAdam(one_tensor(dimension), gamma, options, seed) {}
+
+GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> manifest, double gamma,
+                                       const AdamOptions& options, std::uint64_t seed)
+    : GradientGuidedAdam(std::move(manifest), make_selection_strategy("gradient_guided", gamma),
+                         options, seed) {}
+
+GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
+                                       std::shared_ptr<const SelectionStrategy> strategy,
+                                       const AdamOptions& options, std::uint64_t seed)
+    : manifest_(std::move(manifest)), strategy_(std::move(strategy)), options_(options) {
+  if (!manifest_ || !strategy_) refuse("the optimiser needs a manifest and a strategy, not null");
+  validate(options_);
+  const std::size_t dimension = manifest_->dimension();
+  state_ = {AdamState(dimension), CoordinateSet::from_sorted(dimension, {}), 0, seed};
+}
+
+const CoordinateSet& GradientGuidedAdam::begin_phase() {
+  Random random(mix64(state_.seed ^ mix64(static_cast<std::uint64_t>(state_.phase_count))));
+  state_.coordinates = strategy_->select({*manifest_, state_.adam, options_}, random);
+  ++state_.phase_count;
+  return state_.coordinates;
+}
+
+void GradientGuidedAdam::step(std::span<float> parameters, std::span<const float> gradients) {
+  if (state_.phase_count == 0) refuse("step() before begin_phase(): no coordinates are chosen yet");
+  adam_step(state_.adam, options_, state_.coordinates, parameters, gradients);
+}
+
+void GradientGuidedAdam::restore(State state) {
+  const std::size_t dimension = manifest_->dimension();
+  if (state.adam.first_moment.size() != dimension || state.adam.second_moment.size() != dimension ||
+      state.coordinates.dimension() != dimension) {
+    refuse(fmt::format(
+        "a state of {} first and {} second moments and coordinates of dimension {}: {} of each are "
+        "allowed",
+        state.adam.first_moment.size(), state.adam.second_moment.size(),
+        state.coordinates.dimension(), dimension));
+  }
+  if (state.adam.step_count < 0 || state.phase_count < 0) {
+    refuse(fmt::format("a state after {} steps and {} phases: at least 0 is allowed",
+                       state.adam.step_count, state.phase_count));
+  }
+  const auto finite = [](float m) { return std::isfinite(m); };
+  const auto finite_square = [](float v) { return std::isfinite(v) && v >= 0; };
+  if (!std::all_of(state.adam.first_moment.begin(), state.adam.first_moment.end(), finite) ||
+      !std::all_of(state.adam.second_moment.begin(), state.adam.second_moment.end(),
+                   finite_square)) {
+    refuse("a state's first moments must be finite, and its second moments finite and at least 0");
+  }
+  state_ = std::move(state);
+}
+
+}  // namespace ams

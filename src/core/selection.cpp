@@ -1,0 +1,345 @@
+#include "ams/core/selection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ams/core/error.hpp"
+
+namespace ams {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+void check_gamma(double gamma) {
+  if (!(gamma > 0 && gamma <= 1)) {
+    refuse(fmt::format("gamma is {}: more than 0 and at most 1 is allowed", gamma));
+  }
+}
+
+// ---- Largest magnitudes
+// ----------------------------------------------------------------------------
+
+/// 31 bits that order as magnitudes do. All values that are not numbers share one key, the highest.
+std::uint32_t magnitude_key(float value) {
+  constexpr std::uint32_t not_a_number = 0x7f800001;
+  return std::min(std::bit_cast<std::uint32_t>(value) & 0x7fffffffU, not_a_number);
+}
+
+/// Where the rank-th largest of some keys is: in `bin`, with `above` keys in higher bins.
+struct Place {
+  std::uint32_t bin;
+  std::size_t above;
+  std::size_t count;  ///< keys in the bin
+};
+
+template <std::size_t Bins>
+Place place_of_rank(const std::array<std::uint32_t, Bins>& histogram, std::size_t rank) {
+  std::size_t above = 0;
+  for (std::size_t bin = Bins; bin-- > 0;) {
+    if (above + histogram[bin] >= rank) {
+      return {static_cast<std::uint32_t>(bin), above, histogram[bin]};
+    }
+    above += histogram[bin];
+  }
+  return {0, above, 0};
+}
+
+constexpr int coarse_shift = 20;  // 31 bits: 11 for the first histogram, 10 for each of the others
+
+Place coarse_place(std::span<const float> values, std::size_t rank) {
+  // Neighbours often fall into the same bin. Four histograms, so that a count need not wait for the
+  // last.
+  std::array<std::array<std::uint32_t, 2048>, 4> lanes{};
+  std::size_t i = 0;
+  for (; i + 4 <= values.size(); i += 4) {
+    for (std::size_t lane = 0; lane < 4; ++lane) {
+      ++lanes[lane][magnitude_key(values[i + lane]) >> coarse_shift];
+    }
+  }
+  for (; i < values.size(); ++i) ++lanes[0][magnitude_key(values[i]) >> coarse_shift];
+  for (std::size_t bin = 0; bin < lanes[0].size(); ++bin) {
+    lanes[0][bin] += lanes[1][bin] + lanes[2][bin] + lanes[3][bin];
+  }
+  return place_of_rank(lanes[0], rank);
+}
+
+/// As above for 10 more bits, among the keys that begin with `prefix`.
+Place fine_place(std::span<const std::uint32_t> keys, std::uint32_t prefix, int shift,
+                 std::size_t rank) {
+  std::array<std::uint32_t, 1024> histogram{};
+  for (const std::uint32_t key : keys) {
+    if (key >> (shift + 10) == prefix) ++histogram[(key >> shift) & 1023U];
+  }
+  return place_of_rank(histogram, rank);
+}
+
+// ---- The trainable part of a parameter vector
+// ------------------------------------------------------
+
+/// The tensors of kind `parameter`, seen as one vector without gaps.
+class TrainableView {
+ public:
+  explicit TrainableView(const Manifest& manifest) : dimension_(manifest.dimension()) {
+    for (const TensorSpec& tensor : manifest.tensors()) {
+      if (tensor.kind != TensorKind::parameter) continue;
+      if (!ranges_.empty() && ranges_.back().begin + ranges_.back().size == tensor.offset) {
+        ranges_.back().size += tensor.size;
+      } else {
+        ranges_.push_back({tensor.offset, tensor.size});
+      }
+      size_ += tensor.size;
+    }
+  }
+
+  std::size_t size() const { return size_; }
+
+  /// Moves the trainable values of a whole vector to its front.
+  std::span<const float> pack(std::span<float> values) const {
+    auto end = values.begin();
+    for (const Range& range : ranges_) {
+      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(range.begin);
+      end = std::copy(begin, begin + static_cast<std::ptrdiff_t>(range.size), end);
+    }
+    return values.first(size_);
+  }
+
+  /// Coordinates of the vector without gaps, as coordinates of the whole.
+  CoordinateSet unpack(const CoordinateSet& packed) const {
+    if (size_ == dimension_) return packed;
+    std::vector<std::uint32_t> indices;
+    indices.reserve(packed.size());
+    auto range = ranges_.begin();
+    std::size_t packed_begin = 0;  // of *range
+    packed.for_each([&](std::uint32_t index) {
+      while (index - packed_begin >= range->size) packed_begin += (range++)->size;
+      indices.push_back(static_cast<std::uint32_t>(range->begin + (index - packed_begin)));
+    });
+    return CoordinateSet::from_sorted(dimension_, std::move(indices));
+  }
+
+ private:
+  struct Range {
+    std::size_t begin, size;
+  };
+  std::vector<Range> ranges_;
+  std::size_t dimension_ = 0;
+  std::size_t size_ = 0;
+};
+
+std::vector<bool> all_parameter_tensors(const Manifest& manifest) {
+  std::vector<bool> required;
+  required.reserve(manifest.tensors().size());
+  for (const TensorSpec& tensor : manifest.tensors()) {
+    required.push_back(tensor.kind == TensorKind::parameter);
+  }
+  return required;
+}
+
+// ---- Strategies
+// ------------------------------------------------------------------------------------
+
+constexpr std::array<std::string_view, 6> strategy_names = {
+    "gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers", "full"};
+
+class Full final : public SelectionStrategy {
+ public:
+  CoordinateSet select(const SelectionInput& input, Random&) const override {
+    const TrainableView trainable(input.manifest);
+    return trainable.unpack(CoordinateSet::all(trainable.size()));
+  }
+  std::vector<bool> required_gradients(const Manifest& manifest) const override {
+    return all_parameter_tensors(manifest);
+  }
+  std::string name() const override { return "full"; }
+};
+
+class RandomFraction final : public SelectionStrategy {
+ public:
+  explicit RandomFraction(double gamma) : gamma_(gamma) {}
+
+  CoordinateSet select(const SelectionInput& input, Random& random) const override {
+    const TrainableView trainable(input.manifest);
+    return trainable.unpack(
+        random_coordinates(trainable.size(), fraction_count(gamma_, trainable.size()), random));
+  }
+  std::vector<bool> required_gradients(const Manifest& manifest) const override {
+    return all_parameter_tensors(manifest);
+  }
+  std::string name() const override { return "random"; }
+
+ private:
+  double gamma_;
+};
+
+class GradientGuided final : public SelectionStrategy {
+ public:
+  explicit GradientGuided(double gamma) : gamma_(gamma), first_phase_(gamma) {}
+
+  CoordinateSet select(const SelectionInput& input, Random& random) const override {
+    if (input.adam.step_count == 0) return first_phase_.select(input, random);
+    const TrainableView trainable(input.manifest);
+    std::vector<float> update(input.manifest.dimension());
+    adam_update(input.adam, input.adam_options, update);
+    return trainable.unpack(
+        largest_by_magnitude(trainable.pack(update), fraction_count(gamma_, trainable.size())));
+  }
+  std::vector<bool> required_gradients(const Manifest& manifest) const override {
+    return all_parameter_tensors(manifest);
+  }
+  std::string name() const override { return "gradient_guided"; }
+
+ private:
+  double gamma_;
+  RandomFraction first_phase_;
+};
+
+/// The same coordinates in every phase, from one or both ends of the network.
+class Layers final : public SelectionStrategy {
+ public:
+  enum class Ends { first, last, both };
+
+  Layers(std::string_view name, double gamma, Ends ends)
+      : name_(name), gamma_(gamma), ends_(ends) {}
+
+  CoordinateSet select(const SelectionInput& input, Random&) const override {
+    return coordinates(input.manifest);
+  }
+
+  std::vector<bool> required_gradients(const Manifest& manifest) const override {
+    std::vector<bool> required(manifest.tensors().size());
+    std::size_t tensor = 0;
+    coordinates(manifest).for_each([&](std::uint32_t index) {
+      while (index - manifest.tensors()[tensor].offset >= manifest.tensors()[tensor].size) ++tensor;
+      required[tensor] = true;
+    });
+    return required;
+  }
+
+  std::string name() const override { return name_; }
+
+ private:
+  CoordinateSet coordinates(const Manifest& manifest) const {
+    const TrainableView trainable(manifest);
+    const std::size_t count = fraction_count(gamma_, trainable.size());
+    const std::size_t from_front = ends_ == Ends::first  ? count
+                                   : ends_ == Ends::last ? 0
+                                                         : count - count / 2;
+    std::vector<std::uint32_t> indices(count);
+    const auto back = indices.begin() + static_cast<std::ptrdiff_t>(from_front);
+    std::iota(indices.begin(), back, 0U);
+    std::iota(back, indices.end(),
+              static_cast<std::uint32_t>(trainable.size() - count + from_front));
+    return trainable.unpack(CoordinateSet::from_sorted(trainable.size(), std::move(indices)));
+  }
+
+  std::string name_;
+  double gamma_;
+  Ends ends_;
+};
+
+}  // namespace
+
+CoordinateSet largest_by_magnitude(std::span<const float> update, std::size_t count) {
+  if (count > update.size()) {
+    refuse(fmt::format("cannot choose {} of {} coordinates", count, update.size()));
+  }
+  if (count == update.size()) return CoordinateSet::all(update.size());
+  if (count == 0) return CoordinateSet::from_sorted(update.size(), {});
+
+  // Candidates: all coordinates from the bin of the count-th largest upwards. The write is
+  // unconditional and the advance is not, because a branch on random data costs more than a store.
+  const Place coarse = coarse_place(update, count);
+  const std::uint32_t lowest_key = coarse.bin << coarse_shift;
+  std::vector<std::uint32_t> chosen(coarse.above + coarse.count + 1);
+  std::size_t candidates = 0;
+  for (std::size_t i = 0; i < update.size(); ++i) {
+    chosen[candidates] = static_cast<std::uint32_t>(i);
+    candidates += magnitude_key(update[i]) >= lowest_key ? 1 : 0;
+  }
+  chosen.resize(candidates);
+
+  std::vector<std::uint32_t> keys(candidates);
+  for (std::size_t j = 0; j < candidates; ++j) keys[j] = magnitude_key(update[chosen[j]]);
+  const std::size_t rank = count - coarse.above;
+  const Place middle = fine_place(keys, coarse.bin, 10, rank);
+  const std::uint32_t prefix = coarse.bin << 10 | middle.bin;
+  const Place fine = fine_place(keys, prefix, 0, rank - middle.above);
+  const std::uint32_t threshold = prefix << 10 | fine.bin;
+
+  std::size_t equals =
+      rank - middle.above - fine.above;  // how many of the threshold's equals are chosen
+  std::size_t kept = 0;
+  for (std::size_t j = 0; j < candidates; ++j) {
+    if (keys[j] < threshold) continue;
+    if (keys[j] == threshold) {
+      if (equals == 0) continue;
+      --equals;
+    }
+    chosen[kept++] = chosen[j];
+  }
+  chosen.resize(kept);
+  return CoordinateSet::from_sorted(update.size(), std::move(chosen));
+}
+
+CoordinateSet random_coordinates(std::size_t dimension, std::size_t count, Random& random) {
+  if (count > dimension)
+    refuse(fmt::format("cannot choose {} of {} coordinates", count, dimension));
+  if (count == dimension) return CoordinateSet::all(dimension);
+  // Floyd's sampling (Bentley and Floyd, CACM 1987): one draw a chosen coordinate, uniform over all
+  // subsets.
+  std::vector<bool> taken(dimension);
+  for (std::size_t last = dimension - count; last < dimension; ++last) {
+    const std::size_t drawn = random.below(last + 1);
+    taken[taken[drawn] ? last : drawn] = true;
+  }
+  std::vector<std::uint32_t> indices;
+  indices.reserve(count);
+  for (std::size_t i = 0; i < dimension; ++i) {
+    if (taken[i]) indices.push_back(static_cast<std::uint32_t>(i));
+  }
+  return CoordinateSet::from_sorted(dimension, std::move(indices));
+}
+
+std::size_t fraction_count(double gamma, std::size_t dimension) {
+  check_gamma(gamma);
+  if (dimension == 0) return 0;
+  const auto nearest =
+      static_cast<std::size_t>(std::llround(gamma * static_cast<double>(dimension)));
+  return std::clamp<std::size_t>(nearest, 1, dimension);
+}
+
+std::span<const std::string_view> selection_strategy_names() {
+  return strategy_names;
+}
+
+std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma) {
+  if (name == "full") return std::make_unique<Full>();
+  if (std::find(strategy_names.begin(), strategy_names.end(), name) == strategy_names.end()) {
+    std::string allowed;
+    for (const std::string_view each : strategy_names) {
+      allowed.append(allowed.empty() ? "" : ", ").append(each);
+    }
+    refuse(fmt::format("there is no selection strategy {}: allowed are {}", name, allowed));
+  }
+  check_gamma(gamma);
+  if (name == "gradient_guided") return std::make_unique<GradientGuided>(gamma);
+  if (name == "random") return std::make_unique<RandomFraction>(gamma);
+  if (name == "first_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::first);
+  if (name == "last_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::last);
+  return std::make_unique<Layers>(name, gamma, Layers::Ends::both);
+}
+
+}  // namespace ams

@@ -12,7 +12,7 @@
 
 namespace ams {
 
-struct ClientOptions {
+struct WebSocketClientOptions {
   std::string host;           ///< name or IP address
   std::uint16_t port = 8443;  ///< 1 to 65535
   std::string path = "/ams";  ///< the WebSocket's path
@@ -37,7 +37,7 @@ struct ClientOptions {
 /// Called on the client's io thread, one at a time. They may call every function of the client
 /// except run(). An exception thrown from on_message ends the connection; an ams::Error's message
 /// is the reason.
-struct ClientCallbacks {
+struct WebSocketClientCallbacks {
   std::function<void()> on_connected;  ///< the link is up and encrypted; send Hello now
   std::function<void(ServerMessage)> on_message;
   /// Once for each connect(), whether on_connected came or not. connect() may be called from in
@@ -52,9 +52,9 @@ class WebSocketClient {
   /// Throws Error(invalid_argument) on options that make no sense, Error(io_error) when ca_file
   /// cannot be read and Error(malformed_data) when no certificate is in it. Connects to nothing
   /// yet.
-  WebSocketClient(ClientOptions options, ClientCallbacks callbacks);
+  WebSocketClient(WebSocketClientOptions options, WebSocketClientCallbacks callbacks);
 
-  /// Stops.
+  /// Stops. Not from a callback.
   ~WebSocketClient();
   WebSocketClient(const WebSocketClient&) = delete;
   WebSocketClient& operator=(const WebSocketClient&) = delete;
@@ -93,7 +93,7 @@ class WebSocketClient {
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace ams

@@ -16,7 +16,7 @@ namespace ams {
 /// Names one connection in a server's life; never used twice.
 using ConnectionId = std::uint64_t;
 
-struct ServerOptions {
+struct WebSocketServerOptions {
   std::string address = "0.0.0.0";  ///< IPv4 or IPv6 address to listen on
   std::uint16_t port = 8443;        ///< 0: any free port, port() then tells which
   std::string path = "/ams";        ///< the WebSocket's path
@@ -41,7 +41,7 @@ struct ServerOptions {
 /// except run() and must not block: the io thread serves all connections. An ams::Error thrown from
 /// on_message is sent to the device as a Fault, which ends the connection; any other exception ends
 /// it too.
-struct ServerCallbacks {
+struct WebSocketServerCallbacks {
   /// Decides on a Hello; a Fault is sent and ends the connection. accept_tokens() (token.hpp) makes
   /// one. Without it every device is let in. Protocol versions that this build does not speak never
   /// reach it.
@@ -75,9 +75,9 @@ class WebSocketServer {
   /// Listens, but accepts nothing before run() or start(). Throws Error(invalid_argument) on
   /// options that make no sense, Error(io_error) when the address is taken or a file cannot be
   /// read, and Error(malformed_data) when the certificate and the key do not belong together.
-  WebSocketServer(ServerOptions options, ServerCallbacks callbacks);
+  WebSocketServer(WebSocketServerOptions options, WebSocketServerCallbacks callbacks);
 
-  /// Stops.
+  /// Stops. Not from a callback.
   ~WebSocketServer();
   WebSocketServer(const WebSocketServer&) = delete;
   WebSocketServer& operator=(const WebSocketServer&) = delete;
@@ -117,7 +117,7 @@ class WebSocketServer {
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace ams

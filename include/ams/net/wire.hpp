@@ -13,10 +13,7 @@
 namespace ams {
 
 /// Limits of the protocol on top of those in messages.hpp.
-inline constexpr std::size_t max_device_id_bytes = 128;
-inline constexpr std::size_t max_token_bytes = 1024;
-inline constexpr std::size_t max_text_bytes = 1024;
-inline constexpr std::size_t max_frames_per_batch = 65536;
+inline constexpr std::size_t max_frames_per_batch = 4096;
 inline constexpr double max_sampling_rate_fps = 1000;
 inline constexpr double max_update_interval_seconds = 1e6;
 /// Of one encoded message, whatever a connection's own limit is.

@@ -1,0 +1,135 @@
+// ams-label: makes a clip folder from a video, its labels given by a teacher network.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <thread>
+
+#include "ams/core/miou.hpp"
+#include "ams/torch/network_teacher.hpp"
+#include "ams/torch/runtime.hpp"
+#include "ams/video/clip.hpp"
+#include "ams/video/video_reader.hpp"
+#include "common/options.hpp"
+
+namespace {
+
+using namespace ams;
+
+std::string video_path, teacher, teacher_input = "1024x512", size = "1024x512", output;
+std::vector<std::string> class_names;
+int classes = 19;
+int common_classes = 7;
+double labels_per_second = 5;
+double max_seconds = 0;
+bool replace = false;
+bool quiet = false;
+int threads = 0;
+
+constexpr const char* cityscapes_names[] = {"road",   "sidewalk",      "building",     "wall",       "fence",
+                                            "pole",   "traffic light", "traffic sign", "vegetation", "terrain",
+                                            "sky",    "person",        "rider",        "car",        "truck",
+                                            "bus",    "train",         "motorcycle",   "bicycle"};
+
+/// The classes that most pixels have, ascending: what a person would choose to score (section 4.1).
+std::vector<std::uint8_t> most_common(const std::vector<std::uint64_t>& counts) {
+  std::vector<std::uint8_t> ids;
+  for (std::size_t id = 0; id < counts.size(); ++id) {
+    if (counts[id] > 0) ids.push_back(static_cast<std::uint8_t>(id));
+  }
+  std::stable_sort(ids.begin(), ids.end(), [&](auto a, auto b) { return counts[a] > counts[b]; });
+  ids.resize(std::min(ids.size(), static_cast<std::size_t>(common_classes)));
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+int label() {
+  tune_allocator_for_training();
+  set_compute_threads(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  if (std::filesystem::exists(output)) {
+    if (!replace) throw Error(ErrorCode::io_error, "'" + output + "' is there already; --replace makes it anew");
+    if (!std::filesystem::exists(std::filesystem::path(output) / "clip.json")) {
+      throw Error(ErrorCode::io_error, "'" + output + "' is not a clip folder, so it is not replaced");
+    }
+  }
+  const auto [max_width, max_height] = options::parse_size(size);
+  VideoReader probe(video_path);
+  VideoReaderOptions scaled;
+  scaled.width = std::min(max_width, probe.width()) & ~1;
+  scaled.height = std::min(max_height, probe.height()) & ~1;
+  VideoReader video(video_path, scaled);
+  const auto network = make_network_teacher(options::parse_network_teacher(teacher, teacher_input, classes));
+
+  ClipInfo info;
+  info.name = std::filesystem::path(video_path).stem().string();
+  info.fps = video.fps();
+  info.label_stride = std::max(1, static_cast<int>(std::lround(video.fps() / labels_per_second)));
+  info.classes = class_names;
+  if (info.classes.empty()) {
+    for (int id = 0; id < classes; ++id) {
+      info.classes.push_back(classes == 19 ? cityscapes_names[id] : "class " + std::to_string(id));
+    }
+  }
+  info.labels_by = teacher;
+  for (int id = 0; id < classes; ++id) info.eval_classes.push_back(static_cast<std::uint8_t>(id));
+
+  // The labels decide which classes are common, and clip.json is written with them: label first, then write.
+  std::vector<std::uint64_t> counts(static_cast<std::size_t>(classes));
+  std::vector<LabelMap> labels;
+  const double duration = probe.duration_seconds().value_or(0);
+  for (std::size_t index = 0; auto frame = video.next(); ++index) {
+    if (max_seconds > 0 && frame->capture_seconds >= max_seconds) break;
+    if (index % static_cast<std::size_t>(info.label_stride) != 0) continue;
+    labels.push_back(network->label(*frame));
+    for (std::uint8_t id : labels.back().ids) {
+      if (id < counts.size()) ++counts[id];
+    }
+    if (!quiet) std::fprintf(stderr, "\rlabelling %.0f of %.0f s ", frame->capture_seconds, duration);
+  }
+  if (!quiet) std::fputc('\n', stderr);
+  info.eval_classes = most_common(counts);
+
+  if (replace) std::filesystem::remove_all(output);
+  ClipWriter writer(output, info);
+  VideoReader again(video_path, scaled);
+  std::size_t next_label = 0;
+  while (auto frame = again.next()) {
+    if (max_seconds > 0 && frame->capture_seconds >= max_seconds) break;
+    if (writer.wants_labels()) {
+      if (next_label == labels.size()) break;
+      writer.add(*frame, labels[next_label++]);
+    } else {
+      writer.add(*frame);
+    }
+  }
+  writer.finish();
+  std::printf("%s: %zu labelled frames, scored on", output.c_str(), labels.size());
+  for (auto id : info.eval_classes) std::printf(" '%s'", info.classes[id].c_str());
+  std::printf("\n");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Makes a clip folder (video.mp4, labels.mkv, clip.json) from a video and a teacher network, to score students\n"
+      "against and to play with ams-edge --clip.\n\n"
+      "  ams-label --video drive.mp4 --teacher fddwnet:fddwnet_cityscapes.safetensors --out clips/drive");
+  app.add_option("--video", video_path, "video file")->required();
+  app.add_option("--teacher", teacher, "fddwnet:<weights.safetensors>, model.pt or model.pt2")->required();
+  app.add_option("--teacher-input", teacher_input, "input size of the teacher")->capture_default_str();
+  app.add_option("--classes", classes, "outputs of the teacher")->capture_default_str()->check(CLI::Range(1, 254));
+  app.add_option("--class-names", class_names, "their names, comma-separated (19: those of Cityscapes)")->delimiter(',');
+  app.add_option("--common-classes", common_classes, "score on this many of the most common classes")
+      ->capture_default_str();
+  app.add_option("--labels-per-second", labels_per_second, "label frames a second of video")->capture_default_str();
+  app.add_option("--size", size, "largest size of the clip's video")->capture_default_str();
+  app.add_option("--max-seconds", max_seconds, "take only the beginning of the video");
+  app.add_option("--out", output, "clip folder to write")->required();
+  app.add_option("--threads", threads, "compute threads (default: one a core)");
+  app.add_flag("--replace", replace, "replace an older clip folder of this name");
+  app.add_flag("--quiet", quiet, "no progress on stderr");
+  options::add_common(app);
+  return options::run(app, argc, argv, label);
+}

@@ -1,16 +1,22 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "ams/core/error.hpp"
 #include "ams/core/model_state.hpp"
-#include "ams/core/random.hpp"
+#include "ams/core/update_codec.hpp"
+#include "ams/edge/backoff.hpp"
 #include "ams/edge/client_options.hpp"
+#include "ams/edge/sample_clock.hpp"
 #include "ams/protocol/messages.hpp"
 
 namespace ams {
@@ -140,15 +146,463 @@ class EdgeClient {
 
   // ---- state ----
 
-  const ModelState& held() const noexcept;
-  bool streaming() const noexcept;  ///< between Welcome and the connection's end
-  double sampling_rate_fps() const noexcept;
-  double update_interval_seconds() const noexcept;  ///< T_update
-  std::size_t buffered_frames() const noexcept;
-  const std::string& last_error()
-      const noexcept;  ///< latest reason of a disconnection, fault or refusal
-  const ClientCounters& counters() const noexcept;
-  const ClientOptions& options() const noexcept;
+  const ModelState& held() const noexcept { return held_; }
+
+  /// Between Welcome and the connection's end.
+  bool streaming() const noexcept { return link_ == Link::streaming; }
+  double sampling_rate_fps() const noexcept { return clock_.rate_fps(); }
+  double update_interval_seconds() const noexcept {
+    return update_interval_seconds_;
+  }  ///< T_update
+  std::size_t buffered_frames() const noexcept { return buffer_.size(); }
+
+  /// Latest reason of a disconnection, fault, refusal or failed encoding.
+  const std::string& last_error() const noexcept { return last_error_; }
+  const ClientCounters& counters() const noexcept { return counters_; }
+  const ClientOptions& options() const noexcept { return options_; }
+
+ private:
+  enum class Link {
+    stopped,     // until on_start()
+    waiting,     // for the next attempt to connect
+    connecting,  // the driver is at it
+    greeting,    // Hello is sent, Welcome is to come
+    streaming,
+    closing,  // DisconnectServer was given, on_disconnected() is to come
+  };
+  struct BufferedFrame {
+    double capture_seconds;
+    double period_seconds;  // between samples at the time
+    FrameHandle frame;
+  };
+  struct Encoding {
+    std::uint64_t batch_id;
+    std::vector<double> capture_seconds;
+  };
+  struct KeptBatch {
+    FrameBatch batch;
+    bool sent;
+  };
+
+  static constexpr std::uint64_t max_batch_id = 1ULL << 62;
+  static constexpr double max_update_interval_seconds = 3600;
+  static constexpr double min_update_interval_seconds = 0.1;
+
+  void advance(double now_seconds);
+  void poll(Actions& actions);
+  void flush(Actions& actions);
+  void send_batch(KeptBatch& kept, Actions& actions);
+  void close(const std::string& reason, Actions& actions);
+  void refuse(const Error& error, Actions& actions);
+  void taken_over(Actions& actions);
+  bool set_rates(double sampling_rate_fps, double update_interval_seconds, Actions& actions);
+  void welcome(const Welcome& welcome, Actions& actions);
+  void fault(const Fault& fault, Actions& actions);
+  Encoding finish_encoding(std::uint64_t batch_id);
+
+  ClientOptions options_;
+  ModelState held_;
+  Link link_ = Link::stopped;
+  double now_seconds_ = 0;
+  bool has_time_ = false;
+
+  Backoff backoff_;
+  double reconnect_seconds_ = 0;         // while waiting
+  double welcome_deadline_seconds_ = 0;  // while greeting
+  std::optional<double> streaming_since_seconds_;
+  std::size_t refusals_in_a_row_ = 0;
+
+  SampleClock clock_;
+  double update_interval_seconds_;
+  std::deque<BufferedFrame> buffer_;
+  std::size_t due_frames_ = 0;  // of the buffer's front, to be sent as soon as possible
+  std::optional<double>
+      flush_seconds_;  // when the whole buffer is due next; set by the first sample
+  std::optional<Encoding> encoding_;
+  std::uint64_t next_batch_id_ = 1;
+  bool first_batch_left_ = false;  // the first one has a delay of its own
+  std::deque<KeptBatch> kept_;
+
+  std::string last_error_;
+  ClientCounters counters_;
 };
+
+// ---- implementation ----
+
+template <class FrameHandle>
+EdgeClient<FrameHandle>::EdgeClient(ModelState initial, ClientOptions options)
+    : options_((validate(options), std::move(options))),
+      held_(std::move(initial)),
+      backoff_(options_.reconnect_min_seconds, options_.reconnect_max_seconds, options_.seed),
+      clock_(options_.sampling_rate_fps),
+      update_interval_seconds_(options_.update_interval_seconds) {
+  if (!held_.manifest_ptr()) {
+    throw Error(ErrorCode::invalid_argument, "EdgeClient: the initial model state has no manifest");
+  }
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::advance(double now_seconds) {
+  if (!std::isfinite(now_seconds)) {
+    throw Error(ErrorCode::invalid_argument, "EdgeClient: now_seconds must be finite");
+  }
+  now_seconds_ = has_time_ ? std::max(now_seconds_, now_seconds) : now_seconds;
+  has_time_ = true;
+}
+
+/// What has become due by now.
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::poll(Actions& actions) {
+  if (link_ == Link::waiting && now_seconds_ >= reconnect_seconds_) {
+    link_ = Link::connecting;
+    actions.emplace_back(ConnectToServer{});
+  }
+  if (link_ == Link::greeting && now_seconds_ >= welcome_deadline_seconds_) {
+    close("no Welcome within " + std::to_string(options_.welcome_timeout_seconds) + " s", actions);
+  }
+  if (link_ != Link::streaming || encoding_ || buffer_.empty()) return;
+  if (flush_seconds_ && now_seconds_ >= *flush_seconds_) {
+    due_frames_ = buffer_.size();
+    // Late by a little: keep the pace. Late by much, after an absence: a new one.
+    const bool late = now_seconds_ - *flush_seconds_ > update_interval_seconds_ / 2;
+    flush_seconds_ = (late ? now_seconds_ : *flush_seconds_) + update_interval_seconds_;
+  }
+  if (due_frames_ > 0) flush(actions);
+}
+
+/// Hands the due frames to the encoder, as many as go into one batch. A batch has ascending capture
+/// times: where the video jumped back, a new one begins.
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::flush(Actions& actions) {
+  const std::size_t most = std::min(due_frames_, options_.max_frames_per_batch);
+  EncodeBuffer<FrameHandle> batch;
+  while (batch.frames.size() < most) {
+    BufferedFrame& next = buffer_.front();
+    if (!batch.frames.empty() && next.capture_seconds <= batch.capture_seconds.back()) break;
+    batch.capture_seconds.push_back(next.capture_seconds);
+    batch.period_seconds += next.period_seconds;
+    batch.frames.push_back(std::move(next.frame));
+    buffer_.pop_front();
+  }
+  due_frames_ -= batch.frames.size();
+  batch.batch_id = next_batch_id_++;
+  first_batch_left_ = true;
+  encoding_ = Encoding{batch.batch_id, batch.capture_seconds};
+  actions.emplace_back(std::move(batch));
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::send_batch(KeptBatch& kept, Actions& actions) {
+  ++(kept.sent ? counters_.batches_sent_again : counters_.batches);
+  if (!kept.sent) counters_.batch_bytes += kept.batch.bitstream.size();
+  kept.sent = true;
+  actions.emplace_back(SendToServer{kept.batch});
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::close(const std::string& reason, Actions& actions) {
+  link_ = Link::closing;
+  last_error_ = reason;
+  actions.emplace_back(DisconnectServer{reason});
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_start(double now_seconds) {
+  advance(now_seconds);
+  Actions actions;
+  if (link_ == Link::stopped) {
+    link_ = Link::connecting;
+    actions.emplace_back(ConnectToServer{});
+  }
+  return actions;
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_connected(double now_seconds) {
+  if (link_ != Link::connecting && link_ != Link::stopped) {
+    throw Error(ErrorCode::invalid_argument,
+                "EdgeClient::on_connected: only allowed after ConnectToServer");
+  }
+  advance(now_seconds);
+  Actions actions;
+  if (link_ == Link::stopped) {
+    actions.emplace_back(DisconnectServer{"stopped"});
+    return actions;
+  }
+  link_ = Link::greeting;
+  welcome_deadline_seconds_ = now_seconds_ + options_.welcome_timeout_seconds;
+  refusals_in_a_row_ = 0;
+  Hello hello;
+  hello.device_id = options_.device_id;
+  hello.token = options_.token;
+  hello.manifest_digest = held_.manifest().digest();
+  hello.held = held_.version();
+  actions.emplace_back(SendToServer{std::move(hello)});
+  return actions;
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_disconnected(const std::string& reason,
+                                                                  double now_seconds) {
+  advance(now_seconds);
+  Actions actions;
+  if (link_ == Link::stopped || link_ == Link::waiting) return actions;
+  // When we closed it, why we did says more than that it is closed.
+  if (link_ != Link::closing) last_error_ = reason;
+  ++counters_.disconnections;
+  // A connection that lasted is a success; one that ends right after its Welcome is not.
+  if (streaming_since_seconds_ &&
+      now_seconds_ - *streaming_since_seconds_ >= backoff_.current_seconds()) {
+    backoff_.reset();
+  }
+  streaming_since_seconds_.reset();
+  link_ = Link::waiting;
+  reconnect_seconds_ = now_seconds_ + backoff_.next_seconds();
+  return actions;
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_stop(const std::string& reason,
+                                                          double now_seconds) {
+  advance(now_seconds);
+  Actions actions;
+  const bool open = link_ == Link::greeting || link_ == Link::streaming;
+  if (open) actions.emplace_back(SendToServer{Bye{reason.substr(0, max_text_bytes)}});
+  if (open || link_ == Link::connecting) actions.emplace_back(DisconnectServer{reason});
+  link_ = Link::stopped;
+  buffer_.clear();
+  due_frames_ = 0;
+  flush_seconds_.reset();
+  return actions;
+}
+
+template <class FrameHandle>
+bool EdgeClient<FrameHandle>::set_rates(double sampling_rate_fps, double update_interval_seconds,
+                                        Actions& actions) {
+  // Written so that NaN is out of range.
+  if (!(sampling_rate_fps > 0 && sampling_rate_fps <= options_.max_sampling_rate_fps) ||
+      !(update_interval_seconds >= min_update_interval_seconds &&
+        update_interval_seconds <= max_update_interval_seconds)) {
+    close("the server asks for " + std::to_string(sampling_rate_fps) + " fps every " +
+              std::to_string(update_interval_seconds) + " s; allowed are up to " +
+              std::to_string(options_.max_sampling_rate_fps) + " fps every " +
+              std::to_string(min_update_interval_seconds) + " to " +
+              std::to_string(max_update_interval_seconds) + " s",
+          actions);
+    return false;
+  }
+  // Not when it stays: setting a rate may round.
+  if (sampling_rate_fps != clock_.rate_fps()) clock_.set_rate(sampling_rate_fps);
+  if (flush_seconds_ && first_batch_left_) {
+    *flush_seconds_ += update_interval_seconds - update_interval_seconds_;
+  }
+  update_interval_seconds_ = update_interval_seconds;
+  return true;
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::welcome(const Welcome& welcome, Actions& actions) {
+  if (welcome.version != protocol_version) {
+    backoff_.slow_down();
+    close("the server speaks protocol version " + std::to_string(welcome.version) +
+              ", this device version " + std::to_string(protocol_version),
+          actions);
+    return;
+  }
+  if (welcome.last_batch_id > max_batch_id) {
+    close("Welcome names a batch id beyond 2^62", actions);
+    return;
+  }
+  if (!set_rates(welcome.sampling_rate_fps, welcome.update_interval_seconds, actions)) return;
+  link_ = Link::streaming;
+  streaming_since_seconds_ = now_seconds_;
+  ++counters_.connections;
+
+  std::erase_if(kept_,
+                [&](const KeptBatch& k) { return k.batch.batch_id <= welcome.last_batch_id; });
+  for (KeptBatch& kept : kept_) send_batch(kept, actions);
+  next_batch_id_ = std::max(next_batch_id_, welcome.last_batch_id + 1);
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::fault(const Fault& fault, Actions& actions) {
+  // Trying again soon does not help against these.
+  if (fault.code == ErrorCode::unauthorized || fault.code == ErrorCode::unsupported_version ||
+      fault.code == ErrorCode::manifest_mismatch) {
+    backoff_.slow_down();
+  }
+  close(std::string("the server: ") + to_string(fault.code) + ": " + fault.message, actions);
+}
+
+/// held_ has moved on.
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::taken_over(Actions& actions) {
+  refusals_in_a_row_ = 0;
+  const ModelVersion version = held_.version();
+  actions.emplace_back(Publish{version});
+  actions.emplace_back(Persist{version});
+  if (options_.ack_policy == AckPolicy::applied) actions.emplace_back(SendToServer{Ack{version}});
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::refuse(const Error& error, Actions& actions) {
+  ++counters_.refusals;
+  last_error_ = std::string(to_string(error.code())) + ": " + error.what();
+  actions.emplace_back(SendToServer{
+      Refusal{held_.version(), error.code(), std::string(error.what()).substr(0, max_text_bytes)}});
+  if (++refusals_in_a_row_ >= options_.max_consecutive_refusals) {
+    close("refused " + std::to_string(refusals_in_a_row_) +
+              " updates in a row; the latest: " + last_error_,
+          actions);
+  }
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_message(const ServerMessage& message,
+                                                             double now_seconds) {
+  advance(now_seconds);
+  Actions actions;
+  if (link_ == Link::greeting) {
+    if (const auto* w = std::get_if<Welcome>(&message)) {
+      welcome(*w, actions);
+    } else if (const auto* f = std::get_if<Fault>(&message)) {
+      fault(*f, actions);
+    } else if (const auto* b = std::get_if<Bye>(&message)) {
+      close("the server says goodbye: " + b->reason, actions);
+    } else {
+      close("the server's first message is not Welcome", actions);
+    }
+  } else if (link_ == Link::streaming) {
+    if (const auto* u = std::get_if<Update>(&message)) {
+      try {
+        apply_update(u->bytes, held_);
+        ++counters_.updates;
+        counters_.update_bytes += u->bytes.size();
+        taken_over(actions);
+      } catch (const Error& error) {
+        refuse(error, actions);
+      }
+    } else if (const auto* s = std::get_if<Snapshot>(&message)) {
+      try {
+        held_ = decode_snapshot(s->bytes, held_.manifest_ptr());
+        ++counters_.snapshots;
+        counters_.snapshot_bytes += s->bytes.size();
+        taken_over(actions);
+      } catch (const Error& error) {
+        refuse(error, actions);
+      }
+    } else if (const auto* c = std::get_if<Control>(&message)) {
+      set_rates(c->sampling_rate_fps, c->update_interval_seconds, actions);
+    } else if (const auto* f = std::get_if<Fault>(&message)) {
+      fault(*f, actions);
+    } else if (const auto* b = std::get_if<Bye>(&message)) {
+      close("the server says goodbye: " + b->reason, actions);
+    } else {
+      close("the server sent a second Welcome", actions);
+    }
+  }
+  // Otherwise it comes from a connection that has been given up.
+  poll(actions);
+  return actions;
+}
+
+template <class FrameHandle>
+bool EdgeClient<FrameHandle>::wants_frame(double capture_seconds) const noexcept {
+  return link_ != Link::stopped && std::isfinite(capture_seconds) && capture_seconds >= 0 &&
+         clock_.wants(capture_seconds);
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_frame(double capture_seconds,
+                                                           FrameHandle frame, double now_seconds) {
+  advance(now_seconds);
+  Actions actions;
+  ++counters_.frames;
+  if (!std::isfinite(capture_seconds) || capture_seconds < 0) {
+    ++counters_.frames_invalid;
+  } else if (link_ != Link::stopped && clock_.take(capture_seconds)) {
+    ++counters_.frames_sampled;
+    if (!flush_seconds_) flush_seconds_ = now_seconds_ + options_.first_batch_seconds;
+    if (buffer_.size() >= options_.max_buffered_frames) {
+      buffer_.pop_front();
+      due_frames_ -= std::min<std::size_t>(due_frames_, 1);
+      ++counters_.frames_dropped;
+    }
+    buffer_.push_back({capture_seconds, clock_.period_seconds(), std::move(frame)});
+  }
+  poll(actions);
+  return actions;
+}
+
+template <class FrameHandle>
+typename EdgeClient<FrameHandle>::Encoding EdgeClient<FrameHandle>::finish_encoding(
+    std::uint64_t batch_id) {
+  if (!encoding_ || encoding_->batch_id != batch_id) {
+    throw Error(ErrorCode::invalid_argument,
+                "EdgeClient: batch " + std::to_string(batch_id) +
+                    " is not being encoded; only the batch of the latest EncodeBuffer is");
+  }
+  Encoding encoding = std::move(*encoding_);
+  encoding_.reset();
+  return encoding;
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encoded(std::uint64_t batch_id,
+                                                             std::vector<std::byte> bitstream,
+                                                             double now_seconds) {
+  if (bitstream.empty()) return on_encode_failed(batch_id, now_seconds);
+  advance(now_seconds);
+  Encoding encoding = finish_encoding(batch_id);
+  Actions actions;
+  kept_.push_back(
+      {FrameBatch{batch_id, std::move(encoding.capture_seconds), std::move(bitstream)}, false});
+  if (link_ == Link::streaming) send_batch(kept_.back(), actions);
+  while (kept_.size() > options_.max_kept_batches) kept_.pop_front();
+  poll(actions);
+  return actions;
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encode_failed(std::uint64_t batch_id,
+                                                                   double now_seconds) {
+  advance(now_seconds);
+  finish_encoding(batch_id);
+  ++counters_.batches_failed;
+  last_error_ = "batch " + std::to_string(batch_id) + " could not be encoded";
+  Actions actions;
+  poll(actions);
+  return actions;
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_published(ModelVersion version,
+                                                               double now_seconds) {
+  advance(now_seconds);
+  Actions actions;
+  // While a newer version waits to be published, its Ack will say it all.
+  if (link_ == Link::streaming && options_.ack_policy == AckPolicy::published &&
+      version == held_.version()) {
+    actions.emplace_back(SendToServer{Ack{version}});
+  }
+  poll(actions);
+  return actions;
+}
+
+template <class FrameHandle>
+EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_time(double now_seconds) {
+  advance(now_seconds);
+  Actions actions;
+  poll(actions);
+  return actions;
+}
+
+template <class FrameHandle>
+std::optional<double> EdgeClient<FrameHandle>::next_wake_seconds() const {
+  if (link_ == Link::waiting) return reconnect_seconds_;
+  if (link_ == Link::greeting) return welcome_deadline_seconds_;
+  if (link_ == Link::streaming && !encoding_ && !buffer_.empty()) return flush_seconds_;
+  return std::nullopt;
+}
 
 }  // namespace ams

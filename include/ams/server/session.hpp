@@ -18,6 +18,10 @@
 #include "ams/core/error.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/random.hpp"
+#include "ams/core/replay_buffer.hpp"
+#include "ams/core/sampling_rate.hpp"
+#include "ams/core/selection.hpp"
+#include "ams/core/training_rate.hpp"
 #include "ams/protocol/messages.hpp"
 #include "ams/server/model_feed.hpp"
 #include "ams/server/session_options.hpp"
@@ -70,7 +74,8 @@ struct SessionCounters {
   std::uint64_t batches_repeated = 0;  ///< sent again by the device, ignored
   std::uint64_t batches_dropped = 0;   ///< too many were waiting for their labels
   std::uint64_t batches_failed = 0;    ///< could not be decoded or labelled
-  std::uint64_t samples = 0;           ///< labelled
+  std::uint64_t samples = 0;           ///< labelled and in the replay buffer
+  std::uint64_t samples_dropped = 0;   ///< too old or too large for it
   std::uint64_t phases = 0;            ///< that gave an update
   std::uint64_t phases_failed = 0;
   double phase_seconds = 0;   ///< sum over `phases`
@@ -101,13 +106,15 @@ struct SessionCounters {
 template <class Sample>
 class ServerSession {
  public:
-  /// phi-score of two consecutive samples, >= 0 (section 3.2). Belongs to the task. A result that
-  /// is not finite and an Error are skipped.
-  using Phi = std::function<double(const Sample& previous, const Sample& current)>;
+  /// phi-score of two consecutive samples, >= 0 (section 3.2); nothing where they cannot be
+  /// compared. Belongs to the task. A result that is not finite and an Error are skipped.
+  using Phi = std::function<std::optional<double>(const Sample& previous, const Sample& current)>;
+  using SizeFunction = typename HorizonReplayBuffer<Sample>::SizeFunction;
 
-  /// initial: w_0. Throws Error(invalid_argument) on options out of range or a null phi while the
-  /// sampling rate adapts.
-  ServerSession(ModelState initial, SessionOptions options, Phi phi);
+  /// initial: w_0. size_of: bytes of a sample, for max_buffer_bytes. Throws Error(invalid_argument)
+  /// on options out of range, a state without manifest, or a null phi while the sampling rate
+  /// adapts.
+  ServerSession(ModelState initial, SessionOptions options, Phi phi, SizeFunction size_of = {});
 
   // ---- events: the connection ----
 
@@ -156,20 +163,630 @@ class ServerSession {
 
   // ---- state ----
 
-  const ModelState& held() const noexcept;  ///< what the device holds, or will
-  ModelVersion confirmed() const noexcept;  ///< what the device last said that it holds
-  bool connected() const noexcept;          ///< between a good Hello and the connection's end
-  bool training_due() const noexcept;  ///< TrainingDue came and begin_phase() is still to be called
-  bool phase_running()
-      const noexcept;  ///< begin_phase() was called and the result is still to come
-  double sampling_rate_fps() const noexcept;
+  const ModelState& held() const noexcept {
+    return feed_.held();
+  }  ///< what the device holds, or will
+
+  /// What the device last said that it holds.
+  ModelVersion confirmed() const noexcept { return feed_.confirmed(); }
+
+  /// Between a good Hello and the connection's end.
+  bool connected() const noexcept { return link_ == Link::connected; }
+
+  /// TrainingDue came and begin_phase() is still to be called.
+  bool training_due() const noexcept { return phase_ == Phase::due; }
+
+  /// begin_phase() was called and the result is still to come.
+  bool phase_running() const noexcept { return phase_ == Phase::running; }
+  double sampling_rate_fps() const noexcept { return sampling_.rate_fps(); }
   double update_interval_seconds() const noexcept;  ///< T_update
-  std::size_t buffered_samples() const noexcept;
-  double last_event_seconds() const noexcept;      ///< now_seconds of the latest event
-  const std::string& device_id() const noexcept;   ///< empty before the first Hello
-  const std::string& last_error() const noexcept;  ///< why the latest phase or connection failed
-  const SessionCounters& counters() const noexcept;
-  const SessionOptions& options() const noexcept;
+  std::size_t buffered_samples() const { return replay_->size(); }
+  std::size_t pending_batches() const noexcept { return pending_.size(); }  ///< being labelled
+  double last_event_seconds() const noexcept { return now_seconds_; }
+
+  /// Empty before the first good Hello.
+  const std::string& device_id() const noexcept { return device_id_; }
+
+  /// Why the latest phase, batch or connection failed, or what the device refused.
+  const std::string& last_error() const noexcept { return last_error_; }
+  const SessionCounters& counters() const noexcept { return counters_; }
+  const SessionOptions& options() const noexcept { return options_; }
+
+ private:
+  enum class Link {
+    none,
+    connected,
+    closing,  // DisconnectDevice was given, on_disconnect() is to come
+  };
+  enum class Phase { idle, due, running };
+  struct Batch {
+    std::uint64_t id = 0;
+    std::vector<double> capture_seconds;
+    double offset_seconds = 0;    // from capture time to the session's timeline
+    bool is_continuation = true;  // of the video of the batch before
+    bool is_answered = false;
+    std::vector<TimedSample<Sample>> samples;
+  };
+
+  void advance(double now_seconds);
+  void poll(ServerActions& actions);
+  std::optional<double> next_phase_seconds() const;
+  void announce_rates(ServerActions& actions);
+  void send(ServerMessage message, ServerActions& actions);
+  void close(ServerMessage farewell, const std::string& reason, ServerActions& actions);
+  void fault(ErrorCode code, const std::string& message, ServerActions& actions);
+  void heal(const ModelFeed::Answer& answer, ServerActions& actions);
+  bool expect_connected(const char* message_name, ServerActions& actions);
+  void place_on_timeline(Batch& batch);
+  Batch& unanswered_batch(std::uint64_t batch_id);
+  void take_answered_batches();
+  void take_sample(TimedSample<Sample> timed, const Batch& batch);
+  void decide_sampling_rate();
+  void phase_failed(const std::string& reason);
+
+  SessionOptions options_;
+  Phi phi_;
+  ModelFeed feed_;
+  Link link_ = Link::none;
+  std::string device_id_;
+  double now_seconds_ = 0;
+  bool has_time_ = false;
+
+  // Samples. Behind a pointer because a buffer that is safe to share cannot move.
+  std::unique_ptr<HorizonReplayBuffer<Sample>> replay_;
+  std::deque<Batch> pending_;
+  std::uint64_t last_batch_id_ = 0;
+  bool has_timeline_ = false;
+  double timeline_offset_seconds_ = 0;  // of the newest batch
+  double timeline_end_seconds_ = 0;     // of the newest frame announced
+  double timeline_moved_seconds_ = 0;   // now_seconds_ then
+  double newest_sample_seconds_ = 0;    // on the session's timeline
+  std::size_t new_samples_ = 0;         // since the latest phase began
+
+  // Rates.
+  std::optional<Sample> previous_sample_;
+  double phi_sum_ = 0;  // since the latest decision
+  std::size_t phi_count_ = 0;
+  SamplingRateController sampling_;
+  TrainingRateController training_rate_;
+  double announced_rate_fps_ = 0;
+  double announced_interval_seconds_ = 0;
+
+  // Training.
+  AdamState adam_;
+  Random random_;
+  Phase phase_ = Phase::idle;
+  bool has_trained_ = false;  // a phase has begun
+  double phase_begin_seconds_ = 0;
+  CoordinateSet phase_coordinates_;
+  std::size_t phase_new_samples_ = 0;
+
+  std::string last_error_;
+  SessionCounters counters_;
 };
+
+// ---- implementation ----
+
+namespace session_detail {
+
+/// Checks what a device says; the message of the Error goes to the device.
+void check_hello(const Hello& hello, const Manifest& manifest, const std::string& known_device_id);
+void check_frame_batch(const FrameBatch& batch, const SessionOptions& options);
+
+/// Why this result cannot be used; empty when it can. Throws Error(invalid_argument) on wrong
+/// sizes.
+std::string unusable_reason(const TrainingResult& result, std::size_t dimension);
+
+/// With what is derived from other options filled in; throws as validate() does.
+SessionOptions completed(SessionOptions options);
+ModelFeedOptions feed_options(const SessionOptions& options);
+
+/// A jump of the device's timeline beyond this, or any jump back, is a new beginning.
+inline constexpr double max_gap_seconds = 86400;
+
+}  // namespace session_detail
+
+template <class Sample>
+ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options, Phi phi,
+                                     SizeFunction size_of)
+    : options_(session_detail::completed(std::move(options))),
+      phi_(std::move(phi)),
+      feed_(std::move(initial), session_detail::feed_options(options_)),
+      replay_(std::make_unique<HorizonReplayBuffer<Sample>>(
+          ReplayBufferOptions{options_.horizon_seconds, options_.max_buffer_samples,
+                              options_.max_buffer_bytes},
+          std::move(size_of))),
+      sampling_(options_.sampling),
+      training_rate_(options_.training_rate),
+      random_(options_.seed) {
+  if (!held().manifest_ptr()) {
+    throw Error(ErrorCode::invalid_argument,
+                "ServerSession: the initial model state has no manifest");
+  }
+  if (options_.adapt_sampling_rate && !phi_) {
+    throw Error(ErrorCode::invalid_argument,
+                "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
+  }
+  adam_ = AdamState(held().manifest().dimension());
+}
+
+template <class Sample>
+double ServerSession<Sample>::update_interval_seconds() const noexcept {
+  return options_.adapt_training_rate ? training_rate_.interval_seconds()
+                                      : options_.update_interval_seconds;
+}
+
+template <class Sample>
+void ServerSession<Sample>::advance(double now_seconds) {
+  if (!std::isfinite(now_seconds)) {
+    throw Error(ErrorCode::invalid_argument, "ServerSession: now_seconds must be finite");
+  }
+  if (!has_time_) {
+    sampling_ = SamplingRateController(options_.sampling, now_seconds);
+    now_seconds_ = now_seconds;
+    has_time_ = true;
+  }
+  now_seconds_ = std::max(now_seconds_, now_seconds);
+}
+
+/// When the next phase may begin, as far as is known now.
+template <class Sample>
+std::optional<double> ServerSession<Sample>::next_phase_seconds() const {
+  if (phase_ != Phase::idle || new_samples_ == 0) return std::nullopt;
+  if (feed_.in_flight() >= options_.max_updates_in_flight) return std::nullopt;
+  if (has_trained_) return phase_begin_seconds_ + update_interval_seconds();
+  if (replay_->count_in_horizon(newest_sample_seconds_) < options_.min_samples) return std::nullopt;
+  return now_seconds_;
+}
+
+/// What has become due by now.
+template <class Sample>
+void ServerSession<Sample>::poll(ServerActions& actions) {
+  if (const auto begin = next_phase_seconds(); begin && now_seconds_ >= *begin) {
+    phase_ = Phase::due;
+    actions.emplace_back(TrainingDue{});
+  }
+  const auto waiting_since = feed_.waiting_since_seconds();
+  if (connected() && waiting_since &&
+      now_seconds_ >= *waiting_since + options_.ack_timeout_seconds) {
+    const std::string reason =
+        "no Ack within " + std::to_string(options_.ack_timeout_seconds) + " s";
+    close(Bye{reason}, reason, actions);
+  }
+}
+
+template <class Sample>
+std::optional<double> ServerSession<Sample>::next_wake_seconds() const {
+  std::optional<double> wake = next_phase_seconds();
+  const auto waiting_since = feed_.waiting_since_seconds();
+  if (connected() && waiting_since) {
+    const double deadline = *waiting_since + options_.ack_timeout_seconds;
+    wake = wake ? std::min(*wake, deadline) : deadline;
+  }
+  return wake;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_time(double now_seconds) {
+  advance(now_seconds);
+  ServerActions actions;
+  poll(actions);
+  return actions;
+}
+
+// ---- the connection ----
+
+/// Counts and sends.
+template <class Sample>
+void ServerSession<Sample>::send(ServerMessage message, ServerActions& actions) {
+  if (const auto* snapshot = std::get_if<Snapshot>(&message)) {
+    ++counters_.snapshots;
+    counters_.snapshot_bytes += snapshot->bytes.size();
+  }
+  actions.emplace_back(SendToDevice{std::move(message)});
+}
+
+template <class Sample>
+void ServerSession<Sample>::close(ServerMessage farewell, const std::string& reason,
+                                  ServerActions& actions) {
+  last_error_ = reason;
+  feed_.disconnect();
+  link_ = Link::closing;
+  send(std::move(farewell), actions);
+  actions.emplace_back(DisconnectDevice{reason});
+}
+
+template <class Sample>
+void ServerSession<Sample>::fault(ErrorCode code, const std::string& message,
+                                  ServerActions& actions) {
+  ++counters_.faults;
+  close(Fault{code, message.substr(0, max_text_bytes)}, message, actions);
+}
+
+/// False when the message must not be looked at.
+template <class Sample>
+bool ServerSession<Sample>::expect_connected(const char* message_name, ServerActions& actions) {
+  if (link_ == Link::none) {
+    fault(ErrorCode::protocol_violation,
+          std::string(message_name) + " before Hello; the first message must be Hello", actions);
+  }
+  return link_ == Link::connected;
+}
+
+/// Control, when the device does not know the rates yet.
+template <class Sample>
+void ServerSession<Sample>::announce_rates(ServerActions& actions) {
+  if (!connected()) return;
+  const double rate = sampling_rate_fps();
+  const double interval = update_interval_seconds();
+  if (rate == announced_rate_fps_ && interval == announced_interval_seconds_) return;
+  announced_rate_fps_ = rate;
+  announced_interval_seconds_ = interval;
+  send(Control{rate, interval}, actions);
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_message(DeviceMessage message, double now_seconds) {
+  if (auto* batch = std::get_if<FrameBatch>(&message)) {
+    return on_frame_batch(std::move(*batch), now_seconds);
+  }
+  if (const auto* hello = std::get_if<Hello>(&message)) return on_hello(*hello, now_seconds);
+  if (const auto* ack = std::get_if<Ack>(&message)) return on_ack(*ack, now_seconds);
+  if (const auto* refusal = std::get_if<Refusal>(&message))
+    return on_refusal(*refusal, now_seconds);
+  return on_bye(std::get<Bye>(message), now_seconds);
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_seconds) {
+  advance(now_seconds);
+  ServerActions actions;
+  if (link_ == Link::closing) return actions;
+  if (link_ == Link::connected) {
+    fault(ErrorCode::protocol_violation, "a second Hello; a connection has one", actions);
+    return actions;
+  }
+  try {
+    session_detail::check_hello(hello, held().manifest(), device_id_);
+  } catch (const Error& error) {
+    fault(error.code(), error.what(), actions);
+    return actions;
+  }
+
+  device_id_ = hello.device_id;
+  link_ = Link::connected;
+  ++counters_.connections;
+  ModelFeed::Resumption resumption = feed_.connect(hello.held, now_seconds_);
+  Welcome welcome;
+  welcome.session_id = options_.session_id;
+  welcome.resume = resumption.resume;
+  welcome.sampling_rate_fps = announced_rate_fps_ = sampling_rate_fps();
+  welcome.update_interval_seconds = announced_interval_seconds_ = update_interval_seconds();
+  welcome.last_batch_id = last_batch_id_;
+  send(welcome, actions);
+  switch (resumption.resume) {
+    case Resume::in_step:
+      ++counters_.resumed_in_step;
+      break;
+    case Resume::updates:
+      ++counters_.resumed_with_updates;
+      break;
+    case Resume::snapshot:
+      ++counters_.resumed_with_snapshot;
+      break;
+  }
+  for (ServerMessage& message : resumption.messages) {
+    if (std::holds_alternative<Update>(message)) ++counters_.updates_sent_again;
+    send(std::move(message), actions);
+  }
+  poll(actions);
+  return actions;
+}
+
+template <class Sample>
+void ServerSession<Sample>::heal(const ModelFeed::Answer& answer, ServerActions& actions) {
+  if (answer.message) send(*answer.message, actions);
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_ack(const Ack& ack, double now_seconds) {
+  advance(now_seconds);
+  ServerActions actions;
+  if (!expect_connected("Ack", actions)) return actions;
+  try {
+    const ModelFeed::Answer answer = feed_.on_ack(ack.held, now_seconds_);
+    ++(answer.expected ? counters_.acks : counters_.acks_wrong);
+    heal(answer, actions);
+  } catch (const Error& error) {
+    ++counters_.acks_wrong;
+    fault(error.code(), error.what(), actions);
+  }
+  poll(actions);
+  return actions;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_refusal(const Refusal& refusal, double now_seconds) {
+  advance(now_seconds);
+  ServerActions actions;
+  if (!expect_connected("Refusal", actions)) return actions;
+  ++counters_.refusals;
+  last_error_ = std::string("the device refused: ") + to_string(refusal.code) + ": " +
+                refusal.message.substr(0, max_text_bytes);
+  try {
+    heal(feed_.on_refusal(refusal.held, now_seconds_), actions);
+  } catch (const Error& error) {
+    fault(error.code(), error.what(), actions);
+  }
+  poll(actions);
+  return actions;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_bye(const Bye&, double now_seconds) {
+  advance(now_seconds);
+  ServerActions actions;
+  if (!expect_connected("Bye", actions)) return actions;
+  feed_.disconnect();
+  link_ = Link::closing;
+  actions.emplace_back(DisconnectDevice{"the device said goodbye"});
+  poll(actions);
+  return actions;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_disconnect(double now_seconds) {
+  advance(now_seconds);
+  feed_.disconnect();
+  link_ = Link::none;
+  ServerActions actions;
+  poll(actions);
+  return actions;
+}
+
+// ---- samples ----
+
+/// Capture times are whatever the device says. The session's own timeline follows them while they
+/// go forward at a believable pace; else (the device was restarted, its video looped) the batch is
+/// placed where the time since the batch before puts it.
+template <class Sample>
+void ServerSession<Sample>::place_on_timeline(Batch& batch) {
+  const double first = batch.capture_seconds.front();
+  const double last = batch.capture_seconds.back();
+  const double elapsed = now_seconds_ - timeline_moved_seconds_;
+  const double end = timeline_end_seconds_;
+  if (!has_timeline_) {
+    timeline_offset_seconds_ = -first;
+    has_timeline_ = true;
+    batch.is_continuation = false;
+  } else if (const double begin = first + timeline_offset_seconds_;
+             !(begin > end && begin <= end + elapsed + session_detail::max_gap_seconds)) {
+    timeline_offset_seconds_ = end + std::max(elapsed, last - first + 1) - last;
+    batch.is_continuation = false;
+  }
+  batch.offset_seconds = timeline_offset_seconds_;
+  timeline_end_seconds_ = last + timeline_offset_seconds_;
+  timeline_moved_seconds_ = now_seconds_;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_frame_batch(FrameBatch frames, double now_seconds) {
+  advance(now_seconds);
+  ServerActions actions;
+  if (!expect_connected("FrameBatch", actions)) return actions;
+  try {
+    session_detail::check_frame_batch(frames, options_);
+  } catch (const Error& error) {
+    fault(error.code(), error.what(), actions);
+    return actions;
+  }
+  if (frames.batch_id <= last_batch_id_) {
+    ++counters_.batches_repeated;
+    return actions;
+  }
+  last_batch_id_ = frames.batch_id;
+  if (pending_.size() >= options_.max_pending_batches) {
+    ++counters_.batches_dropped;
+    return actions;
+  }
+  ++counters_.batches;
+  counters_.batch_bytes += frames.bitstream.size();
+  Batch batch;
+  batch.id = frames.batch_id;
+  batch.capture_seconds = frames.capture_seconds;
+  place_on_timeline(batch);
+  pending_.push_back(std::move(batch));
+  actions.emplace_back(
+      LabelBatch{frames.batch_id, std::move(frames.capture_seconds), std::move(frames.bitstream)});
+  poll(actions);
+  return actions;
+}
+
+template <class Sample>
+typename ServerSession<Sample>::Batch& ServerSession<Sample>::unanswered_batch(
+    std::uint64_t batch_id) {
+  const auto found = std::find_if(pending_.begin(), pending_.end(),
+                                  [&](const Batch& b) { return b.id == batch_id; });
+  if (found == pending_.end() || found->is_answered) {
+    throw Error(ErrorCode::invalid_argument,
+                "ServerSession: batch " + std::to_string(batch_id) +
+                    " is not being labelled; answer every LabelBatch once");
+  }
+  return *found;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_labelled(std::uint64_t batch_id,
+                                                 std::vector<TimedSample<Sample>> samples,
+                                                 double now_seconds) {
+  Batch& batch = unanswered_batch(batch_id);
+  auto expected = batch.capture_seconds.begin();
+  for (const TimedSample<Sample>& timed : samples) {
+    expected = std::find(expected, batch.capture_seconds.end(), timed.capture_seconds);
+    if (expected == batch.capture_seconds.end()) {
+      throw Error(
+          ErrorCode::invalid_argument,
+          "ServerSession::on_labelled: capture times must be those of the batch, ascending");
+    }
+    ++expected;
+  }
+  advance(now_seconds);
+  batch.samples = std::move(samples);
+  batch.is_answered = true;
+  take_answered_batches();
+  ServerActions actions;
+  announce_rates(actions);
+  poll(actions);
+  return actions;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_label_failed(std::uint64_t batch_id, double now_seconds) {
+  Batch& batch = unanswered_batch(batch_id);
+  advance(now_seconds);
+  batch.is_answered = true;
+  ++counters_.batches_failed;
+  last_error_ = "batch " + std::to_string(batch_id) + " could not be decoded or labelled";
+  take_answered_batches();
+  ServerActions actions;
+  announce_rates(actions);
+  poll(actions);
+  return actions;
+}
+
+/// In the order of capture, whatever the order of the answers: phi compares consecutive samples.
+template <class Sample>
+void ServerSession<Sample>::take_answered_batches() {
+  while (!pending_.empty() && pending_.front().is_answered) {
+    Batch batch = std::move(pending_.front());
+    pending_.pop_front();
+    if (!batch.is_continuation) previous_sample_.reset();
+    for (TimedSample<Sample>& timed : batch.samples) take_sample(std::move(timed), batch);
+  }
+  decide_sampling_rate();
+}
+
+template <class Sample>
+void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& batch) {
+  if (options_.adapt_sampling_rate) {
+    if (previous_sample_) {
+      try {
+        const std::optional<double> phi = phi_(*previous_sample_, timed.sample);
+        if (phi && std::isfinite(*phi)) {
+          phi_sum_ += *phi;
+          ++phi_count_;
+        }
+      } catch (const Error&) {
+        // Two samples that cannot be compared say nothing about the pace of the scene.
+      }
+    }
+    previous_sample_ = timed.sample;
+  }
+  const double time = timed.capture_seconds + batch.offset_seconds;
+  bool taken = false;
+  try {
+    taken = replay_->add(time, std::move(timed.sample));
+  } catch (const Error& error) {
+    last_error_ = error.what();
+  }
+  ++(taken ? counters_.samples : counters_.samples_dropped);
+  if (!taken) return;
+  newest_sample_seconds_ = std::max(newest_sample_seconds_, time);
+  ++new_samples_;
+}
+
+/// Equation (1), every delta_t.
+template <class Sample>
+void ServerSession<Sample>::decide_sampling_rate() {
+  if (!options_.adapt_sampling_rate || phi_count_ == 0 || !sampling_.due(now_seconds_)) return;
+  const double rate = sampling_.decide(now_seconds_, phi_sum_ / static_cast<double>(phi_count_));
+  phi_sum_ = 0;
+  phi_count_ = 0;
+  if (options_.adapt_training_rate) training_rate_.observe(rate);
+}
+
+// ---- training ----
+
+template <class Sample>
+TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
+  if (!training_due()) {
+    throw Error(ErrorCode::invalid_argument,
+                "ServerSession::begin_phase: only allowed after TrainingDue, once");
+  }
+  Random random = random_;  // the session's own changes only when all has gone well
+  TrainingJob<Sample> job;
+  job.manifest = held().manifest_ptr();
+  job.parameters.assign(held().values().begin(), held().values().end());
+  job.adam = adam_;
+  job.adam_options = options_.adam;
+  job.coordinates =
+      options_.strategy->select(SelectionInput{*job.manifest, adam_, options_.adam}, random);
+  job.required_gradients = options_.strategy->required_gradients(*job.manifest);
+  job.mini_batches =
+      replay_->draw(newest_sample_seconds_, options_.iterations, options_.batch_size, random);
+  CoordinateSet coordinates = job.coordinates;
+
+  advance(now_seconds);
+  random_ = random;
+  phase_ = Phase::running;
+  has_trained_ = true;
+  phase_begin_seconds_ = now_seconds_;
+  phase_coordinates_ = std::move(coordinates);
+  phase_new_samples_ = std::exchange(new_samples_, 0);
+  return job;
+}
+
+template <class Sample>
+void ServerSession<Sample>::phase_failed(const std::string& reason) {
+  ++counters_.phases_failed;
+  last_error_ = reason;
+  new_samples_ += phase_new_samples_;  // they still wait to be learned from
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double now_seconds) {
+  if (!phase_running()) {
+    throw Error(ErrorCode::invalid_argument, "ServerSession::on_phase_done: no phase is running");
+  }
+  const std::string unusable =
+      session_detail::unusable_reason(result, held().manifest().dimension());
+  advance(now_seconds);
+  ServerActions actions;
+  phase_ = Phase::idle;
+  if (!unusable.empty()) {
+    phase_failed(unusable);
+  } else {
+    try {
+      ModelFeed::Published published =
+          feed_.publish(result.parameters, phase_coordinates_, now_seconds_);
+      adam_ = std::move(result.adam);
+      ++counters_.phases;
+      counters_.phase_seconds += result.seconds;
+      ++counters_.updates;
+      counters_.update_bytes += published.bytes;
+      counters_.update_coordinates += published.coordinates;
+      if (published.message) send(std::move(*published.message), actions);
+      if (options_.adapt_training_rate) training_rate_.advance();
+    } catch (const Error& error) {
+      phase_failed(error.what());
+    }
+  }
+  announce_rates(actions);
+  poll(actions);
+  return actions;
+}
+
+template <class Sample>
+ServerActions ServerSession<Sample>::on_phase_failed(const Error& error, double now_seconds) {
+  if (!phase_running()) {
+    throw Error(ErrorCode::invalid_argument, "ServerSession::on_phase_failed: no phase is running");
+  }
+  advance(now_seconds);
+  ServerActions actions;
+  phase_ = Phase::idle;
+  phase_failed(error.what());
+  poll(actions);
+  return actions;
+}
 
 }  // namespace ams

@@ -32,9 +32,9 @@ struct SessionOptions {
   int snapshot_zstd_level = 3;  ///< 1 to 19
 
   // ---- rates (section 3.2, appendix D) ----
-  SamplingRateOptions sampling;       ///< the first rate is its maximum
-  bool adapt_sampling_rate = true;    ///< false: always the maximum
-  TrainingRateOptions training_rate;  ///< its base interval is update_interval_seconds
+  SamplingRateOptions sampling;
+  bool adapt_sampling_rate = true;    ///< false: always sampling.initial_fps
+  TrainingRateOptions training_rate;  ///< its base interval is replaced by update_interval_seconds
   bool adapt_training_rate = false;   ///< false: T_update never changes
 
   // ---- resuming ----
@@ -46,9 +46,10 @@ struct SessionOptions {
   std::size_t max_consecutive_snapshots = 4;  ///< sent in answer to refusals without an Ack between
 
   // ---- what a device may make the server hold ----
-  std::size_t max_buffer_samples = 4096;   ///< in the replay buffer, >= 1
-  std::size_t max_pending_batches = 8;     ///< being labelled; more are dropped and counted, >= 1
-  std::size_t max_frames_per_batch = 512;  ///< >= 1
+  std::size_t max_buffer_samples = 4096;     ///< in the replay buffer, >= 1
+  std::size_t max_buffer_bytes = 1UL << 30;  ///< of them, when the session knows their size
+  std::size_t max_pending_batches = 8;       ///< being labelled; more are dropped and counted, >= 1
+  std::size_t max_frames_per_batch = 512;    ///< >= 1
   std::size_t max_bitstream_bytes = 16UL << 20;  ///< of one batch, >= 1
 
   std::uint64_t seed = 0;  ///< of mini-batches and random coordinates

@@ -9,9 +9,9 @@
 
 namespace ams {
 
-/// One training phase as a self-contained value (Algorithm 2, lines 3 to 14): everything that a trainer
-/// needs and nothing of the session it comes from, so that it can be queued, run on another thread or
-/// machine, and run together with other sessions' phases.
+/// One training phase as a self-contained value (Algorithm 2, lines 3 to 14): everything that a
+/// trainer needs and nothing of the session it comes from, so that it can be queued, run on another
+/// thread or machine, and run together with other sessions' phases.
 template <class Sample>
 struct TrainingJob {
   std::shared_ptr<const Manifest> manifest;
@@ -25,8 +25,8 @@ struct TrainingJob {
 
 /// What a phase gives back.
 struct TrainingResult {
-  std::vector<float> parameters;  ///< w_{n,K}; values outside the job's coordinates are unchanged, but for
-                                  ///< tensors of kind `statistic`, which follow the data
+  std::vector<float> parameters;  ///< w_{n,K}; values outside the job's coordinates are unchanged,
+                                  ///< but for tensors of kind `statistic`, which follow the data
   AdamState adam;
   std::vector<double> losses;  ///< of the K mini-batches, before each iteration's step
   double seconds = 0;          ///< wall time of the phase

@@ -1,0 +1,176 @@
+#include "ams/server/model_feed.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <numeric>
+#include <utility>
+
+#include "ams/core/error.hpp"
+
+namespace ams {
+
+CoordinateSet changed_statistics(const Manifest& manifest, std::span<const float> held,
+                                 std::span<const float> trained) {
+  if (held.size() != manifest.dimension() || trained.size() != manifest.dimension()) {
+    throw Error(ErrorCode::invalid_argument,
+                "changed_statistics: both vectors must have as many values as the manifest");
+  }
+  // Bits, not values: NaN differs from itself, and 0 from -0 on the wire.
+  const auto same = [](float a, float b) {
+    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+  };
+  std::vector<std::uint32_t> indices;
+  for (const TensorSpec& tensor : manifest.tensors()) {
+    if (tensor.kind != TensorKind::statistic) continue;
+    const auto before = held.subspan(tensor.offset, tensor.size);
+    const auto after = trained.subspan(tensor.offset, tensor.size);
+    if (std::equal(before.begin(), before.end(), after.begin(), same)) continue;
+    const std::size_t old_size = indices.size();
+    indices.resize(old_size + tensor.size);
+    std::iota(indices.begin() + static_cast<std::ptrdiff_t>(old_size), indices.end(),
+              static_cast<std::uint32_t>(tensor.offset));
+  }
+  return CoordinateSet::from_sorted(manifest.dimension(), std::move(indices));
+}
+
+ModelFeed::ModelFeed(ModelState initial, ModelFeedOptions options)
+    : held_(std::move(initial)), options_(options), confirmed_(held_.version()) {}
+
+std::optional<double> ModelFeed::waiting_since_seconds() const noexcept {
+  if (in_flight_.empty()) return std::nullopt;
+  return waiting_since_seconds_;
+}
+
+void ModelFeed::push_in_flight(ModelVersion version, bool is_snapshot, double now_seconds) {
+  if (in_flight_.empty()) waiting_since_seconds_ = now_seconds;
+  in_flight_.push_back({version, is_snapshot});
+}
+
+ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_seconds) {
+  disconnect();
+  connected_ = true;
+  confirmed_ = device;
+  Resumption result;
+  if (device == held_.version()) return result;
+
+  const auto missing = std::find_if(history_.begin(), history_.end(),
+                                    [&](const Record& r) { return r.base == device; });
+  if (missing == history_.end()) {
+    result.resume = Resume::snapshot;
+    result.messages.emplace_back(Snapshot{encode_snapshot(held_, options_.snapshot_zstd_level)});
+    push_in_flight(held_.version(), true, now_seconds);
+    return result;
+  }
+  result.resume = Resume::updates;
+  for (auto record = missing; record != history_.end(); ++record) {
+    const auto next = std::next(record);
+    result.messages.emplace_back(Update{record->bytes});
+    push_in_flight(next == history_.end() ? held_.version() : next->base, false, now_seconds);
+  }
+  return result;
+}
+
+void ModelFeed::disconnect() noexcept {
+  connected_ = false;
+  in_flight_.clear();
+  stale_refusals_ = 0;
+  snapshots_in_a_row_ = 0;
+}
+
+ModelFeed::Published ModelFeed::publish(std::span<const float> trained,
+                                        const CoordinateSet& coordinates, double now_seconds) {
+  const ModelVersion base = held_.version();
+  std::vector<std::byte> bytes;
+  std::size_t count = coordinates.size();
+  if (held_.manifest().has_statistics() && !coordinates.is_all()) {
+    const CoordinateSet united = CoordinateSet::unite(
+        coordinates, changed_statistics(held_.manifest(), held_.values(), trained));
+    count = united.size();
+    bytes = encode_update(held_, trained, united, options_.encode);
+  } else {
+    bytes = encode_update(held_, trained, coordinates, options_.encode);
+  }
+
+  Published result;
+  result.coordinates = count;
+  result.bytes = bytes.size();
+  if (connected_) {
+    result.message = Update{bytes};
+    push_in_flight(held_.version(), false, now_seconds);
+  }
+  history_bytes_ += bytes.size();
+  history_.push_back({base, std::move(bytes)});
+  while (history_.size() > options_.max_history_updates ||
+         history_bytes_ > options_.max_history_bytes) {
+    history_bytes_ -= history_.front().bytes.size();
+    history_.pop_front();
+  }
+  return result;
+}
+
+void ModelFeed::confirm_up_to(std::deque<Sent>::iterator last, double now_seconds) {
+  confirmed_ = last->version;
+  if (last->is_snapshot) stale_refusals_ = 0;
+  in_flight_.erase(in_flight_.begin(), std::next(last));
+  waiting_since_seconds_ = now_seconds;
+}
+
+ServerMessage ModelFeed::resync(double now_seconds) {
+  if (snapshots_in_a_row_ >= options_.max_consecutive_snapshots) {
+    throw Error(ErrorCode::protocol_violation,
+                "the device took none of " + std::to_string(snapshots_in_a_row_) +
+                    " snapshots in a row; at most " +
+                    std::to_string(options_.max_consecutive_snapshots) + " are sent");
+  }
+  Snapshot snapshot{encode_snapshot(held_, options_.snapshot_zstd_level)};
+  ++snapshots_in_a_row_;
+  in_flight_.clear();
+  push_in_flight(held_.version(), true, now_seconds);
+  return snapshot;
+}
+
+ModelFeed::Answer ModelFeed::on_ack(ModelVersion device, double now_seconds) {
+  const auto sent = std::find_if(in_flight_.begin(), in_flight_.end(),
+                                 [&](const Sent& s) { return s.version == device; });
+  if (sent != in_flight_.end()) {
+    confirm_up_to(sent, now_seconds);
+    snapshots_in_a_row_ = 0;
+    return {};
+  }
+  if (device == confirmed_) return {};  // said once more, after a refusal or a reconnection
+
+  Answer answer;
+  answer.expected = false;
+  // A snapshot that is on its way already heals whatever this Ack reports.
+  const bool healing = std::any_of(in_flight_.begin(), in_flight_.end(),
+                                   [](const Sent& s) { return s.is_snapshot; });
+  if (healing) return answer;
+  const auto behind = std::count_if(in_flight_.begin(), in_flight_.end(), [&](const Sent& s) {
+    return s.version.number > device.number;
+  });
+  answer.message = resync(now_seconds);
+  stale_refusals_ = static_cast<std::size_t>(behind);
+  return answer;
+}
+
+ModelFeed::Answer ModelFeed::on_refusal(ModelVersion device, double now_seconds) {
+  if (stale_refusals_ > 0) {
+    --stale_refusals_;
+    return {};
+  }
+  // The device answers in order, so the refused message is the one after what it holds.
+  const auto sent = std::find_if(in_flight_.begin(), in_flight_.end(),
+                                 [&](const Sent& s) { return s.version == device; });
+  const std::size_t taken =
+      sent == in_flight_.end() ? 0 : static_cast<std::size_t>(sent - in_flight_.begin()) + 1;
+  const std::size_t behind = in_flight_.size() > taken ? in_flight_.size() - taken - 1 : 0;
+  Answer answer;
+  answer.expected = taken > 0 || device == confirmed_;
+  answer.message = resync(now_seconds);
+  confirmed_ = device;
+  stale_refusals_ = behind;
+  return answer;
+}
+
+}  // namespace ams

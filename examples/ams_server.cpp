@@ -43,6 +43,7 @@ struct Flags {
   int teacher_classes = 19;
   int threads = 0;
   std::size_t max_devices = 64;
+  std::uint64_t damage_update = 0;
 } flags;
 
 double now_seconds() {
@@ -250,7 +251,8 @@ class Program {
     Device& device = devices_.at(id);
     for (ServerAction& action : actions) {
       if (auto* send = std::get_if<SendToDevice>(&action)) {
-        if (const auto* update = std::get_if<Update>(&send->message)) {
+        if (auto* update = std::get_if<Update>(&send->message)) {
+          if (++updates_sent_ == flags.damage_update) update->bytes.at(update->bytes.size() / 2) ^= std::byte{1};
           log::info("update_sent", {{"device", id},
                                     {"version", device.session.held().version().number},
                                     {"bytes", update->bytes.size()}});
@@ -364,6 +366,7 @@ class Program {
   TurnScheduler<std::string> turns_;
   boost::asio::thread_pool labelling_{1};
   boost::asio::thread_pool training_{1};
+  std::uint64_t updates_sent_ = 0;
   bool stopped_ = false;
   WebSocketServer server_;
 };
@@ -472,6 +475,8 @@ int main(int argc, char** argv) {
   training->add_option("--threads", flags.threads, "compute threads (default: one a core)");
   training->add_option("--seed", flags.session.seed, "one seed governs the run")->capture_default_str();
   app.add_option("--report", flags.report, "write a JSON report here at the end");
+  app.add_option("--test-damage-update", flags.damage_update,
+                 "for tests: flip one bit of the update of this number (from 1) on its way out");
   options::add_common(app);
   return options::run(app, argc, argv, serve);
 }

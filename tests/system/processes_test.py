@@ -1,0 +1,157 @@
+"""Real processes over TLS on loopback: normal runs, killed devices, killed servers, damaged updates, strangers."""
+
+import signal
+import subprocess
+import unittest
+
+from programs import BIN, STUDENT, ProgramsTest
+
+
+class Streaming(ProgramsTest):
+    def test_both_ends_hold_the_same_model_and_count_the_same_bytes(self):
+        server = self.start_server()
+        edge = self.start_edge("--compare")
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        report = self.report()
+        self.assertGreaterEqual(report["updates"], 3)
+        self.assertEqual(report["digest"], session["digest"])
+        self.assertEqual(report["model_version"], session["model_version"])
+        self.assertEqual(report["frames_dropped"], 0)
+        self.assertEqual(report["frames"], 10 * self.seconds)
+        self.assertEqual(report["downlink_bytes"], session["downlink_bytes"])
+        self.assertEqual(report["uplink_bytes"], session["uplink_bytes"])
+        self.assertGreater(report["downlink_bytes"], report["updates"] * report["update_bytes_mean"])
+        self.assertLessEqual(session["bits_per_coordinate"], 23.2)
+
+    def test_two_devices_have_a_session_each(self):
+        server = self.start_server()
+        edges = [self.start_edge("--device-id", name, "--stop-after-seconds", "12", name=name) for name in ("a", "b")]
+        for edge in edges:
+            self.finish(edge)
+        sessions = {s["device_id"]: s for s in self.stop_server(server)["sessions"]}
+        self.assertEqual(set(sessions), {"a", "b"})
+        for name in ("a", "b"):
+            self.assertGreaterEqual(self.report(name)["updates"], 1)
+            self.assertEqual(self.report(name)["digest"], sessions[name]["digest"])
+
+    def test_a_damaged_update_is_refused_whole_and_named(self):
+        server = self.start_server("--test-damage-update", "2")
+        edge = self.start_edge()
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        report = self.report()
+        refused, = self.events("edge", "update_refused")
+        self.assertIn(refused["code"], ("digest_mismatch", "malformed_data"))
+        self.assertEqual(refused["held_version"], 1)  # what it had before goes on serving
+        self.assertEqual(session["refusals"], 1)
+        self.assertEqual(report["snapshots"], 1)  # and it is brought back in step
+        self.assertEqual(report["digest"], session["digest"])
+        self.assertGreater(report["model_version"], 2)
+        self.assertEqual(report["frames_dropped"], 0)
+
+
+class Interruptions(ProgramsTest):
+    def test_a_killed_device_resumes_by_version(self):
+        server = self.start_server()
+        edge = self.start_edge("--state", self.work / "state")
+        self.wait_until(lambda: len(self.events("edge", "model")) >= 2, 60, "two updates arrived", server, edge)
+        edge.send_signal(signal.SIGKILL)
+        edge.wait()
+        again = self.start_edge("--state", self.work / "state", name="again")
+        self.finish(again)
+        session, = self.stop_server(server)["sessions"]
+        report = self.report("again")
+        resumed, = self.events("again", "resuming")
+        self.assertGreaterEqual(resumed["version"], 1)
+        self.assertEqual(session["resumed_with_snapshot"], 0)
+        self.assertEqual(session["resumed_in_step"] + session["resumed_with_updates"], 2)
+        self.assertEqual(report["snapshots"], 0)
+        self.assertEqual(report["digest"], session["digest"])
+        self.assertGreater(report["model_version"], resumed["version"])
+
+    def test_a_device_outlives_its_server_and_adapts_again(self):
+        server = self.start_server()
+        edge = self.start_edge()
+        self.wait_until(lambda: len(self.events("edge", "model")) >= 1, 60, "an update arrived", server, edge)
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        self.wait_until(lambda: self.events("edge", "disconnected"), 20, "the device notices", edge)
+        models_before = len(self.events("edge", "model"))
+        server = self.start_server(port=self.port)
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        report = self.report()
+        self.assertEqual(report["frames"], 10 * self.seconds)  # at full rate all the while
+        self.assertEqual(report["frames_dropped"], 0)
+        self.assertGreaterEqual(report["connections"], 2)
+        self.assertEqual(session["resumed_with_snapshot"], 1)  # a new server knows no version of the device
+        self.assertGreater(len(self.events("edge", "model")), models_before + 1)  # the snapshot, then updates
+        self.assertEqual(report["digest"], session["digest"])
+
+    def test_signals_end_both_programs_cleanly(self):
+        server = self.start_server()
+        edge = self.start_edge()
+        self.wait_until(lambda: len(self.events("edge", "model")) >= 1, 60, "an update arrived", server, edge)
+        edge.send_signal(signal.SIGINT)
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        self.assertEqual(self.report()["digest"], session["digest"])
+
+
+class Strangers(ProgramsTest):
+    seconds = 4
+
+    def test_a_wrong_token_is_told_so(self):
+        server = self.start_server()
+        (self.folder / "wrong").write_text("battery staple\n")
+        edge = self.start_edge(token="wrong")
+        self.finish(edge)  # it has no server, and plays its video all the same
+        self.assertEqual(self.events("edge", "server_fault")[0]["code"], "unauthorized")
+        self.assertEqual(self.stop_server(server)["sessions"], [])
+
+    def test_an_untrusted_certificate_is_named(self):
+        server = self.start_server()
+        subprocess.run([BIN / "ams-server", "--generate-certificate", self.work / "other"], check=True,
+                       stdout=subprocess.DEVNULL)
+        edge = self.start_edge("--ca", self.work / "other" / "certificate.pem")
+        self.finish(edge)
+        self.assertIn("certificate", self.events("edge", "disconnected")[0]["reason"])
+        self.stop_server(server)
+
+    def test_another_student_is_refused(self):
+        server = self.start_server()
+        edge = self.start_edge("--input", "192x96")
+        self.finish(edge)
+        self.assertEqual(self.events("edge", "server_fault")[0]["code"], "manifest_mismatch")
+        self.stop_server(server)
+
+
+class Usage(unittest.TestCase):
+    def run_program(self, *command):
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+
+    def test_help_and_version(self):
+        for program in ("ams-server", "ams-edge", "ams-render", "ams-annotate", "ams-label", "ams-pretrain"):
+            with self.subTest(program=program):
+                result = self.run_program(BIN / program, "--help")
+                self.assertEqual(result.returncode, 0)
+                self.assertIn("--", result.stdout)
+
+    def test_mistakes_get_one_line(self):
+        for command, words in [
+            ((BIN / "ams-edge",), "--clip"),
+            ((BIN / "ams-edge", "--clip", "nowhere"), "nowhere"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--input", "12"), "WIDTHxHEIGHT"),
+            ((BIN / "ams-server", "--teacher", "nonsense", "--certificate", "a", "--private-key", "b"), "nonsense"),
+            ((BIN / "ams-server", "--gamma", "7"), ""),
+        ]:
+            with self.subTest(command=command):
+                result = self.run_program(*command)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(words, result.stderr)
+                self.assertLessEqual(len(result.stderr.strip().splitlines()), 3)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

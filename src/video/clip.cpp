@@ -1,0 +1,375 @@
+#include "ams/video/clip.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include "ams/core/error.hpp"
+#include "ams/video/label_track.hpp"
+#include "ams/video/video_reader.hpp"
+#include "ams/video/video_writer.hpp"
+
+namespace ams {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t max_json_bytes = std::size_t{1} << 20;
+constexpr std::size_t max_text_bytes = 4096;
+constexpr std::size_t max_class_name_bytes = 64;
+constexpr std::size_t max_classes = 255;
+
+/// Takes typed, bounded fields out of an object; every refusal names the field.
+class Fields {
+ public:
+  Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
+
+  [[noreturn]] void refuse(const std::string& field, const std::string& problem) const {
+    throw Error(ErrorCode::malformed_data, fmt::format("{}: \"{}\" {}", where_, field, problem));
+  }
+
+  const json* find(const char* field) const {
+    const auto at = object_.find(field);
+    return at == object_.end() || at->is_null() ? nullptr : &*at;
+  }
+
+  const json& need(const char* field, const char* allowed) const {
+    const json* value = find(field);
+    if (value == nullptr) refuse(field, fmt::format("is missing; it must be {}", allowed));
+    return *value;
+  }
+
+  double number(const char* field, double low, double high) const {
+    const std::string allowed = fmt::format("a number from {} to {}", low, high);
+    const json& value = need(field, allowed.c_str());
+    if (!value.is_number() || !(value.get<double>() >= low && value.get<double>() <= high)) {
+      refuse(field, fmt::format("is {}; it must be {}", shown(value), allowed));
+    }
+    return value.get<double>();
+  }
+
+  std::int64_t whole(const char* field, std::int64_t low, std::int64_t high) const {
+    const std::string allowed = fmt::format("a whole number from {} to {}", low, high);
+    return whole(field, need(field, allowed.c_str()), low, high);
+  }
+
+  std::int64_t whole(const std::string& field, const json& value, std::int64_t low, std::int64_t high) const {
+    const double number = value.is_number() ? value.get<double>() : 0.5;
+    if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) ||
+        number != std::floor(number)) {
+      refuse(field, fmt::format("is {}; it must be a whole number from {} to {}", shown(value), low, high));
+    }
+    return static_cast<std::int64_t>(number);
+  }
+
+  std::int64_t whole_or(const char* field, std::int64_t low, std::int64_t high, std::int64_t fallback) const {
+    return find(field) == nullptr ? fallback : whole(field, low, high);
+  }
+
+  std::string text(const char* field, const json& value, std::size_t low, std::size_t high) const {
+    if (!value.is_string() || value.get_ref<const std::string&>().size() < low ||
+        value.get_ref<const std::string&>().size() > high) {
+      refuse(field, fmt::format("is {}; it must be a text of {} to {} bytes", shown(value), low, high));
+    }
+    return value.get<std::string>();
+  }
+
+  std::string text_or_empty(const char* field) const {
+    const json* value = find(field);
+    return value == nullptr ? std::string() : text(field, *value, 0, max_text_bytes);
+  }
+
+  const json& list(const char* field, std::size_t low, std::size_t high, const char* of) const {
+    const std::string allowed = fmt::format("a list of {} to {} {}", low, high, of);
+    const json& value = need(field, allowed.c_str());
+    if (!value.is_array() || value.size() < low || value.size() > high) {
+      refuse(field, fmt::format("is {}; it must be {}", shown(value), allowed));
+    }
+    return value;
+  }
+
+ private:
+  static std::string shown(const json& value) {
+    std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+    if (text.size() > 60) text = text.substr(0, 57) + "...";
+    return text;
+  }
+
+  const json& object_;
+  std::string where_;
+};
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(ErrorCode::io_error, "cannot open " + path.string());
+  std::string text(max_json_bytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) throw Error(ErrorCode::io_error, "cannot read " + path.string());
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+}  // namespace
+
+ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
+  if (text.size() > max_json_bytes) {
+    throw Error(ErrorCode::limit_exceeded, fmt::format("{}: more than {} bytes", where, max_json_bytes));
+  }
+  json object;
+  try {
+    object = json::parse(text);
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::malformed_data, fmt::format("{}: not JSON: {}", where, error.what()));
+  }
+  if (!object.is_object()) {
+    throw Error(ErrorCode::malformed_data, where + ": must be a JSON object, {\"fps\": ...}");
+  }
+
+  const Fields fields(object, where);
+  ClipInfo info;
+  info.name = fields.text_or_empty("name");
+  info.fps = fields.number("fps", 0.01, 1000);
+  info.label_stride = static_cast<int>(fields.whole("label_stride", 1, 100'000));
+  std::set<std::string> names;
+  for (const json& name : fields.list("classes", 1, max_classes, "class names")) {
+    info.classes.push_back(fields.text("classes", name, 1, max_class_name_bytes));
+    if (!names.insert(info.classes.back()).second) {
+      fields.refuse("classes", fmt::format("names \"{}\" twice; names must be distinct", info.classes.back()));
+    }
+  }
+  info.ignore_id = static_cast<std::uint8_t>(
+      fields.whole_or("ignore_id", 0, 255, LabelMap::default_ignore_id));
+  const auto last_class = static_cast<std::int64_t>(info.classes.size()) - 1;
+  for (const json& id : fields.list("eval_classes", 1, info.classes.size(), "class ids")) {
+    const auto value = static_cast<std::uint8_t>(fields.whole("eval_classes", id, 0, last_class));
+    if (std::find(info.eval_classes.begin(), info.eval_classes.end(), value) != info.eval_classes.end()) {
+      fields.refuse("eval_classes", fmt::format("names {} twice; ids must be distinct", value));
+    }
+    if (value == info.ignore_id) {
+      fields.refuse("eval_classes", fmt::format("names {}, which is the ignore_id", value));
+    }
+    info.eval_classes.push_back(value);
+  }
+  info.frames = fields.whole_or("frames", 1, 1'000'000'000, 0);
+  info.label_frames = fields.whole_or("label_frames", 1, 1'000'000'000, 0);
+  info.width = static_cast<int>(fields.whole_or("width", 1, 16384, 0));
+  info.height = static_cast<int>(fields.whole_or("height", 1, 16384, 0));
+  info.label_width = static_cast<int>(fields.whole_or("label_width", 1, 16384, 0));
+  info.label_height = static_cast<int>(fields.whole_or("label_height", 1, 16384, 0));
+  info.kind = fields.text_or_empty("kind");
+  info.labels_by = fields.text_or_empty("labels_by");
+  info.source = fields.text_or_empty("source");
+  info.licence = fields.text_or_empty("licence");
+  if (info.frames > 0 && (info.label_frames - 1) * info.label_stride >= info.frames) {
+    fields.refuse("label_frames",
+                  fmt::format("is {} at a label_stride of {}, but there are only {} frames", info.label_frames,
+                              info.label_stride, info.frames));
+  }
+  return info;
+}
+
+std::string format_clip_info(const ClipInfo& info) {
+  nlohmann::ordered_json object;
+  const auto text = [&](const char* field, const std::string& value) {
+    if (!value.empty()) object[field] = value;
+  };
+  const auto count = [&](const char* field, std::int64_t value) {
+    if (value != 0) object[field] = value;
+  };
+  text("name", info.name);
+  text("kind", info.kind);
+  object["fps"] = info.fps;
+  count("frames", info.frames);
+  count("width", info.width);
+  count("height", info.height);
+  object["label_stride"] = info.label_stride;
+  count("label_frames", info.label_frames);
+  count("label_width", info.label_width);
+  count("label_height", info.label_height);
+  object["ignore_id"] = info.ignore_id;
+  object["classes"] = info.classes;
+  object["eval_classes"] = info.eval_classes;
+  text("labels_by", info.labels_by);
+  text("source", info.source);
+  text("licence", info.licence);
+  try {
+    std::string out = object.dump(1) + "\n";
+    parse_clip_info(out, "clip info");
+    return out;
+  } catch (const json::exception& error) {
+    throw Error(ErrorCode::invalid_argument, std::string("clip info: ") + error.what());
+  } catch (const Error& error) {
+    throw Error(ErrorCode::invalid_argument, error.what());
+  }
+}
+
+Clip Clip::open(const std::filesystem::path& folder) {
+  Clip clip;
+  clip.folder_ = folder;
+  const std::string where = (folder / "clip.json").string();
+  ClipInfo& info = clip.info_;
+  info = parse_clip_info(read_text(folder / "clip.json"), where);
+  if (info.name.empty()) info.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
+  if (info.name.empty()) info.name = "clip";
+
+  const VideoReader video(clip.video_path().string());
+  const LabelTrackReader labels(clip.labels_path());
+  const auto require = [&](bool agrees, const std::string& says, const std::string& file_says) {
+    if (!agrees) throw Error(ErrorCode::malformed_data, fmt::format("{}: {}, but {}", where, says, file_says));
+  };
+  require((info.width == 0 || info.width == video.width()) && (info.height == 0 || info.height == video.height()),
+          fmt::format("\"width\" x \"height\" are {} x {}", info.width, info.height),
+          fmt::format("video.mp4 is {} x {}", video.width(), video.height()));
+  require((info.label_width == 0 || info.label_width == labels.width()) &&
+              (info.label_height == 0 || info.label_height == labels.height()),
+          fmt::format("\"label_width\" x \"label_height\" are {} x {}", info.label_width, info.label_height),
+          fmt::format("labels.mkv is {} x {}", labels.width(), labels.height()));
+  const auto label_frames = static_cast<std::int64_t>(labels.size());
+  require(info.label_frames == 0 || info.label_frames == label_frames,
+          fmt::format("\"label_frames\" is {}", info.label_frames),
+          fmt::format("labels.mkv has {}", label_frames));
+  require(std::abs(video.fps() / info.fps - 1) < 0.01, fmt::format("\"fps\" is {}", info.fps),
+          fmt::format("video.mp4 has {}", video.fps()));
+  if (const auto frames = video.frame_count()) {
+    require(info.frames == 0 || info.frames == *frames, fmt::format("\"frames\" is {}", info.frames),
+            fmt::format("video.mp4 has {}", *frames));
+    require((label_frames - 1) * info.label_stride < *frames,
+            fmt::format("\"label_stride\" is {}", info.label_stride),
+            fmt::format("labels.mkv has {} frames and video.mp4 only {}", label_frames, *frames));
+    info.frames = *frames;
+  }
+  info.width = video.width();
+  info.height = video.height();
+  info.label_width = labels.width();
+  info.label_height = labels.height();
+  info.label_frames = label_frames;
+  return clip;
+}
+
+std::size_t Clip::label_index(double capture_seconds) const {
+  const double last = label_seconds(static_cast<std::size_t>(info_.label_frames - 1));
+  const double period = info_.label_period_seconds();
+  const double slack = 0.01 * period;  // containers round timestamps
+  if (!(capture_seconds >= -period / 2 - slack && capture_seconds <= last + period + slack)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("clip {}: no label for {} s; its labels stand for {} s to {} s", info_.name,
+                            capture_seconds, -period / 2, last + period));
+  }
+  // By way of the video frame, so that a rounded timestamp does not tip the balance.
+  const std::int64_t frame = std::max<std::int64_t>(0, std::llround(capture_seconds * info_.fps));
+  const std::int64_t stride = info_.label_stride;
+  const std::int64_t index = (2 * frame + stride) / (2 * stride);
+  return static_cast<std::size_t>(std::min(index, info_.label_frames - 1));
+}
+
+struct ClipWriter::Impl {
+  std::filesystem::path folder, partial;
+  ClipInfo info;
+  ClipWriterOptions options;
+  std::optional<VideoWriter> video;
+  std::optional<LabelTrackWriter> labels;
+  bool finished = false;
+
+  ~Impl() {
+    video.reset();
+    labels.reset();
+    if (finished || partial.empty()) return;
+    std::error_code ignored;
+    std::filesystem::remove_all(partial, ignored);
+  }
+
+  void add(const Frame& frame, const LabelMap* map) {
+    const bool wanted = (video ? video->frames() : 0) % info.label_stride == 0;
+    if (finished) throw Error(ErrorCode::invalid_argument, "a frame added after finish()");
+    if (wanted != (map != nullptr)) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("frame {} of a clip with label_stride {} comes {} labels", video ? video->frames() : 0,
+                              info.label_stride, wanted ? "without" : "with"));
+    }
+    if (!video) {
+      VideoWriterOptions settings;
+      settings.fps = info.fps;
+      settings.crf = options.crf;
+      settings.preset = options.preset;
+      VideoWriter first(partial / "video.mp4", frame.width, frame.height, settings);
+      labels.emplace(partial / "labels.mkv", map->width, map->height, info.fps / info.label_stride);
+      video.emplace(std::move(first));
+      info.width = frame.width;
+      info.height = frame.height;
+      info.label_width = map->width;
+      info.label_height = map->height;
+    }
+    if (frame.width != info.width || frame.height != info.height) {
+      throw Error(ErrorCode::invalid_argument, fmt::format("a frame of {} x {} in a clip of {} x {}", frame.width,
+                                                           frame.height, info.width, info.height));
+    }
+    // Checks the labels' size before it writes anything, so that both files stay in step.
+    if (map != nullptr) labels->add(*map);
+    video->add(frame);
+  }
+};
+
+ClipWriter::ClipWriter(const std::filesystem::path& folder, const ClipInfo& info,
+                       const ClipWriterOptions& options)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->info = info;
+  ClipInfo& own = impl_->info;
+  own.frames = own.label_frames = own.width = own.height = own.label_width = own.label_height = 0;
+  format_clip_info(own);  // refuses what could not be read back
+  impl_->folder = std::filesystem::absolute(folder).lexically_normal();
+  if (!impl_->folder.has_filename()) impl_->folder = impl_->folder.parent_path();
+  impl_->options = options;
+  std::error_code error;
+  if (std::filesystem::exists(impl_->folder, error)) {
+    throw Error(ErrorCode::invalid_argument,
+                impl_->folder.string() + " exists; remove it or name another folder for the clip");
+  }
+  std::filesystem::path partial = impl_->folder;
+  partial += ".partial";
+  std::filesystem::remove_all(partial, error);
+  if (!std::filesystem::create_directory(partial, error)) {
+    throw Error(ErrorCode::io_error, "cannot create " + partial.string() + ": " + error.message());
+  }
+  impl_->partial = partial;
+}
+ClipWriter::~ClipWriter() = default;
+ClipWriter::ClipWriter(ClipWriter&&) noexcept = default;
+ClipWriter& ClipWriter::operator=(ClipWriter&&) noexcept = default;
+
+bool ClipWriter::wants_labels() const noexcept {
+  return (impl_->video ? impl_->video->frames() : 0) % impl_->info.label_stride == 0;
+}
+
+void ClipWriter::add(const Frame& frame) { impl_->add(frame, nullptr); }
+void ClipWriter::add(const Frame& frame, const LabelMap& labels) { impl_->add(frame, &labels); }
+
+void ClipWriter::finish() {
+  Impl& impl = *impl_;
+  if (impl.finished) throw Error(ErrorCode::invalid_argument, "finish() called twice");
+  if (!impl.video) throw Error(ErrorCode::invalid_argument, "a clip without a frame");
+  impl.info.frames = impl.video->frames();
+  impl.info.label_frames = static_cast<std::int64_t>(impl.labels->size());
+  impl.video->finish();
+  impl.labels->finish();
+  std::ofstream file(impl.partial / "clip.json", std::ios::binary);
+  file << format_clip_info(impl.info);
+  file.close();
+  if (!file) throw Error(ErrorCode::io_error, "cannot write " + (impl.partial / "clip.json").string());
+  std::error_code error;
+  std::filesystem::rename(impl.partial, impl.folder, error);
+  if (error) {
+    throw Error(ErrorCode::io_error, "cannot rename " + impl.partial.string() + " to " + impl.folder.string() +
+                                         ": " + error.message());
+  }
+  impl.finished = true;
+}
+
+}  // namespace ams

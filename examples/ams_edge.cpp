@@ -38,7 +38,7 @@ using namespace ams;
 struct Flags {
   std::string server = "127.0.0.1:8443", token, token_file, ca_file;
   bool insecure_accept_any_host_name = false;
-  EdgeClientOptions client;
+  ClientOptions client;
   options::StudentFlags student;
   std::string clip, video, state, report, record, timeline, uplink_size = "1024x512";
   double uplink_kbps = 200;
@@ -200,15 +200,15 @@ class Program {
     return initial_;
   }
 
-  EdgeClientOptions client_options() const {
-    EdgeClientOptions options = flags.client;
+  ClientOptions client_options() const {
+    ClientOptions options = flags.client;
     options.token = options::read_token(flags.token, flags.token_file);
     options.student_fingerprint = student_.fingerprint;
     return options;
   }
 
-  static ClientOptions link_options() {
-    ClientOptions options;
+  static WebSocketClientOptions link_options() {
+    WebSocketClientOptions options;
     const auto colon = flags.server.rfind(':');
     int port = 0;
     try {
@@ -228,8 +228,8 @@ class Program {
     return options;
   }
 
-  ClientCallbacks link_callbacks() {
-    ClientCallbacks callbacks;
+  WebSocketClientCallbacks link_callbacks() {
+    WebSocketClientCallbacks callbacks;
     callbacks.on_connected = [this] { drive([](auto& client, double now) { return client.on_connected(now); }); };
     callbacks.on_message = [this](ServerMessage message) {
       drive([&](auto& client, double now) { return client.on_message(message, now); });

@@ -32,7 +32,7 @@ using namespace ams;
 using Session = ServerSession<LabelledFramePtr>;
 
 struct Flags {
-  ServerOptions network;
+  WebSocketServerOptions network;
   std::string generate_certificate, port_file, token, token_file, teacher, teacher_input = "1024x512", clip, report;
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
@@ -134,8 +134,8 @@ class Program {
     return ids;
   }
 
-  ServerCallbacks callbacks() {
-    ServerCallbacks callbacks;
+  WebSocketServerCallbacks callbacks() {
+    WebSocketServerCallbacks callbacks;
     const std::string token = options::read_token(flags.token, flags.token_file);
     auto check_token = token.empty() ? nullptr : accept_tokens({token});
     callbacks.authorize = [this, check_token](const Hello& hello) -> std::optional<Fault> {

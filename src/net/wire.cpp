@@ -173,7 +173,8 @@ std::vector<std::byte> encode(const Hello& message) {
   const auto held = to_wire(message.held);
   return finish(MessageKind::hello, builder,
                 wire::CreateHello(builder, message.version, device_id, token,
-                                  message.manifest_digest, &held));
+                                  message.manifest_digest, &held,
+                                  message.student_fingerprint));
 }
 
 std::vector<std::byte> encode(const FrameBatch& message) {
@@ -302,6 +303,7 @@ Hello read_hello(Bytes body) {
   message.device_id = read_string(table->device_id());
   message.token = read_string(table->token());
   message.manifest_digest = table->manifest_digest();
+  message.student_fingerprint = table->student_fingerprint();
   message.held = from_wire(*table->held());
   decoding.hello(message);
   return message;

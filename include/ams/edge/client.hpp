@@ -336,6 +336,7 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_connected(double now_second
   hello.device_id = options_.device_id;
   hello.token = options_.token;
   hello.manifest_digest = held_.manifest().digest();
+  hello.student_fingerprint = options_.student_fingerprint;
   hello.held = held_.version();
   actions.emplace_back(SendToServer{std::move(hello)});
   return actions;

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "ams/core/digest.hpp"
+
 namespace ams {
 
 /// When a device says that it holds a new version.
@@ -16,6 +18,7 @@ enum class AckPolicy : std::uint8_t {
 struct ClientOptions {
   std::string device_id = "device";  ///< 1 to 128 bytes; names the session to resume
   std::string token;                 ///< up to 1024 bytes
+  Digest student_fingerprint = 0;    ///< goes into Hello as it is
 
   // ---- sampling (section 3.2) ----
   double sampling_rate_fps = 1;         ///< until the server says otherwise, > 0

@@ -28,6 +28,10 @@ struct Hello {
   std::string token;      ///< up to 1024 bytes
   Digest manifest_digest = 0;
   ModelVersion held;
+
+  /// Of all that must agree besides the manifest (frozen tensors, input size, classes), as the drivers on
+  /// both sides compute it; 0 where they have nothing to compare.
+  Digest student_fingerprint = 0;
 };
 
 /// The samples of one T_update, compressed together (section 3.2).

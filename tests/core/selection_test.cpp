@@ -1,0 +1,365 @@
+#include "ams/core/selection.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "expect_error.hpp"
+
+using ams::AdamState;
+using ams::CoordinateSet;
+using ams::ErrorCode;
+using ams::Manifest;
+using ams::Random;
+using ams::TensorKind;
+using ams::TensorSpec;
+using ams::test::expect_error;
+
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+constexpr float denormal = std::numeric_limits<float>::denorm_min();
+
+/// The first `count` of a stable sort by descending magnitude.
+std::vector<std::uint32_t> sorted_choice(const std::vector<float>& u, std::size_t count) {
+  std::vector<std::uint32_t> order(u.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto magnitude = [&](std::uint32_t i) {
+    return std::isnan(u[i])   ? std::numeric_limits<double>::infinity()
+           : std::isinf(u[i]) ? 1e300
+                              : std::fabs(static_cast<double>(u[i]));
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return magnitude(a) > magnitude(b); });
+  order.resize(count);
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+std::vector<std::uint32_t> listed(const CoordinateSet& set) {
+  std::vector<std::uint32_t> out;
+  set.for_each([&](std::uint32_t i) { out.push_back(i); });
+  return out;
+}
+
+void check_choice(const std::vector<float>& u, std::size_t count) {
+  const auto chosen = ams::largest_by_magnitude(u, count);
+  CAPTURE(u.size());
+  CAPTURE(count);
+  CHECK(chosen.dimension() == u.size());
+  CHECK(chosen.size() == count);
+  CHECK(listed(chosen) == sorted_choice(u, count));
+}
+
+TensorSpec tensor(std::string name, std::int64_t size, TensorKind kind = TensorKind::parameter) {
+  TensorSpec spec;
+  spec.name = std::move(name);
+  spec.shape = {size};
+  spec.kind = kind;
+  return spec;
+}
+
+/// 3 + [4] + 5 + [2] + [1] + 6 + 2 values; statistics in brackets. Trainable: 16.
+Manifest mixed_network() {
+  return Manifest({tensor("a", 3), tensor("mean", 4, TensorKind::statistic), tensor("b", 5),
+                   tensor("var", 2, TensorKind::statistic), tensor("n", 1, TensorKind::statistic),
+                   tensor("c", 6), tensor("d", 2)});
+}
+
+const std::vector<std::uint32_t> mixed_trainable = {0,  1,  2,  7,  8,  9,  10, 11,
+                                                    15, 16, 17, 18, 19, 20, 21, 22};
+
+CoordinateSet select(const char* name, double gamma, const Manifest& manifest,
+                     const AdamState& adam, std::uint64_t seed = 1) {
+  Random random(seed);
+  return ams::make_selection_strategy(name, gamma)->select({manifest, adam, {}}, random);
+}
+
+AdamState state_after_gradients(const std::vector<float>& g) {
+  AdamState state(g.size());
+  std::vector<float> w(g.size());
+  adam_step(state, {}, CoordinateSet::all(g.size()), w, g);
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE("largest magnitudes against a stable sort") {
+  Random random(1);
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t n = 1 + random.below(400);
+    std::vector<float> u(n);
+    const int kind = round % 5;
+    for (float& x : u) {
+      const double noise = 2 * random.uniform() - 1;
+      x = static_cast<float>(kind == 0   ? noise
+                             : kind == 1 ? std::ldexp(noise, -static_cast<int>(random.below(150)))
+                             : kind == 2 ? std::round(3 * noise)  // ties, and both zeros
+                             : kind == 3 ? 1 + 1e-6 * noise       // all in one coarse bin
+                                         : noise * noise * noise * 1e-3);
+    }
+    for (const std::size_t count : {std::size_t{0}, std::size_t{1}, n / 20, n / 2, n - 1, n}) {
+      check_choice(u, count);
+    }
+  }
+}
+
+TEST_CASE("largest magnitudes of any bit pattern") {
+  Random random(2);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<float> u(1 + random.below(300));
+    for (float& x : u) x = std::bit_cast<float>(static_cast<std::uint32_t>(random.next()));
+    check_choice(u, random.below(u.size() + 1));
+  }
+}
+
+TEST_CASE("among equals the lower index wins") {
+  const std::vector<float> u = {1, -2, 2, 0, -1, 1, 2};
+  CHECK(listed(ams::largest_by_magnitude(u, 2)) == std::vector<std::uint32_t>{1, 2});
+  CHECK(listed(ams::largest_by_magnitude(u, 3)) == std::vector<std::uint32_t>{1, 2, 6});
+  CHECK(listed(ams::largest_by_magnitude(u, 5)) == std::vector<std::uint32_t>{0, 1, 2, 4, 6});
+  const std::vector<float> zeros = {0.0F, -0.0F, 0.0F, -0.0F};
+  CHECK(listed(ams::largest_by_magnitude(zeros, 2)) == std::vector<std::uint32_t>{0, 1});
+  const std::vector<float> equal(5000, -0.25F);
+  const auto chosen = listed(ams::largest_by_magnitude(equal, 4321));
+  CHECK(chosen.size() == 4321);
+  CHECK(chosen.back() == 4320);
+}
+
+TEST_CASE("denormals, infinities and values that are not numbers have their rank") {
+  const std::vector<float> u = {0.0F,  denormal,     -2 * denormal, 1e-38F,        infinity,
+                                3e38F, not_a_number, -infinity,     -not_a_number, -denormal};
+  for (std::size_t count = 0; count <= u.size(); ++count) check_choice(u, count);
+  const auto signalling = std::bit_cast<float>(0x7f800001U);
+  const std::vector<float> payloads = {1, signalling, not_a_number, std::bit_cast<float>(~0U),
+                                       infinity};
+  CHECK(listed(ams::largest_by_magnitude(payloads, 2)) == std::vector<std::uint32_t>{1, 2});
+  CHECK(listed(ams::largest_by_magnitude(payloads, 4)) == std::vector<std::uint32_t>{1, 2, 3, 4});
+}
+
+TEST_CASE("a choice from nothing, and of too many") {
+  CHECK(ams::largest_by_magnitude({}, 0) == CoordinateSet());
+  expect_error(
+      ErrorCode::invalid_argument,
+      [] { (void)ams::largest_by_magnitude(std::vector<float>(3), 4); }, "4 of 3");
+  Random random(1);
+  CHECK(ams::random_coordinates(0, 0, random) == CoordinateSet());
+  expect_error(
+      ErrorCode::invalid_argument, [&] { (void)ams::random_coordinates(3, 4, random); }, "4 of 3");
+}
+
+TEST_CASE("random coordinates: every subset is equally likely") {
+  Random random(3);
+  std::map<std::vector<std::uint32_t>, int> seen;
+  constexpr int draws = 30000;
+  for (int i = 0; i < draws; ++i) {
+    const auto set = ams::random_coordinates(6, 3, random);
+    REQUIRE(set.dimension() == 6);
+    REQUIRE(set.size() == 3);
+    ++seen[listed(set)];
+  }
+  CHECK(seen.size() == 20);
+  double chi_square = 0;
+  for (const auto& [subset, n] : seen) chi_square += std::pow(n - draws / 20.0, 2) / (draws / 20.0);
+  CHECK(chi_square < 43.8);  // 19 degrees of freedom: exceeded with probability 0.001
+}
+
+TEST_CASE("random coordinates of every count") {
+  Random random(4);
+  for (std::size_t count = 0; count <= 130; ++count) {
+    const auto set = ams::random_coordinates(130, count, random);
+    CHECK(set.size() == count);
+    CHECK(set.dimension() == 130);
+  }
+  Random a(5), b(5), c(6);
+  const auto set = ams::random_coordinates(1000, 50, a);
+  CHECK(set == ams::random_coordinates(1000, 50, b));
+  CHECK_FALSE(set == ams::random_coordinates(1000, 50, c));
+}
+
+TEST_CASE("a fraction is rounded to nearest, and at least one") {
+  CHECK(ams::fraction_count(0.05, 2113043) == 105652);
+  CHECK(ams::fraction_count(0.01, 2113043) == 21130);
+  CHECK(ams::fraction_count(0.5, 3) == 2);
+  CHECK(ams::fraction_count(0.5, 5) == 3);
+  CHECK(ams::fraction_count(1e-9, 1000) == 1);
+  CHECK(ams::fraction_count(1.0, 1000) == 1000);
+  CHECK(ams::fraction_count(1.0, 0xffffffffULL) == 0xffffffffULL);
+  CHECK(ams::fraction_count(0.5, 0) == 0);
+  for (const double bad : {0.0, -0.1, 1.0001, std::numeric_limits<double>::quiet_NaN()}) {
+    expect_error(
+        ErrorCode::invalid_argument, [&] { (void)ams::fraction_count(bad, 10); }, "gamma");
+  }
+}
+
+TEST_CASE("the gradient-guided choice is random in the first phase") {
+  const Manifest manifest({tensor("w", 1000)});
+  const AdamState fresh(1000);
+  const auto set = select("gradient_guided", 0.1, manifest, fresh, 1);
+  CHECK(set.size() == 100);
+  CHECK(set == select("random", 0.1, manifest, fresh, 1));
+  CHECK_FALSE(set == select("gradient_guided", 0.1, manifest, fresh, 2));
+}
+
+TEST_CASE("the gradient-guided choice is of largest |u|, over all tensors together") {
+  Random random(8);
+  const Manifest manifest({tensor("a", 300), tensor("b", 500), tensor("c", 200)});
+  AdamState state(1000);
+  std::vector<float> w(1000), g(1000), u(1000);
+  for (int step = 0; step < 3; ++step) {
+    for (float& x : g) x = static_cast<float>(random.uniform() - 0.5);
+    adam_step(state, {}, CoordinateSet::all(1000), w, g);
+  }
+  adam_update(state, {}, u);
+  CHECK(listed(select("gradient_guided", 0.1, manifest, state)) == sorted_choice(u, 100));
+}
+
+TEST_CASE("the gradient-guided choice never falls on a statistic") {
+  const Manifest manifest = mixed_network();
+  std::vector<float> g(manifest.dimension(), 0.0F);
+  g[5] = 100;  // statistics have no gradients; were one given, it would not count
+  g[9] = 1;
+  g[22] = -1e-3F;
+  const auto state = state_after_gradients(g);
+  CHECK(listed(select("gradient_guided", 2 / 16.0, manifest, state)) ==
+        std::vector<std::uint32_t>{9, 22});
+  // |u| = 0 for all the rest: the lower index wins, and skips statistics.
+  CHECK(listed(select("gradient_guided", 7 / 16.0, manifest, state)) ==
+        std::vector<std::uint32_t>{0, 1, 2, 7, 8, 9, 22});
+  CHECK(listed(select("gradient_guided", 1, manifest, state)) == mixed_trainable);
+}
+
+TEST_CASE("random choices are of trainable coordinates, all of them in time") {
+  const Manifest manifest = mixed_network();
+  const auto strategy = ams::make_selection_strategy("random", 0.25);
+  const AdamState state = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
+  Random random(9);
+  std::set<std::uint32_t> seen;
+  for (int phase = 0; phase < 200; ++phase) {
+    const auto set = strategy->select({manifest, state, {}}, random);
+    CHECK(set.size() == 4);
+    set.for_each([&](std::uint32_t i) { seen.insert(i); });
+  }
+  CHECK(std::vector<std::uint32_t>(seen.begin(), seen.end()) == mixed_trainable);
+}
+
+TEST_CASE("layers from the ends of the network") {
+  const Manifest manifest = mixed_network();
+  const AdamState fresh(manifest.dimension());
+  const auto first = [&](std::size_t n) {
+    return std::vector<std::uint32_t>(mixed_trainable.begin(),
+                                      mixed_trainable.begin() + static_cast<std::ptrdiff_t>(n));
+  };
+  CHECK(listed(select("first_layers", 5 / 16.0, manifest, fresh)) == first(5));
+  CHECK(listed(select("last_layers", 3 / 16.0, manifest, fresh)) ==
+        std::vector<std::uint32_t>{20, 21, 22});
+  CHECK(listed(select("first_and_last_layers", 6 / 16.0, manifest, fresh)) ==
+        std::vector<std::uint32_t>{0, 1, 2, 20, 21, 22});
+  CHECK(listed(select("first_and_last_layers", 5 / 16.0, manifest, fresh)) ==
+        std::vector<std::uint32_t>{0, 1, 2, 21, 22});
+  CHECK(listed(select("first_and_last_layers", 1 / 16.0, manifest, fresh)) == first(1));
+  for (const char* name : {"first_layers", "last_layers", "first_and_last_layers"}) {
+    CHECK(listed(select(name, 1, manifest, fresh)) == mixed_trainable);
+    // Stable over phases and seeds.
+    const auto later = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
+    CHECK(select(name, 0.3, manifest, fresh, 1) == select(name, 0.3, manifest, later, 2));
+  }
+}
+
+TEST_CASE("full means all that is trainable") {
+  const Manifest mixed = mixed_network();
+  CHECK(listed(select("full", 0.05, mixed, AdamState(mixed.dimension()))) == mixed_trainable);
+  const Manifest plain({tensor("a", 3), tensor("b", 4)});
+  CHECK(select("full", 0.05, plain, AdamState(7)).is_all());
+}
+
+TEST_CASE("which gradients a strategy needs") {
+  const Manifest manifest = mixed_network();
+  using Required = std::vector<bool>;
+  const auto required = [&](const char* name, double gamma) {
+    return ams::make_selection_strategy(name, gamma)->required_gradients(manifest);
+  };
+  const Required parameters = {true, false, true, false, false, true, true};
+  CHECK(required("gradient_guided", 0.05) == parameters);
+  CHECK(required("random", 0.05) == parameters);
+  CHECK(required("full", 0.05) == parameters);
+  CHECK(required("first_layers", 3 / 16.0) ==
+        Required{true, false, false, false, false, false, false});
+  CHECK(required("first_layers", 4 / 16.0) ==
+        Required{true, false, true, false, false, false, false});
+  CHECK(required("last_layers", 2 / 16.0) ==
+        Required{false, false, false, false, false, false, true});
+  CHECK(required("last_layers", 9 / 16.0) ==
+        Required{false, false, true, false, false, true, true});
+  CHECK(required("first_and_last_layers", 6 / 16.0) ==
+        Required{true, false, false, false, false, true, true});
+}
+
+TEST_CASE("the tensors that hold a strategy's coordinates are among those it needs gradients of") {
+  const Manifest manifest = mixed_network();
+  const auto later = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
+  for (const auto name : ams::selection_strategy_names()) {
+    for (const double gamma : {0.01, 0.2, 0.5, 0.9, 1.0}) {
+      const auto strategy = ams::make_selection_strategy(name, gamma);
+      const auto required = strategy->required_gradients(manifest);
+      Random random(1);
+      strategy->select({manifest, later, {}}, random).for_each([&](std::uint32_t i) {
+        CHECK(required[manifest.tensor_of(i)]);
+      });
+    }
+  }
+}
+
+TEST_CASE("networks without anything to train") {
+  const Manifest statistics({tensor("mean", 3, TensorKind::statistic)});
+  for (const auto name : ams::selection_strategy_names()) {
+    const auto strategy = ams::make_selection_strategy(name, 0.5);
+    for (const Manifest* manifest : {&statistics}) {
+      Random random(1);
+      AdamState state(manifest->dimension());
+      for (int phase = 0; phase < 2; ++phase, ++state.step_count) {
+        const auto set = strategy->select({*manifest, state, {}}, random);
+        CHECK(set.empty());
+        CHECK(set.dimension() == manifest->dimension());
+      }
+      CHECK(strategy->required_gradients(*manifest) == std::vector<bool>{false});
+    }
+    Random random(1);
+    CHECK(strategy->select({Manifest(), AdamState(), {}}, random) == CoordinateSet());
+  }
+}
+
+TEST_CASE("strategies by name") {
+  CHECK(ams::selection_strategy_names().size() == 6);
+  for (const auto name : ams::selection_strategy_names()) {
+    CHECK(ams::make_selection_strategy(name, 0.05)->name() == name);
+    if (name == "full") continue;
+    for (const double bad : {0.0, -1.0, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
+      expect_error(
+          ErrorCode::invalid_argument, [&] { (void)ams::make_selection_strategy(name, bad); },
+          "gamma");
+    }
+  }
+  CHECK(ams::make_selection_strategy("full", 0)->name() == "full");
+  expect_error(
+      ErrorCode::invalid_argument, [] { (void)ams::make_selection_strategy("best", 0.05); }, "best",
+      "gradient_guided, random, first_layers, last_layers, first_and_last_layers, full");
+}
+
+TEST_CASE("an Adam state of another network is refused") {
+  const Manifest manifest = mixed_network();
+  AdamState other(5);
+  other.step_count = 1;
+  expect_error(ErrorCode::invalid_argument,
+               [&] { (void)select("gradient_guided", 0.5, manifest, other); });
+}

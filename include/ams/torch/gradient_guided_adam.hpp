@@ -1,0 +1,50 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include "ams/core/adam.hpp"
+#include "ams/core/coordinate_set.hpp"
+
+namespace ams {
+
+/// Algorithm 2 (section 3.1.2) on flat torch tensors, on CPU or an accelerator: the moments of all
+/// coordinates follow the gradient, the phase's coordinates move. On CPU it is core's adam_step()
+/// on the tensors' memory; elsewhere the same arithmetic as torch operations, equal within
+/// rounding. Not thread-safe.
+class GradientGuidedAdam {
+ public:
+  enum class Arithmetic {
+    automatic,  ///< core's on CPU, torch's elsewhere
+    torch,      ///< torch's everywhere
+  };
+
+  /// Takes over `state`, whose dimension is that of the tensors to come. Throws
+  /// Error(invalid_argument).
+  GradientGuidedAdam(AdamState state, const AdamOptions& options, torch::Device device,
+                     Arithmetic arithmetic = Arithmetic::automatic);
+
+  /// Sets I_n for the steps to come (lines 1 and 2). All coordinates until the first call.
+  void begin_phase(CoordinateSet coordinates);
+
+  /// One iteration (lines 9 to 13) in place. Both are contiguous float32 [dimension] on the device.
+  void step(const torch::Tensor& parameters, const torch::Tensor& gradients);
+
+  /// u of the latest step (line 12), [dimension], on the device.
+  torch::Tensor update() const;
+
+  /// A copy on the host, to save or to go on with elsewhere.
+  AdamState state() const;
+
+ private:
+  AdamState host_;  // in core's arithmetic; else only its step count
+  AdamOptions options_;
+  CoordinateSet coordinates_;
+  bool on_host_;
+  std::int64_t dimension_;
+  torch::Device device_;
+  torch::Tensor first_moment_;   // in torch's arithmetic
+  torch::Tensor second_moment_;  // in torch's arithmetic
+  torch::Tensor mask_;           // b_n as float; undefined: all
+};
+
+}  // namespace ams

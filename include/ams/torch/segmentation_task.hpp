@@ -1,0 +1,22 @@
+#pragma once
+
+#include <vector>
+
+#include "ams/core/frame.hpp"
+#include "ams/torch/network_trainer.hpp"
+#include "ams/torch/student_spec.hpp"
+
+namespace ams {
+
+/// Semantic segmentation as make_segmentation_trainer() describes it. `align_corners` is the
+/// network's. Targets are int64 [N, height, width]: the place of the pixel's class in the
+/// selection, -100 for a pixel that does not count.
+TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ignore_id,
+                                                 bool align_corners);
+
+/// Softmax cross-entropy of logits [N, C, h, w] over the classes `selected` (empty: all), at the
+/// targets' size, averaged over the pixels that count; undefined when none does.
+torch::Tensor segmentation_loss(const torch::Tensor& logits, const torch::Tensor& targets,
+                                const std::vector<int>& selected, bool align_corners);
+
+}  // namespace ams

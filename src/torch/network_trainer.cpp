@@ -1,0 +1,140 @@
+#include "ams/torch/network_trainer.hpp"
+
+#include <ATen/autocast_mode.h>
+
+#include <chrono>
+#include <cmath>
+#include <string>
+
+#include "ams/core/error.hpp"
+#include "ams/torch/gradient_guided_adam.hpp"
+#include "autocast.hpp"
+#include "translate_errors.hpp"
+
+namespace ams {
+namespace {
+
+std::size_t bytes_of(const PreparedSample& prepared) {
+  std::size_t bytes = 0;
+  for (const torch::Tensor* tensor : {&prepared.input, &prepared.target}) {
+    if (tensor->defined()) bytes += tensor->nbytes();
+  }
+  return bytes;
+}
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+void check(const TrainingJob<int>& job, const Manifest& own) {
+  if (job.manifest == nullptr || job.manifest->digest() != own.digest()) {
+    throw Error(ErrorCode::manifest_mismatch, "the training job belongs to another network");
+  }
+  const std::size_t dimension = own.dimension();
+  if (job.parameters.size() != dimension || job.adam.first_moment.size() != dimension ||
+      job.adam.second_moment.size() != dimension || job.coordinates.dimension() != dimension ||
+      job.required_gradients.size() != own.tensors().size()) {
+    refuse(
+        "the training job's parameters, moments, coordinates or required gradients do not fit its "
+        "manifest (" +
+        std::to_string(dimension) + " values in " + std::to_string(own.tensors().size()) +
+        " tensors)");
+  }
+  validate(job.adam_options);
+}
+
+}  // namespace
+
+void PreparedSampleCache::drop_expired() {
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if (entry->second.owner.expired()) erase(entry->first);
+    entry = next;
+  }
+}
+
+const PreparedSample* PreparedSampleCache::find(const void* sample) {
+  const auto found = entries_.find(sample);
+  if (found == entries_.end()) return nullptr;
+  if (found->second.owner.expired()) {  // another sample now has the address
+    erase(sample);
+    return nullptr;
+  }
+  uses_.splice(uses_.begin(), uses_, found->second.use);
+  return &found->second.prepared;
+}
+
+void PreparedSampleCache::insert(const std::shared_ptr<const void>& sample,
+                                 const PreparedSample& prepared) {
+  const std::size_t bytes = bytes_of(prepared);
+  if (bytes > capacity_bytes_) return;
+  while (bytes_ + bytes > capacity_bytes_) erase(uses_.back());
+  uses_.push_front(sample.get());
+  entries_.emplace(sample.get(), Entry{sample, prepared, uses_.begin()});
+  bytes_ += bytes;
+}
+
+void PreparedSampleCache::erase(const void* sample) {
+  const auto found = entries_.find(sample);
+  bytes_ -= bytes_of(found->second.prepared);
+  uses_.erase(found->second.use);
+  entries_.erase(found);
+}
+
+PhaseRunner::PhaseRunner(std::shared_ptr<Network> network, const NetworkTrainerOptions& options)
+    : network_(std::move(network)),
+      options_(options),
+      vector_(*network_, options.train_batch_norm_statistics) {}
+
+TrainingResult PhaseRunner::run(
+    TrainingJob<int> job, std::size_t iterations,
+    const std::function<TrainingBatch(std::size_t)>& batch,
+    const std::function<torch::Tensor(const torch::Tensor&, const TrainingBatch&)>& loss) {
+  const auto start = std::chrono::steady_clock::now();
+  check(job, *manifest());
+  vector_.load(job.parameters);
+  vector_.set_required_gradients(job.required_gradients);
+  network_->train(options_.train_batch_norm_statistics);
+  if (options_.train_batch_norm_statistics) {
+    torch::manual_seed(
+        static_cast<std::uint64_t>(job.adam.step_count));  // of drop-out, if there is any
+  }
+  GradientGuidedAdam adam(std::move(job.adam), job.adam_options, vector_.values().device());
+  adam.begin_phase(std::move(job.coordinates));
+
+  TrainingResult result;
+  result.losses.reserve(iterations);
+  for (std::size_t k = 0; k < iterations; ++k) {
+    const auto where = [k] { return "mini-batch " + std::to_string(k + 1); };
+    const TrainingBatch next = batch(k);
+    if (!next.inputs.defined()) refuse(where() + " of the training job is empty");
+    const bool stepped =
+        translate_errors(ErrorCode::invalid_argument, where() + " cannot be trained on", [&] {
+          vector_.zero_gradients();
+          torch::Tensor value;
+          {
+            const Autocast autocast(options_.bfloat16);
+            value = loss(network_->forward(next.inputs), next);
+          }
+          result.losses.push_back(value.defined() ? value.item<double>() : 0.0);
+          if (!value.defined() || !std::isfinite(result.losses.back())) return false;
+          if (value.requires_grad()) value.backward();
+          return true;
+        });
+    if (!std::isfinite(result.losses.back())) {
+      refuse("the loss of " + where() + " is not finite; lower the learning rate (" +
+             std::to_string(job.adam_options.learning_rate) + ") or look at the labels");
+    }
+    if (stepped) adam.step(vector_.values(), vector_.gradients());
+  }
+  if (!vector_.values().isfinite().all().item<bool>()) {
+    refuse("training led to parameters that are not finite; lower the learning rate (" +
+           std::to_string(job.adam_options.learning_rate) + ")");
+  }
+  result.parameters = vector_.copy();
+  result.adam = adam.state();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace ams

@@ -1,0 +1,88 @@
+#include "ams/torch/segmentation_task.hpp"
+
+#include <array>
+#include <cstdint>
+
+#include "ams/torch/image.hpp"
+#include "ams/torch/network.hpp"
+#include "ams/torch/student.hpp"
+
+namespace ams {
+namespace {
+
+constexpr std::int64_t ignored = -100;
+
+/// Label ids to the place of their class in the selection.
+std::array<std::int64_t, 256> target_table(const StudentSpec& spec, int ignore_id) {
+  std::array<std::int64_t, 256> table{};
+  table.fill(ignored);
+  if (spec.selected_classes.empty()) {
+    for (int id = 0; id < spec.num_classes; ++id) table[static_cast<std::size_t>(id)] = id;
+  } else {
+    std::int64_t place = 0;
+    for (const int id : spec.selected_classes) table[static_cast<std::size_t>(id)] = place++;
+  }
+  if (ignore_id >= 0 && ignore_id < 256) table[static_cast<std::size_t>(ignore_id)] = ignored;
+  return table;
+}
+
+}  // namespace
+
+torch::Tensor segmentation_loss(const torch::Tensor& logits, const torch::Tensor& targets,
+                                const std::vector<int>& selected, bool align_corners) {
+  const std::int64_t valid = (targets != ignored).sum().item<std::int64_t>();
+  if (valid == 0) return {};
+  torch::Tensor chosen = logits;
+  if (!selected.empty() && static_cast<std::int64_t>(selected.size()) != logits.size(1)) {
+    // Before the resizing, which works on each class alone: less to resize.
+    const std::vector<std::int64_t> places(selected.begin(), selected.end());
+    chosen = logits.index_select(1, torch::tensor(places, logits.options().dtype(torch::kLong)));
+  }
+  chosen = resize_logits(chosen.to(torch::kFloat), targets.size(1), targets.size(2), align_corners);
+  return torch::cross_entropy_loss(chosen, targets, {}, at::Reduction::Mean, ignored);
+}
+
+TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ignore_id,
+                                                 bool align_corners) {
+  TrainingTask<LabelledFramePtr> task;
+  task.prepare = [spec](const LabelledFramePtr& sample) {
+    return PreparedSample{scaled_rgb(sample->frame, spec.input_width, spec.input_height),
+                          scaled_labels(sample->labels, spec.input_width, spec.input_height)};
+  };
+  task.collate = [normalization = spec.normalization, table = target_table(spec, ignore_id)](
+                     const std::vector<PreparedSample>& samples) {
+    std::vector<torch::Tensor> images;
+    for (const PreparedSample& sample : samples) images.push_back(sample.input);
+    const torch::Tensor& first = samples.front().target;
+    torch::Tensor targets = torch::empty(
+        {static_cast<std::int64_t>(samples.size()), first.size(0), first.size(1)}, torch::kLong);
+    auto* out = targets.data_ptr<std::int64_t>();
+    for (const PreparedSample& sample : samples) {
+      const auto* ids = sample.target.data_ptr<std::uint8_t>();
+      for (std::int64_t i = 0; i < sample.target.numel(); ++i) *out++ = table[ids[i]];
+    }
+    return TrainingBatch{normalized_batch(images, normalization), targets};
+  };
+  task.loss = [selected = spec.selected_classes, align_corners](const torch::Tensor& outputs,
+                                                                const TrainingBatch& batch) {
+    return segmentation_loss(outputs, batch.targets, selected, align_corners);
+  };
+  return task;
+}
+
+std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+    Student student, const SegmentationTrainerOptions& options) {
+  check_student(student);
+  auto task = segmentation_task(student.spec, options.ignore_id, student.network->align_corners());
+  return std::make_unique<NetworkTrainer<LabelledFramePtr>>(
+      std::move(student.network), std::move(task),
+      NetworkTrainerOptions{student.spec.train_batch_norm_statistics, options.bfloat16,
+                            options.cache_bytes});
+}
+
+std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+    const StudentSpec& spec, const SegmentationTrainerOptions& options) {
+  return make_segmentation_trainer(open_student(spec), options);
+}
+
+}  // namespace ams

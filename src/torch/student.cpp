@@ -1,0 +1,192 @@
+#include "ams/torch/student.hpp"
+
+#include <bit>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "ams/core/error.hpp"
+#include "ams/torch/deeplabv3_mobilenetv2.hpp"
+#include "ams/torch/edanet.hpp"
+#include "ams/torch/parameter_vector.hpp"
+#include "network_names.hpp"
+#include "translate_errors.hpp"
+
+namespace ams {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+void require_range(const char* field, int value, int least, int most) {
+  if (value < least || value > most) {
+    refuse(std::string(field) + " is " + std::to_string(value) + "; allowed are " +
+           std::to_string(least) + " to " + std::to_string(most));
+  }
+}
+
+Digest file_digest(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
+  return byte_digest(std::as_bytes(std::span(bytes)));
+}
+
+/// All that is not in the parameter vector, and the manifest.
+Digest fingerprint(const Student& student, const Manifest& manifest) {
+  Digest digest = manifest.digest();
+  const auto add = [&digest](std::uint64_t value) { digest = mix64(digest ^ value); };
+  const StudentSpec& spec = student.spec;
+  if (is_torchscript_path(spec.network)) {
+    add(file_digest(spec.network));
+  } else {
+    add(byte_digest(std::as_bytes(std::span(spec.network))));
+  }
+  for (const int value : {spec.num_classes, spec.input_width, spec.input_height}) {
+    add(static_cast<std::uint64_t>(value));
+  }
+  for (const int id : spec.selected_classes) add(static_cast<std::uint64_t>(id));
+  for (std::size_t c = 0; c < 3; ++c) {
+    add(std::bit_cast<std::uint32_t>(spec.normalization.mean[c]));
+    add(std::bit_cast<std::uint32_t>(spec.normalization.standard_deviation[c]));
+  }
+  std::vector<NetworkTensor> frozen;
+  for (NetworkTensor& parameter : student.network->parameters()) {
+    if (!parameter.tensor.requires_grad()) frozen.push_back(std::move(parameter));
+  }
+  for (NetworkTensor& buffer : student.network->buffers()) {
+    const bool counter = buffer.name.ends_with("num_batches_tracked");
+    const bool sent = spec.train_batch_norm_statistics && is_batch_norm_statistic(buffer);
+    if (!counter && !sent) frozen.push_back(std::move(buffer));
+  }
+  add(tensors_digest(frozen));
+  return digest;
+}
+
+}  // namespace
+
+void validate_classes(const std::vector<int>& selected, int num_classes) {
+  int previous = -1;
+  for (const int id : selected) {
+    if (id <= previous || id >= num_classes) {
+      refuse("selected_classes must be ascending class ids from 0 to " +
+             std::to_string(num_classes - 1) + "; found " + std::to_string(id));
+    }
+    previous = id;
+  }
+}
+
+void validate_input(int num_classes, int width, int height, const Normalization& normalization) {
+  require_range("num_classes", num_classes, 1, 254);
+  require_range("input_width", width, 32, 4096);
+  require_range("input_height", height, 32, 4096);
+  for (const float deviation : normalization.standard_deviation) {
+    if (!(deviation > 0)) refuse("normalization: each standard deviation must be above 0");
+  }
+}
+
+const std::vector<std::string>& student_network_names() {
+  static const std::vector<std::string> names{"edanet", "deeplabv3_mobilenetv2"};
+  return names;
+}
+
+void validate(const StudentSpec& spec) {
+  validate_input(spec.num_classes, spec.input_width, spec.input_height, spec.normalization);
+  validate_classes(spec.selected_classes, spec.num_classes);
+}
+
+torch::Tensor Student::forward(const torch::Tensor& input) const {
+  return resize_logits(network->forward(input), spec.input_height, spec.input_width,
+                       network->align_corners());
+}
+
+std::shared_ptr<Network> make_named_network(const std::string& name, int num_classes) {
+  if (name == "edanet") return make_edanet(num_classes);
+  if (name == "deeplabv3_mobilenetv2") return make_deeplabv3_mobilenetv2(num_classes);
+  return nullptr;
+}
+
+Student open_student(const StudentSpec& spec) {
+  validate(spec);
+  Student student{nullptr, spec};
+  const bool script = is_torchscript_path(spec.network);
+  student.network =
+      script ? open_torchscript(spec.network) : make_named_network(spec.network, spec.num_classes);
+  if (student.network == nullptr) {
+    std::string allowed;
+    for (const std::string& name : student_network_names()) allowed += name + ", ";
+    refuse("there is no student '" + spec.network + "'; allowed are " + allowed +
+           "and the path of a TorchScript module that ends in .pt");
+  }
+  if (!spec.weights.empty()) {
+    load_weights(*student.network, spec.weights);
+  } else if (!script) {
+    initialize_tensors(*student.network, spec.seed);
+  }
+  student.network->train(false);
+  check_student(student);
+  return student;
+}
+
+void check_student(const Student& student) {
+  const StudentSpec& spec = student.spec;
+  bool trainable = false;
+  for (const NetworkTensor& parameter : student.network->parameters()) {
+    trainable |= parameter.tensor.requires_grad();
+  }
+  if (!trainable) {
+    refuse(
+        "the network '" + spec.network +
+        "' has no trainable parameters: it was frozen (torch.jit.freeze), optimised for inference, "
+        "or saved with requires_grad off; save it with torch.jit.script(model) as it is before "
+        "that");
+  }
+  check_network_output(*student.network, spec.network, spec.num_classes, spec.input_width,
+                       spec.input_height);
+}
+
+void check_network_output(Network& network, const std::string& name, int num_classes, int width,
+                          int height) {
+  const torch::Tensor output =
+      translate_errors(ErrorCode::invalid_argument,
+                       "the network '" + name + "' fails on an input of " + std::to_string(width) +
+                           " x " + std::to_string(height),
+                       [&] {
+                         const c10::InferenceMode inference;
+                         return network.forward(torch::zeros({1, 3, height, width}));
+                       });
+  if (output.dim() != 4 || output.size(0) != 1 || output.size(1) != num_classes ||
+      output.size(2) < 1 || output.size(3) < 1 || output.size(2) > height ||
+      output.size(3) > width || output.scalar_type() != torch::kFloat) {
+    std::ostringstream message;
+    message << "the network '" << name << "' maps [1, 3, " << height << ", " << width << "] to "
+            << output.scalar_type() << " " << output.sizes() << "; needed are float logits [1, "
+            << num_classes << ", " << height << ", " << width
+            << "] or coarser ones (is num_classes right?)";
+    refuse(message.str());
+  }
+}
+
+void load_weights(Network& network, const std::string& path) {
+  const Safetensors content = read_safetensors(path);
+  try {
+    load_tensors(network, content);
+  } catch (const Error& error) {
+    throw Error(error.code(), path + ": " + error.what());
+  }
+}
+
+StudentValues student_values(const Student& student) {
+  const ParameterVector vector(*student.network, student.spec.train_batch_norm_statistics);
+  return {vector.manifest(), vector.copy(), fingerprint(student, *vector.manifest())};
+}
+
+StudentValues load_student_values(const StudentSpec& spec) {
+  return student_values(open_student(spec));
+}
+
+Digest student_fingerprint(const StudentSpec& spec) {
+  return load_student_values(spec).fingerprint;
+}
+
+}  // namespace ams

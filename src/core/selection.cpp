@@ -300,15 +300,20 @@ CoordinateSet random_coordinates(std::size_t dimension, std::size_t count, Rando
   if (count == dimension) return CoordinateSet::all(dimension);
   // Floyd's sampling (Bentley and Floyd, CACM 1987): one draw a chosen coordinate, uniform over all
   // subsets.
-  std::vector<bool> taken(dimension);
+  std::vector<std::uint64_t> taken(dimension / 64 + 1);
+  const auto bit = [](std::size_t i) { return std::uint64_t{1} << (i % 64); };
   for (std::size_t last = dimension - count; last < dimension; ++last) {
     const std::size_t drawn = random.below(last + 1);
-    taken[taken[drawn] ? last : drawn] = true;
+    const std::size_t chosen = (taken[drawn / 64] & bit(drawn)) != 0 ? last : drawn;
+    taken[chosen / 64] |= bit(chosen);
   }
   std::vector<std::uint32_t> indices;
   indices.reserve(count);
-  for (std::size_t i = 0; i < dimension; ++i) {
-    if (taken[i]) indices.push_back(static_cast<std::uint32_t>(i));
+  for (std::size_t word = 0; word < taken.size(); ++word) {
+    for (std::uint64_t rest = taken[word]; rest != 0; rest &= rest - 1) {
+      indices.push_back(
+          static_cast<std::uint32_t>(64 * word + static_cast<std::size_t>(std::countr_zero(rest))));
+    }
   }
   return CoordinateSet::from_sorted(dimension, std::move(indices));
 }

@@ -1,0 +1,639 @@
+#include "ams/net/server.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/beast/http.hpp>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "ams/net/wire.hpp"
+#include "channel.hpp"
+
+namespace ams {
+
+using namespace detail;
+namespace http = boost::beast::http;
+
+namespace {
+
+// Sockets beyond max_connections that may be in a handshake or ask for /healthz.
+constexpr std::size_t spare_sockets = 32;
+constexpr std::size_t max_http_header_bytes = 8192;
+
+std::string to_string(const tcp::endpoint& endpoint) {
+  std::ostringstream text;
+  text << endpoint;
+  return text.str();
+}
+
+void require_readable(const std::filesystem::path& file, const char* what) {
+  if (!std::ifstream(file)) {
+    throw Error(ErrorCode::io_error, std::string("cannot read the ") + what + " " + file.string());
+  }
+}
+
+LinkCounters to_link(const SocketCounters& counters) {
+  return {counters.read_bytes, counters.written_bytes};
+}
+
+}  // namespace
+
+class WebSocketServer::Impl {
+ public:
+  Impl(WebSocketServerOptions options, WebSocketServerCallbacks callbacks);
+
+  void run();
+  void start();
+  void stop();
+  void join();
+
+  bool send(ConnectionId id, const ServerMessage& message);
+  void close(ConnectionId id, std::string reason);
+  std::shared_ptr<Channel> channel(ConnectionId id) const;
+  std::size_t connection_count() const;
+
+  std::uint16_t port() const noexcept { return port_; }
+  LinkCounters total_counters() const { return to_link(*total_); }
+  void post(std::function<void()> function) { asio::post(io_, std::move(function)); }
+  void post_after(double delay_seconds, std::function<void()> function);
+
+ private:
+  class Connection;
+
+  void listen();
+  void begin();
+  void serve();
+  void accept();
+  void take(tcp::socket socket);
+  void forget(ConnectionId id);
+  void shut_down();
+  void refused(const std::string& peer, const std::string& reason) const;
+  std::string metrics() const;
+
+  const WebSocketServerOptions options_;
+  const WebSocketServerCallbacks callbacks_;
+  const Duration handshake_timeout_;
+  const Duration hello_timeout_;
+  const Duration idle_timeout_;
+  const Duration close_timeout_;
+
+  asio::io_context io_{1};
+  asio::ssl::context tls_{asio::ssl::context::tls_server};
+  tcp::acceptor acceptor_{io_};
+  asio::steady_timer accept_timer_{io_};
+  asio::steady_timer stop_timer_{io_};
+  std::uint16_t port_ = 0;
+  const std::shared_ptr<SocketCounters> total_ = std::make_shared<SocketCounters>();
+
+  // Used on the io thread.
+  ConnectionId next_id_ = 1;
+  std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
+  std::size_t websockets_ = 0;
+  bool stopping_ = false;
+
+  // Those that are let in, for every thread.
+  mutable std::mutex channels_mutex_;
+  std::map<ConnectionId, std::shared_ptr<Channel>> channels_;
+
+  std::atomic<bool> stop_requested_{false};
+  std::atomic<bool> started_{false};
+  std::atomic<std::thread::id> io_thread_{};
+  std::mutex thread_mutex_;
+  std::thread thread_;
+};
+
+// One socket: TLS, one HTTP request, then either its answer or a WebSocket, which must say Hello.
+class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Impl& server, ConnectionId id, tcp::socket socket, std::string peer)
+      : server_(server),
+        id_(id),
+        peer_(std::move(peer)),
+        hello_timer_(server.io_),
+        counters_(std::make_shared<SocketCounters>()) {
+    TcpStream stream(CountingPolicy(counters_, server.total_), std::move(socket));
+    tls_.emplace(std::move(stream), server.tls_);
+  }
+
+  void begin() {
+    beast::get_lowest_layer(*tls_).expires_after(server_.handshake_timeout_);
+    tls_->async_handshake(
+        asio::ssl::stream_base::server, [self = shared_from_this()](error_code error) {
+          error ? self->refuse("TLS handshake: " + describe(error)) : self->read_request();
+        });
+  }
+
+  void shut_down() {
+    if (channel_) {
+      channel_->close(websocket::close_code::going_away, "the server stops");
+    } else {
+      refuse("the server stops");
+    }
+  }
+
+  void cut() {
+    if (channel_) {
+      channel_->cut("the server stops");
+    } else {
+      refuse("the server stops");
+    }
+  }
+
+ private:
+  void read_request() {
+    request_.header_limit(max_http_header_bytes);
+    http::async_read(*tls_, buffer_, request_,
+                     [self = shared_from_this()](error_code error, std::size_t) {
+                       error ? self->refuse("HTTP request: " + describe(error)) : self->answer();
+                     });
+  }
+
+  void answer() {
+    const auto& request = request_.get();
+    const std::string target(request.target().data(), request.target().size());
+    if (request.method() != http::verb::get) {
+      respond(http::status::method_not_allowed, "only GET is answered\n");
+    } else if (target == server_.options_.path) {
+      if (!websocket::is_upgrade(request)) {
+        respond(http::status::upgrade_required, "this path is for WebSockets\n");
+      } else if (server_.stopping_ || server_.websockets_ >= server_.options_.max_connections) {
+        respond(http::status::service_unavailable,
+                server_.stopping_ ? "the server stops\n"
+                                  : "the server has all the devices that it takes\n");
+      } else if (buffer_.size() > 0) {
+        refuse("bytes after the upgrade request, before its answer");
+      } else {
+        upgrade();
+      }
+    } else if (target == "/healthz") {
+      respond(http::status::ok, "ok\n");
+    } else if (target == "/metrics") {
+      respond(http::status::ok, server_.metrics());
+    } else {
+      respond(http::status::not_found, "not found\n");
+    }
+  }
+
+  void respond(http::status status, std::string text) {
+    auto response =
+        std::make_shared<http::response<http::string_body>>(status, request_.get().version());
+    response->set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
+    response->keep_alive(false);
+    response->body() = std::move(text);
+    response->prepare_payload();
+    const bool asked_well = status == http::status::ok;
+    const std::string reason = "HTTP " + std::to_string(static_cast<unsigned>(status));
+    http::async_write(
+        *tls_, *response,
+        [self = shared_from_this(), response, asked_well, reason](error_code error, std::size_t) {
+          self->quiet_ = asked_well && !error;
+          self->tls_->async_shutdown([self, reason](error_code) { self->refuse(reason); });
+        });
+  }
+
+  void upgrade() {
+    ++server_.websockets_;
+    counted_ = true;
+    WebSocket socket(std::move(*tls_));
+    tls_.reset();
+    Channel::Options options;
+    options.max_message_bytes = max_encoded_hello_bytes;
+    options.max_queue_bytes = server_.options_.max_queue_bytes;
+    options.idle_timeout = server_.idle_timeout_;
+    options.close_timeout = server_.close_timeout_;
+    // The socket's own deadline, set before the TLS handshake, still runs.
+    auto accepting = std::make_shared<WebSocket>(std::move(socket));
+    auto* raw = accepting.get();
+    raw->async_accept(request_.get(), [self = shared_from_this(), accepting,
+                                       options](error_code error) {
+      if (error || self->ended_) {
+        self->refuse("WebSocket handshake: " + describe(error));
+        return;
+      }
+      self->channel_ = std::make_shared<Channel>(std::move(*accepting), self->counters_, options);
+      self->open();
+    });
+  }
+
+  void open() {
+    hello_timer_.expires_after(server_.hello_timeout_);
+    hello_timer_.async_wait([self = shared_from_this()](error_code error) {
+      if (!error && !self->let_in_) {
+        self->channel_->fail(
+            Error(ErrorCode::protocol_violation,
+                  "no Hello within " +
+                      std::to_string(self->server_.options_.hello_timeout_seconds) + " s"));
+      }
+    });
+    Channel::Handlers handlers;
+    handlers.on_message = [self = shared_from_this()](std::vector<std::byte> bytes) {
+      self->on_message(bytes);
+    };
+    handlers.farewell = [](const Error& error) {
+      return encode_message(ServerMessage(Fault{error.code(), error.what()}));
+    };
+    handlers.on_closed = [self = shared_from_this()](const std::string& reason) {
+      self->on_closed(reason);
+    };
+    channel_->start(std::move(handlers));
+    if (server_.stopping_) {
+      shut_down();
+    }
+  }
+
+  void on_message(const std::vector<std::byte>& bytes) {
+    DeviceMessage message = decode_device_message(bytes);
+    const auto* hello = std::get_if<Hello>(&message);
+    if (!let_in_) {
+      if (hello == nullptr) {
+        throw Error(ErrorCode::protocol_violation, std::string("the first message is ") +
+                                                       ams::to_string(kind_of(message)) +
+                                                       " (it must be Hello)");
+      }
+      admit(*hello);
+    } else if (hello != nullptr) {
+      throw Error(ErrorCode::protocol_violation, "a second Hello");
+    }
+    if (server_.callbacks_.on_message) {
+      server_.callbacks_.on_message(id_, std::move(message));
+    }
+  }
+
+  // Throws the Fault when the device must stay outside.
+  void admit(const Hello& hello) {
+    if (hello.version != protocol_version) {
+      throw Error(ErrorCode::unsupported_version,
+                  "protocol version " + std::to_string(hello.version) + " is not spoken here (" +
+                      std::to_string(protocol_version) + " is)");
+    }
+    if (server_.callbacks_.authorize) {
+      if (const auto fault = server_.callbacks_.authorize(hello)) {
+        throw Error(fault->code, fault->message);
+      }
+    }
+    hello_timer_.cancel();
+    channel_->set_max_message_bytes(server_.options_.max_message_bytes);
+    {
+      const std::lock_guard lock(server_.channels_mutex_);
+      server_.channels_.emplace(id_, channel_);
+    }
+    let_in_ = true;
+    if (server_.callbacks_.on_connected) {
+      server_.callbacks_.on_connected(id_, peer_);
+    }
+  }
+
+  void on_closed(const std::string& reason) {
+    hello_timer_.cancel();
+    if (!let_in_) {
+      refuse(reason);
+      return;
+    }
+    if (server_.callbacks_.on_disconnected) {
+      server_.callbacks_.on_disconnected(id_, reason);
+    }
+    {
+      const std::lock_guard lock(server_.channels_mutex_);
+      server_.channels_.erase(id_);
+    }
+    end();
+  }
+
+  void refuse(const std::string& reason) {
+    if (ended_) {
+      return;
+    }
+    if (!quiet_) {
+      server_.refused(peer_, reason);
+    }
+    end();
+  }
+
+  void end() {
+    ended_ = true;
+    if (tls_) {
+      beast::get_lowest_layer(*tls_).close();
+    }
+    if (counted_) {
+      --server_.websockets_;
+    }
+    server_.forget(id_);
+  }
+
+  Impl& server_;
+  const ConnectionId id_;
+  const std::string peer_;
+  asio::steady_timer hello_timer_;
+  const std::shared_ptr<SocketCounters> counters_;
+
+  std::optional<TlsStream> tls_;
+  beast::flat_buffer buffer_{max_http_header_bytes};
+  http::request_parser<http::empty_body> request_;
+  std::shared_ptr<Channel> channel_;
+
+  bool counted_ = false;  // among the WebSockets
+  bool let_in_ = false;
+  bool quiet_ = false;  // a plain request that was answered is nobody's concern
+  bool ended_ = false;
+};
+
+WebSocketServer::Impl::Impl(WebSocketServerOptions options, WebSocketServerCallbacks callbacks)
+    : options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      handshake_timeout_(
+          to_timeout(options_.handshake_timeout_seconds, "handshake_timeout_seconds")),
+      hello_timeout_(to_timeout(options_.hello_timeout_seconds, "hello_timeout_seconds")),
+      idle_timeout_(to_timeout(options_.idle_timeout_seconds, "idle_timeout_seconds")),
+      close_timeout_(to_timeout(options_.close_timeout_seconds, "close_timeout_seconds")) {
+  if (options_.path.empty() || options_.path[0] != '/') {
+    throw Error(ErrorCode::invalid_argument,
+                "path is \"" + options_.path + "\" (it must begin with '/')");
+  }
+  if (options_.path == "/healthz" || options_.path == "/metrics") {
+    throw Error(ErrorCode::invalid_argument, "path is " + options_.path + ", which is taken");
+  }
+  if (options_.max_connections < 1) {
+    throw Error(ErrorCode::invalid_argument, "max_connections is 0 (at least 1 needed)");
+  }
+  if (options_.max_message_bytes < max_encoded_hello_bytes ||
+      options_.max_message_bytes > max_encoded_message_bytes) {
+    throw Error(ErrorCode::invalid_argument,
+                "max_message_bytes is " + std::to_string(options_.max_message_bytes) + " (" +
+                    std::to_string(max_encoded_hello_bytes) + " to " +
+                    std::to_string(max_encoded_message_bytes) + " allowed)");
+  }
+  require_readable(options_.certificate_file, "certificate");
+  require_readable(options_.private_key_file, "private key");
+  harden(tls_);
+  error_code error;
+  tls_.use_certificate_chain_file(options_.certificate_file.string(), error);
+  if (error) {
+    throw Error(ErrorCode::malformed_data, options_.certificate_file.string() +
+                                               " holds no certificate in PEM: " + describe(error));
+  }
+  tls_.use_private_key_file(options_.private_key_file.string(), asio::ssl::context::pem, error);
+  if (error) {
+    throw Error(ErrorCode::malformed_data, options_.private_key_file.string() +
+                                               " holds no private key in PEM that belongs to " +
+                                               options_.certificate_file.string() + ": " +
+                                               describe(error));
+  }
+  listen();
+}
+
+void WebSocketServer::Impl::listen() {
+  error_code error;
+  const auto address = asio::ip::make_address(options_.address, error);
+  if (error) {
+    throw Error(ErrorCode::invalid_argument,
+                "address is \"" + options_.address + "\" (an IPv4 or IPv6 address is needed)");
+  }
+  const tcp::endpoint endpoint(address, options_.port);
+  const auto check = [&](error_code result) {
+    if (result) {
+      throw Error(ErrorCode::io_error,
+                  "cannot listen on " + to_string(endpoint) + ": " + describe(result));
+    }
+  };
+  acceptor_.open(endpoint.protocol(), error);
+  check(error);
+  acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+  check(error);
+  acceptor_.bind(endpoint, error);
+  check(error);
+  acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  check(error);
+  const auto local = acceptor_.local_endpoint(error);
+  check(error);
+  port_ = local.port();
+}
+
+void WebSocketServer::Impl::accept() {
+  acceptor_.async_accept([this](error_code error, tcp::socket socket) {
+    if (stopping_ || error == asio::error::operation_aborted) {
+      return;
+    }
+    if (!error) {
+      take(std::move(socket));
+      accept();
+      return;
+    }
+    // Out of file descriptors, most likely: some will come back.
+    accept_timer_.expires_after(std::chrono::milliseconds(100));
+    accept_timer_.async_wait([this](error_code waited) {
+      if (!waited && !stopping_) {
+        accept();
+      }
+    });
+  });
+}
+
+void WebSocketServer::Impl::take(tcp::socket socket) {
+  error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) {
+    return;  // gone already
+  }
+  const std::string peer = to_string(endpoint);
+  if (connections_.size() >= options_.max_connections + spare_sockets) {
+    refused(peer, "too many connections");
+    return;
+  }
+  socket.set_option(tcp::no_delay(true), error);
+  const ConnectionId id = next_id_++;
+  const auto connection = std::make_shared<Connection>(*this, id, std::move(socket), peer);
+  connections_.emplace(id, connection);
+  connection->begin();
+}
+
+void WebSocketServer::Impl::forget(ConnectionId id) {
+  connections_.erase(id);
+  if (stopping_ && connections_.empty()) {
+    io_.stop();
+  }
+}
+
+void WebSocketServer::Impl::refused(const std::string& peer, const std::string& reason) const {
+  if (callbacks_.on_refused) {
+    callbacks_.on_refused(peer, printable(reason));
+  }
+}
+
+std::string WebSocketServer::Impl::metrics() const {
+  const LinkCounters total = total_counters();
+  std::ostringstream text;
+  text << "# HELP ams_connections Devices that are connected.\n"
+          "# TYPE ams_connections gauge\n"
+          "ams_connections "
+       << connection_count()
+       << "\n# HELP ams_uplink_bytes_total Bytes from devices, TLS included.\n"
+          "# TYPE ams_uplink_bytes_total counter\n"
+          "ams_uplink_bytes_total "
+       << total.uplink_bytes
+       << "\n# HELP ams_downlink_bytes_total Bytes to devices, TLS included.\n"
+          "# TYPE ams_downlink_bytes_total counter\n"
+          "ams_downlink_bytes_total "
+       << total.downlink_bytes << "\n";
+  if (callbacks_.metrics) {
+    text << callbacks_.metrics();
+  }
+  return text.str();
+}
+
+void WebSocketServer::Impl::begin() {
+  if (started_.exchange(true)) {
+    throw Error(ErrorCode::invalid_argument, "the server was started before (once is allowed)");
+  }
+}
+
+void WebSocketServer::Impl::run() {
+  begin();
+  serve();
+}
+
+void WebSocketServer::Impl::serve() {
+  io_thread_ = std::this_thread::get_id();
+  accept();
+  io_.run();
+}
+
+void WebSocketServer::Impl::start() {
+  begin();
+  const std::lock_guard lock(thread_mutex_);
+  thread_ = std::thread([this] { serve(); });
+}
+
+void WebSocketServer::Impl::stop() {
+  if (!stop_requested_.exchange(true)) {
+    asio::post(io_, [this] { shut_down(); });
+  }
+  if (io_thread_.load() != std::this_thread::get_id()) {
+    join();
+  }
+}
+
+void WebSocketServer::Impl::join() {
+  const std::lock_guard lock(thread_mutex_);
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+void WebSocketServer::Impl::shut_down() {
+  stopping_ = true;
+  error_code ignored;
+  acceptor_.close(ignored);
+  accept_timer_.cancel();
+  const auto all = connections_;  // they leave the map as they end
+  for (const auto& [id, connection] : all) {
+    connection->shut_down();
+  }
+  if (connections_.empty()) {
+    io_.stop();
+    return;
+  }
+  stop_timer_.expires_after(close_timeout_ + std::chrono::milliseconds(100));
+  stop_timer_.async_wait([this](error_code error) {
+    if (!error) {
+      const auto left = connections_;
+      for (const auto& [id, connection] : left) {
+        connection->cut();
+      }
+      io_.stop();
+    }
+  });
+}
+
+std::shared_ptr<Channel> WebSocketServer::Impl::channel(ConnectionId id) const {
+  const std::lock_guard lock(channels_mutex_);
+  const auto found = channels_.find(id);
+  return found == channels_.end() ? nullptr : found->second;
+}
+
+std::size_t WebSocketServer::Impl::connection_count() const {
+  const std::lock_guard lock(channels_mutex_);
+  return channels_.size();
+}
+
+bool WebSocketServer::Impl::send(ConnectionId id, const ServerMessage& message) {
+  std::vector<std::byte> bytes = encode_message(message);
+  const auto found = channel(id);
+  return found && found->send(kind_of(message), std::move(bytes));
+}
+
+void WebSocketServer::Impl::close(ConnectionId id, std::string reason) {
+  if (auto found = channel(id)) {
+    asio::post(io_, [found = std::move(found), reason = std::move(reason)]() mutable {
+      found->close(websocket::close_code::normal, std::move(reason));
+    });
+  }
+}
+
+void WebSocketServer::Impl::post_after(double delay_seconds, std::function<void()> function) {
+  auto timer = std::make_shared<asio::steady_timer>(io_, to_delay(delay_seconds));
+  timer->async_wait([timer, function = std::move(function)](error_code error) {
+    if (!error) {
+      function();
+    }
+  });
+}
+
+// ---- the public face ----
+
+WebSocketServer::WebSocketServer(WebSocketServerOptions options, WebSocketServerCallbacks callbacks)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(callbacks))) {}
+
+WebSocketServer::~WebSocketServer() {
+  stop();
+}
+
+std::uint16_t WebSocketServer::port() const noexcept {
+  return impl_->port();
+}
+void WebSocketServer::start() {
+  impl_->start();
+}
+void WebSocketServer::run() {
+  impl_->run();
+}
+void WebSocketServer::stop() {
+  impl_->stop();
+}
+
+bool WebSocketServer::send(ConnectionId connection, const ServerMessage& message) {
+  return impl_->send(connection, message);
+}
+
+void WebSocketServer::close(ConnectionId connection, std::string reason) {
+  impl_->close(connection, std::move(reason));
+}
+
+std::size_t WebSocketServer::queued_bytes(ConnectionId connection) const {
+  const auto channel = impl_->channel(connection);
+  return channel ? channel->queued_bytes() : 0;
+}
+
+LinkCounters WebSocketServer::counters(ConnectionId connection) const {
+  const auto channel = impl_->channel(connection);
+  return channel ? to_link(channel->counters()) : LinkCounters{};
+}
+
+LinkCounters WebSocketServer::total_counters() const {
+  return impl_->total_counters();
+}
+std::size_t WebSocketServer::connection_count() const {
+  return impl_->connection_count();
+}
+void WebSocketServer::post(std::function<void()> function) {
+  impl_->post(std::move(function));
+}
+
+void WebSocketServer::post_after(double delay_seconds, std::function<void()> function) {
+  impl_->post_after(delay_seconds, std::move(function));
+}
+
+}  // namespace ams

@@ -185,14 +185,16 @@ void adam_step(AdamState& state, const AdamOptions& options, const CoordinateSet
     update_moments_and_parameters(m, v, w, g, dimension, factors, update);
     return;
   }
-  // Block by block, so that the chosen coordinates' moments are still in the cache.
+  // Block by block, so that the chosen coordinates' moments are still in the cache, and their
+  // parameters, far apart in memory, already are.
   constexpr std::size_t block = 4096;
   std::span<const std::uint32_t> rest = coordinates.indices();
   for (std::size_t begin = 0; begin < dimension; begin += block) {
     const std::size_t end = std::min(dimension, begin + block);
-    update_moments(m + begin, v + begin, g + begin, end - begin, factors);
     const auto here =
         static_cast<std::size_t>(std::lower_bound(rest.begin(), rest.end(), end) - rest.begin());
+    for (const std::uint32_t index : rest.first(here)) __builtin_prefetch(w + index, 1);
+    update_moments(m + begin, v + begin, g + begin, end - begin, factors);
     move_parameters(rest.first(here), m, v, w, update);
     rest = rest.subspan(here);
   }

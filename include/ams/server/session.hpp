@@ -342,16 +342,17 @@ std::optional<double> ServerSession<Sample>::next_phase_seconds() const {
 /// What has become due by now.
 template <class Sample>
 void ServerSession<Sample>::poll(ServerActions& actions) {
-  if (const auto begin = next_phase_seconds(); begin && now_seconds_ >= *begin) {
-    phase_ = Phase::due;
-    actions.emplace_back(TrainingDue{});
-  }
   const auto waiting_since = feed_.waiting_since_seconds();
   if (connected() && waiting_since &&
       now_seconds_ >= *waiting_since + options_.ack_timeout_seconds) {
     const std::string reason =
         "no Ack within " + std::to_string(options_.ack_timeout_seconds) + " s";
     close(Bye{reason}, reason, actions);
+  }
+  // After that: a connection that ends takes what is in flight with it, and frees the next phase.
+  if (const auto begin = next_phase_seconds(); begin && now_seconds_ >= *begin) {
+    phase_ = Phase::due;
+    actions.emplace_back(TrainingDue{});
   }
 }
 

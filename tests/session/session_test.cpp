@@ -1,0 +1,674 @@
+#include "ams/server/session.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "toy.hpp"
+
+using namespace ams;
+using Session = ServerSession<toy::Sample>;
+
+static_assert(std::is_move_constructible_v<Session> && std::is_move_assignable_v<Session>);
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+SessionOptions options_for_tests() {
+  SessionOptions options;
+  options.strategy = make_selection_strategy("full", 1);
+  options.batch_size = 3;
+  options.iterations = 4;
+  return options;
+}
+
+Session make_session(const SessionOptions& options = options_for_tests()) {
+  return Session(toy::initial_state(), options, toy::phi);
+}
+
+Hello hello(const ModelState& held = toy::initial_state()) {
+  Hello message;
+  message.device_id = "camera 1";
+  message.manifest_digest = toy::manifest()->digest();
+  message.held = held.version();
+  return message;
+}
+
+FrameBatch batch(std::uint64_t id, std::vector<double> times) {
+  return {id, std::move(times), std::vector<std::byte>(10)};
+}
+
+template <class T>
+const T* find_action(const ServerActions& actions) {
+  for (const auto& action : actions) {
+    if (const auto* found = std::get_if<T>(&action)) return found;
+  }
+  return nullptr;
+}
+
+template <class T>
+const T* find_message(const ServerActions& actions) {
+  for (const auto& action : actions) {
+    const auto* send = std::get_if<SendToDevice>(&action);
+    if (send == nullptr) continue;
+    if (const auto* found = std::get_if<T>(&send->message)) return found;
+  }
+  return nullptr;
+}
+
+std::vector<TimedSample<toy::Sample>> samples_for(const std::vector<double>& times) {
+  std::vector<TimedSample<toy::Sample>> samples;
+  for (const double time : times) {
+    samples.push_back(
+        {time, toy::observe(static_cast<std::size_t>(std::abs(time) * 10) % 10000, 600)});
+  }
+  return samples;
+}
+
+/// Sends and labels a batch; the actions of both.
+ServerActions feed(Session& session, std::uint64_t id, const std::vector<double>& times,
+                   double now) {
+  ServerActions actions = session.on_frame_batch(batch(id, times), now);
+  if (find_action<LabelBatch>(actions) == nullptr) return actions;
+  ServerActions more = session.on_labelled(id, samples_for(times), now);
+  actions.insert(actions.end(), more.begin(), more.end());
+  return actions;
+}
+
+/// A phase that learns nothing, but sends.
+ServerActions run_phase(Session& session, double now) {
+  TrainingJob<toy::Sample> job = session.begin_phase(now);
+  TrainingResult result;
+  result.parameters = job.parameters;
+  result.adam = job.adam;
+  return session.on_phase_done(std::move(result), now);
+}
+
+/// The Fault that ends a connection; nullptr when it did not end so.
+const Fault* fault_of(const ServerActions& actions) {
+  const Fault* fault = find_message<Fault>(actions);
+  CHECK((fault != nullptr) == (find_action<DisconnectDevice>(actions) != nullptr));
+  return fault;
+}
+
+}  // namespace
+
+TEST_CASE("options, state and phi are checked") {
+  SessionOptions options = options_for_tests();
+  CHECK_THROWS_AS(Session(ModelState(), options, toy::phi), Error);
+  CHECK_THROWS_AS(Session(toy::initial_state(), options, nullptr), Error);
+  options.adapt_sampling_rate = false;
+  CHECK_NOTHROW(Session(toy::initial_state(), options, nullptr));
+  options.iterations = 0;
+  CHECK_THROWS_AS(Session(toy::initial_state(), options, toy::phi), Error);
+  options = options_for_tests();
+  options.strategy = nullptr;
+  CHECK(make_session(options).options().strategy->name() == "gradient_guided");
+}
+
+TEST_CASE("Hello is answered with Welcome and the rates") {
+  SessionOptions options = options_for_tests();
+  options.session_id = 77;
+  options.sampling.initial_fps = 0.7;
+  options.update_interval_seconds = 12;
+  Session session = make_session(options);
+  const ServerActions actions = session.on_hello(hello(), 3);
+  REQUIRE(actions.size() == 1);
+  const Welcome* welcome = find_message<Welcome>(actions);
+  REQUIRE(welcome != nullptr);
+  CHECK(welcome->version == protocol_version);
+  CHECK(welcome->session_id == 77);
+  CHECK(welcome->resume == Resume::in_step);
+  CHECK(welcome->sampling_rate_fps == 0.7);
+  CHECK(welcome->update_interval_seconds == 12);
+  CHECK(welcome->last_batch_id == 0);
+  CHECK(session.connected());
+  CHECK(session.device_id() == "camera 1");
+}
+
+TEST_CASE("a Hello that does not fit is refused by name, and the next connection is free") {
+  const auto refused = [](ErrorCode code, auto&& change) {
+    Session session = make_session();
+    Hello message = hello();
+    change(message);
+    const ServerActions actions = session.on_hello(message, 0);
+    const Fault* fault = fault_of(actions);
+    REQUIRE(fault != nullptr);
+    CHECK(fault->code == code);
+    CHECK(fault->message.size() <= max_text_bytes);
+    CHECK_FALSE(session.connected());
+    CHECK(session.counters().faults == 1);
+    CHECK(session.on_hello(hello(), 1).empty());  // the same connection is over
+    session.on_disconnect(2);
+    CHECK(find_message<Welcome>(session.on_hello(hello(), 3)) != nullptr);
+  };
+  refused(ErrorCode::unsupported_version, [](Hello& h) { h.version = 99; });
+  refused(ErrorCode::manifest_mismatch, [](Hello& h) { h.manifest_digest ^= 1; });
+  refused(ErrorCode::malformed_data, [](Hello& h) { h.device_id.clear(); });
+  refused(ErrorCode::malformed_data, [](Hello& h) { h.device_id = std::string(129, 'x'); });
+
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  session.on_disconnect(1);
+  Hello other = hello();
+  other.device_id = "camera 2";
+  CHECK(fault_of(session.on_hello(other, 2))->code == ErrorCode::protocol_violation);
+}
+
+TEST_CASE("nothing but Hello comes first, and Hello comes once") {
+  const std::vector<DeviceMessage> too_early = {batch(1, {0}), Ack{}, Refusal{}, Bye{}};
+  for (const DeviceMessage& message : too_early) {
+    Session session = make_session();
+    const ServerActions actions = session.on_message(message, 0);
+    REQUIRE(fault_of(actions) != nullptr);
+    CHECK(fault_of(actions)->code == ErrorCode::protocol_violation);
+    CHECK(session.on_message(message, 0).empty());  // no second Fault on the same connection
+    CHECK(session.counters().batches == 0);
+  }
+  Session session = make_session();
+  session.on_message(hello(), 0);
+  CHECK(fault_of(session.on_message(hello(), 0))->code == ErrorCode::protocol_violation);
+}
+
+TEST_CASE("hostile batches end the connection and change nothing") {
+  const auto refused = [](FrameBatch bad) {
+    SessionOptions options = options_for_tests();
+    options.max_frames_per_batch = 5;
+    options.max_bitstream_bytes = 100;
+    Session session = make_session(options);
+    session.on_hello(hello(), 0);
+    feed(session, 5, {1, 2, 3}, 3);
+    const ServerActions actions = session.on_frame_batch(std::move(bad), 4);
+    CHECK(fault_of(actions) != nullptr);
+    CHECK(find_action<LabelBatch>(actions) == nullptr);
+    CHECK(session.buffered_samples() == 3);
+    CHECK(session.held().version() == toy::initial_state().version());
+    session.on_disconnect(5);
+    const ServerActions again = session.on_hello(hello(), 6);
+    REQUIRE(find_message<Welcome>(again) != nullptr);
+    CHECK(find_message<Welcome>(again)->last_batch_id == 5);
+  };
+  refused(batch(6, {}));
+  refused(batch(6, {4, 5, 6, 7, 8, 9}));
+  refused(batch(6, {not_a_number}));
+  refused(batch(6, {4, not_a_number, 6}));
+  refused(batch(6, {infinity}));
+  refused(batch(6, {-1}));
+  refused(batch(6, {1e300}));
+  refused(batch(6, {5, 4}));
+  refused(batch(6, {5, 5}));
+  refused(batch(6, {5, 5e9}));
+  refused(batch(0, {5}));
+  refused(batch(std::numeric_limits<std::uint64_t>::max(), {5}));
+  FrameBatch empty = batch(6, {5});
+  empty.bitstream.clear();
+  refused(empty);
+  FrameBatch large = batch(6, {5});
+  large.bitstream.resize(101);
+  refused(large);
+}
+
+TEST_CASE("a repeated batch is ignored") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  feed(session, 3, {0, 1}, 2);
+  CHECK(session.on_frame_batch(batch(3, {0, 1}), 3).empty());
+  CHECK(session.on_frame_batch(batch(2, {0, 1}), 3).empty());
+  CHECK(session.counters().batches_repeated == 2);
+  CHECK(session.connected());
+  CHECK(session.buffered_samples() == 2);
+}
+
+TEST_CASE("batches wait for their labels up to a limit, and samples enter in order") {
+  SessionOptions options = options_for_tests();
+  options.max_pending_batches = 3;
+  options.min_samples = 100;
+  Session session = make_session(options);
+  session.on_hello(hello(), 0);
+  for (std::uint64_t id = 1; id <= 5; ++id) {
+    const auto begin = static_cast<double>(2 * id);
+    const ServerActions actions = session.on_frame_batch(batch(id, {begin, begin + 1}), begin + 1);
+    CHECK((find_action<LabelBatch>(actions) != nullptr) == (id <= 3));
+  }
+  CHECK(session.pending_batches() == 3);
+  CHECK(session.counters().batches_dropped == 2);
+  session.on_labelled(3, samples_for({6, 7}), 12);
+  CHECK(session.buffered_samples() == 0);  // batches 1 and 2 are to come
+  session.on_label_failed(1, 12);
+  CHECK(session.buffered_samples() == 0);
+  session.on_labelled(2, samples_for({5}), 12);  // its frame at 4 has no label
+  CHECK(session.buffered_samples() == 3);
+  CHECK(session.pending_batches() == 0);
+  CHECK(session.counters().batches_failed == 1);
+  CHECK(session.counters().samples == 3);
+}
+
+TEST_CASE("labels that are not the batch's are the driver's mistake") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  session.on_frame_batch(batch(1, {4, 5}), 5);
+  CHECK_THROWS_AS(session.on_labelled(2, {}, 5), Error);
+  CHECK_THROWS_AS(session.on_label_failed(0, 5), Error);
+  CHECK_THROWS_AS(session.on_labelled(1, samples_for({4.5}), 5), Error);
+  CHECK_THROWS_AS(session.on_labelled(1, samples_for({5, 4}), 5), Error);
+  CHECK_THROWS_AS(session.on_labelled(1, samples_for({4, 4}), 5), Error);
+  CHECK_THROWS_AS(session.on_labelled(1, samples_for({not_a_number}), 5), Error);
+  CHECK(session.buffered_samples() == 0);
+  session.on_labelled(1, samples_for({4, 5}), 5);
+  CHECK_THROWS_AS(session.on_labelled(1, samples_for({4, 5}), 5), Error);
+  CHECK(session.buffered_samples() == 2);
+}
+
+TEST_CASE(
+    "the first phase waits for enough samples, the next ones for T_update and something new") {
+  SessionOptions options = options_for_tests();
+  options.min_samples = 5;
+  Session session = make_session(options);
+  session.on_hello(hello(), 0);
+  CHECK(find_action<TrainingDue>(feed(session, 1, {0, 1, 2, 3}, 4)) == nullptr);
+  CHECK_FALSE(session.next_wake_seconds());
+  CHECK_THROWS_AS(session.begin_phase(4), Error);
+  const ServerActions actions = feed(session, 2, {4}, 5);
+  CHECK(find_action<TrainingDue>(actions) != nullptr);
+  CHECK(session.training_due());
+  CHECK(session.on_time(6).empty());  // said once
+
+  CHECK_THROWS_AS(session.on_phase_done({}, 7), Error);
+  CHECK_THROWS_AS(session.on_phase_failed(Error(ErrorCode::unavailable, "x"), 7), Error);
+  const TrainingJob<toy::Sample> job = session.begin_phase(7);
+  CHECK(session.phase_running());
+  CHECK_THROWS_AS(session.begin_phase(7), Error);
+  CHECK(job.mini_batches.size() == 4);
+  for (const auto& mini_batch : job.mini_batches) CHECK(mini_batch.size() == 3);
+  CHECK(job.coordinates.size() == toy::inputs + 1);  // no statistics
+  CHECK(job.required_gradients.size() == 3);
+
+  // New samples while it runs wait.
+  CHECK(find_action<TrainingDue>(feed(session, 3, {5, 6}, 8)) == nullptr);
+  CHECK_THROWS_AS(session.on_phase_done({}, 9), Error);  // wrong sizes: still running
+  CHECK(session.phase_running());
+  TrainingResult result;
+  result.parameters = job.parameters;
+  result.parameters[0] = 3;
+  result.adam = job.adam;
+  const ServerActions done = session.on_phase_done(result, 9);
+  CHECK(find_message<Update>(done) != nullptr);
+  CHECK(find_action<TrainingDue>(done) == nullptr);
+  CHECK(session.held().values()[0] == 3);
+  CHECK(session.next_wake_seconds() == 17);
+  CHECK(session.on_time(16.9).empty());
+  CHECK(find_action<TrainingDue>(session.on_time(17)) != nullptr);
+
+  run_phase(session, 17);
+  CHECK(session.on_time(100).empty());  // nothing new
+  CHECK(find_action<TrainingDue>(feed(session, 4, {100}, 101)) != nullptr);
+}
+
+TEST_CASE("mini-batches are drawn over the horizon, uniformly") {
+  SessionOptions options = options_for_tests();
+  options.horizon_seconds = 20;
+  options.batch_size = 4096;
+  options.iterations = 1;
+  Session session = make_session(options);
+  session.on_hello(hello(), 0);
+  std::uint64_t id = 0;
+  for (double begin = 0; begin < 50; begin += 5) {
+    feed(session, ++id, {begin, begin + 1, begin + 2, begin + 3, begin + 4}, begin + 5);
+  }
+  const TrainingJob<toy::Sample> job = session.begin_phase(50);
+  std::map<float, int> drawn;
+  for (const toy::Sample& sample : job.mini_batches[0]) ++drawn[sample.y];
+  CHECK(drawn.size() == 21);  // 29 to 49, both included
+  for (int time = 29; time < 50; ++time) {
+    const int count = drawn[toy::observe(static_cast<std::size_t>(time) * 10, 600).y];
+    CHECK(count > 195 - 70);  // five standard deviations
+    CHECK(count < 195 + 70);
+  }
+}
+
+TEST_CASE("a failed phase loses nothing but itself") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  const ModelVersion held = session.held().version();
+
+  const auto spoil = [&](double now, auto&& change) {
+    REQUIRE(session.training_due());
+    TrainingJob<toy::Sample> job = session.begin_phase(now);
+    CHECK(job.adam.step_count == 0);  // what a spoiled phase left is never used
+    TrainingResult result{job.parameters, job.adam, {1, 2}, 0.1};
+    result.adam.step_count = 20;
+    change(result);
+    const ServerActions actions = session.on_phase_done(std::move(result), now);
+    CHECK(actions.empty());
+    CHECK(session.held().version() == held);
+    CHECK_FALSE(session.last_error().empty());
+    // The same samples are tried again after T_update.
+    CHECK(session.next_wake_seconds() == now + 10);
+    CHECK(find_action<TrainingDue>(session.on_time(now + 10)) != nullptr);
+  };
+  spoil(10, [](TrainingResult& r) { r.losses[1] = not_a_number; });
+  spoil(20, [](TrainingResult& r) { r.parameters[2] = static_cast<float>(not_a_number); });
+  spoil(30, [](TrainingResult& r) { r.parameters[2] = 1e9F; });  // beyond fp16
+  spoil(40, [](TrainingResult& r) { r.adam.first_moment[0] = static_cast<float>(not_a_number); });
+  spoil(50, [](TrainingResult& r) { r.adam.second_moment[0] = static_cast<float>(infinity); });
+  session.begin_phase(60);
+  CHECK(session.on_phase_failed(Error(ErrorCode::unavailable, "no trainer"), 61).empty());
+  CHECK(session.last_error() == "no trainer");
+  CHECK(session.counters().phases_failed == 6);
+  CHECK(session.counters().updates == 0);
+  session.on_time(70);
+  CHECK(find_message<Update>(run_phase(session, 70)) != nullptr);
+}
+
+TEST_CASE("Adam's memory and the held values go from phase to phase") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  toy::Trainer trainer;
+  double now = 0;
+  AdamState expected(toy::dimension);
+  for (std::uint64_t id = 1; id <= 5; ++id, now += 10) {
+    feed(session, id, {now, now + 1, now + 2, now + 3}, now + 4);
+    TrainingJob<toy::Sample> job = session.begin_phase(now + 4);
+    CHECK(std::ranges::equal(job.parameters, session.held().values()));
+    CHECK(job.adam.first_moment == expected.first_moment);
+    CHECK(job.adam.second_moment == expected.second_moment);
+    CHECK(job.adam.step_count == expected.step_count);
+    TrainingResult result = trainer.train(std::move(job));
+    expected = result.adam;
+    CHECK(expected.step_count == static_cast<std::int64_t>(4 * id));
+    session.on_phase_done(std::move(result), now + 5);
+    session.on_ack({session.held().version()}, now + 5);
+  }
+}
+
+TEST_CASE("a phase goes on while the device is away, and its update waits") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  TrainingJob<toy::Sample> job = session.begin_phase(4);
+  session.on_frame_batch(batch(2, {4, 5}), 5);
+  session.on_disconnect(5);
+  TrainingResult result{job.parameters, job.adam, {}, 0};
+  result.parameters[1] = 2;
+  CHECK(session.on_phase_done(std::move(result), 6).empty());
+  session.on_labelled(2, samples_for({4, 5}), 7);
+  CHECK(find_action<TrainingDue>(session.on_time(14)) != nullptr);
+  CHECK(session.held().version().number == 1);
+  const ServerActions actions = session.on_hello(hello(), 20);
+  CHECK(find_message<Welcome>(actions)->resume == Resume::updates);
+  CHECK(find_message<Welcome>(actions)->last_batch_id == 2);
+  CHECK(find_message<Update>(actions) != nullptr);
+}
+
+TEST_CASE("wrong Acks and refusals are counted and healed, endless ones end the connection") {
+  SessionOptions options = options_for_tests();
+  options.max_consecutive_snapshots = 2;
+  Session session = make_session(options);
+  session.on_hello(hello(), 0);
+  ServerActions actions = session.on_ack({{7, 7}}, 1);
+  CHECK(find_message<Snapshot>(actions) != nullptr);
+  CHECK(session.counters().acks_wrong == 1);
+  actions =
+      session.on_refusal({toy::initial_state().version(), ErrorCode::digest_mismatch, "no"}, 2);
+  CHECK(find_message<Snapshot>(actions) != nullptr);
+  CHECK(session.last_error() == "the device refused: digest_mismatch: no");
+  actions = session.on_refusal({}, 3);
+  CHECK(fault_of(actions) != nullptr);
+  CHECK(session.counters().snapshots == 2);
+  CHECK(session.counters().refusals == 2);
+  CHECK_FALSE(session.connected());
+}
+
+TEST_CASE("Bye ends the connection and keeps the session") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  const ServerActions actions = session.on_bye({"done"}, 5);
+  CHECK(find_action<DisconnectDevice>(actions) != nullptr);
+  CHECK(find_message<Fault>(actions) == nullptr);
+  session.on_disconnect(6);
+  CHECK(session.buffered_samples() == 4);
+  CHECK(session.training_due());
+  CHECK(find_message<Welcome>(session.on_hello(hello(), 7)) != nullptr);
+}
+
+TEST_CASE("a device that begins its timeline anew goes on learning") {
+  SessionOptions options = options_for_tests();
+  options.horizon_seconds = 30;
+  options.max_updates_in_flight = 1000;  // nobody acknowledges here
+  options.ack_timeout_seconds = 1e6;
+  Session session = make_session(options);
+  session.on_hello(hello(), 0);
+  std::uint64_t id = 0;
+  const auto life = [&](double begin, double now) {
+    for (double t = 0; t < 100; t += 5, now += 5) {
+      feed(session, ++id, {begin + t, begin + t + 1, begin + t + 2, begin + t + 3}, now);
+      if (session.training_due()) run_phase(session, now);
+      CHECK(session.buffered_samples() <= 32);
+    }
+    CHECK(session.buffered_samples() >= 24);
+  };
+  life(0, 4);
+  session.on_disconnect(110);
+  session.on_hello(hello(), 111);
+  life(0, 112);      // restarted
+  life(1.7e9, 300);  // a camera that counts from 1970
+  life(50, 500);
+  CHECK(session.counters().samples_dropped == 0);
+  CHECK(session.counters().samples == 4 * 80);
+  CHECK(session.counters().phases >= 30);
+  // A long time away empties the horizon.
+  feed(session, ++id, {3}, 10000);
+  CHECK(session.buffered_samples() == 1);
+}
+
+TEST_CASE("phi compares consecutive samples, and odd results are skipped") {
+  std::vector<std::pair<float, float>> pairs;
+  int call = 0;
+  SessionOptions options = options_for_tests();
+  options.sampling.phi_target = 1;
+  options.sampling.step_fps = 0.1;
+  options.sampling.initial_fps = 0.5;
+  Session session(
+      toy::initial_state(), options,
+      [&](const toy::Sample& previous, const toy::Sample& current) -> std::optional<double> {
+        pairs.emplace_back(previous.y, current.y);
+        switch (call++) {
+          case 0:
+            return not_a_number;
+          case 1:
+            throw Error(ErrorCode::invalid_argument, "sizes differ");
+          case 2:
+            return std::nullopt;
+          default:
+            return 3.0;
+        }
+      });
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  const ServerActions actions = feed(session, 2, {4, 5}, 12);
+  const auto y = [](int time) { return toy::observe(static_cast<std::size_t>(time) * 10, 600).y; };
+  REQUIRE(pairs.size() == 5);
+  for (int i = 0; i < 5; ++i) {
+    CHECK(pairs[static_cast<std::size_t>(i)] == std::pair{y(i), y(i + 1)});
+  }
+  // Equation (1) by hand: 0.5 + 0.1 * (3 - 1), once delta_t is over.
+  const Control* control = find_message<Control>(actions);
+  REQUIRE(control != nullptr);
+  CHECK(control->sampling_rate_fps == doctest::Approx(0.7));
+  CHECK(session.sampling_rate_fps() == control->sampling_rate_fps);
+  // Not across a new beginning of the timeline.
+  feed(session, 3, {0, 1}, 20);
+  CHECK(pairs.size() == 6);
+}
+
+TEST_CASE("samples that are too large for the buffer are dropped and counted") {
+  SessionOptions options = options_for_tests();
+  options.max_buffer_bytes = 1000;
+  Session session(toy::initial_state(), options, toy::phi,
+                  [](const toy::Sample& sample) { return sample.y > 0 ? 400U : 2000U; });
+  session.on_hello(hello(), 0);
+  for (std::uint64_t id = 1; id < 30; ++id) {
+    const auto t = static_cast<double>(id);
+    feed(session, id, {t}, t);
+    CHECK(session.buffered_samples() <= 2);
+  }
+  CHECK(session.counters().samples_dropped > 0);
+  CHECK(session.counters().samples > 0);
+  CHECK(session.counters().samples + session.counters().samples_dropped == 29);
+}
+
+TEST_CASE("time that is no number is the driver's mistake; time that steps back stands still") {
+  Session session = make_session();
+  CHECK_THROWS_AS(session.on_time(not_a_number), Error);
+  CHECK_THROWS_AS(session.on_hello(hello(), infinity), Error);
+  CHECK_FALSE(session.connected());
+  session.on_hello(hello(), 100);
+  session.on_time(50);
+  CHECK(session.last_event_seconds() == 100);
+  feed(session, 1, {0, 1, 2, 3}, 60);
+  run_phase(session, 10);
+  feed(session, 2, {4}, 20);
+  CHECK(session.next_wake_seconds() == 110);
+}
+
+TEST_CASE("a session that moved goes on") {
+  std::vector<Session> fleet;
+  for (int i = 0; i < 3; ++i) fleet.push_back(make_session());  // reallocates
+  Session session = std::move(fleet[1]);
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  Session taken_up = make_session();
+  taken_up = std::move(session);
+  CHECK(find_message<Update>(run_phase(taken_up, 5)) != nullptr);
+  CHECK(taken_up.buffered_samples() == 4);
+}
+
+TEST_CASE("no sequence of messages breaks a session") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    SessionOptions options = options_for_tests();
+    options.max_pending_batches = 2;
+    options.max_history_updates = 3;
+    options.update_interval_seconds = 1;
+    options.max_buffer_samples = 50;
+    Session session = make_session(options);
+    toy::Trainer trainer;
+    std::vector<LabelBatch> to_label;
+    std::vector<ModelVersion> versions = {session.held().version()};
+    std::optional<TrainingJob<toy::Sample>> job;
+    double now = 0;
+    std::uint64_t batch_id = 0;
+    const auto odd_time = [&]() -> double {
+      switch (random.below(12)) {
+        case 0:
+          return not_a_number;
+        case 1:
+          return -1;
+        case 2:
+          return 1e12 * random.uniform();
+        case 3:
+          return 0;
+        default:
+          return now + random.uniform();
+      }
+    };
+    const auto version = [&] {
+      if (random.below(5) == 0) return ModelVersion{static_cast<std::uint32_t>(random.below(9)), 1};
+      return versions[random.below(versions.size())];
+    };
+    for (int step = 0; step < 300; ++step) {
+      now += random.uniform() * random.uniform() * 3;
+      const ModelVersion held = session.held().version();
+      ServerActions actions;
+      bool may_move = false;
+      switch (random.below(12)) {
+        case 0:
+        case 1: {
+          Hello message = hello();
+          message.held = version();
+          if (random.below(20) == 0) message.version = 2;
+          actions = session.on_message(message, now);
+          break;
+        }
+        case 2:
+        case 3:
+        case 4: {
+          FrameBatch message;
+          message.batch_id = random.below(30) == 0 ? random.next() : batch_id += random.below(3);
+          const bool tidy = random.below(3) != 0;
+          const std::uint64_t count = random.below(5);
+          for (std::uint64_t i = 0; i < count; ++i) {
+            message.capture_seconds.push_back(tidy ? now + static_cast<double>(i) : odd_time());
+          }
+          message.bitstream.resize(random.below(20) + (tidy ? 1 : 0));
+          actions = session.on_message(message, now);
+          break;
+        }
+        case 5:
+          actions = session.on_message(Ack{version()}, now);
+          break;
+        case 6:
+          if (random.below(3) != 0) break;
+          actions = session.on_message(Refusal{version(), ErrorCode::digest_mismatch, "?"}, now);
+          break;
+        case 7:
+          actions = session.on_disconnect(now);
+          break;
+        case 8:
+          if (to_label.empty()) break;
+          {
+            const std::size_t chosen = random.below(to_label.size());
+            const LabelBatch work = to_label[chosen];
+            to_label.erase(to_label.begin() + static_cast<std::ptrdiff_t>(chosen));
+            if (random.below(4) == 0) {
+              actions = session.on_label_failed(work.batch_id, now);
+            } else {
+              actions = session.on_labelled(work.batch_id, samples_for(work.capture_seconds), now);
+            }
+          }
+          break;
+        case 9:
+          if (job) {
+            may_move = true;
+            actions = session.on_phase_done(trainer.train(std::move(*job)), now);
+            job.reset();
+          } else if (session.training_due()) {
+            job = session.begin_phase(now);
+          }
+          break;
+        case 10:
+          if (!job) break;
+          job.reset();
+          actions = session.on_phase_failed(Error(ErrorCode::unavailable, "busy"), now);
+          break;
+        default:
+          actions = session.on_time(now);
+          break;
+      }
+      for (const auto& action : actions) {
+        if (const auto* work = std::get_if<LabelBatch>(&action)) to_label.push_back(*work);
+      }
+      if (!may_move) REQUIRE(session.held().version() == held);
+      if (session.held().version() != versions.back()) versions.push_back(session.held().version());
+      REQUIRE(session.held().version().digest == parameter_digest(session.held().values()));
+      REQUIRE(session.pending_batches() <= 2);
+      REQUIRE(to_label.size() <= 2);
+      REQUIRE(session.buffered_samples() <= 50);
+      REQUIRE(session.phase_running() == job.has_value());
+      if (find_action<DisconnectDevice>(actions) != nullptr) REQUIRE_FALSE(session.connected());
+    }
+  }
+}

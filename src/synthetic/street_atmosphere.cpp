@@ -32,9 +32,9 @@ Atmosphere atmosphere_of(Weather weather) {
       a.cloud_light = Vec3{1.0f, 1.02f, 1.05f};
       a.cloud_dark = Vec3{0.55f, 0.58f, 0.64f};
       a.haze = Vec3{0.80f, 0.84f, 0.89f};
-      a.haze_density = 0.0034f;
+      a.haze_density = 0.0022f;
       a.cloud_cover = 0.95f;
-      a.exposure = 0.72f;
+      a.exposure = 0.60f;
       a.grain = 1.4f;
       a.saturation = 0.95f;
       break;

@@ -13,15 +13,15 @@ struct Atmosphere {
   Vec3 bounce;         ///< light from below
   Vec3 zenith, horizon;
   Vec3 cloud_light, cloud_dark;
-  Vec3 glow;                ///< sky around the sun
-  Vec3 haze;                ///< colour of the air
-  float haze_density = 0;   ///< per metre
-  float cloud_cover = 0;    ///< 0 to 1
-  float wetness = 0;        ///< of the ground, 0 to 1
-  float rain = 0;           ///< streaks, 0 to 1
-  float lamps = 0;          ///< street lamps, headlights and windows, 0 to 1
+  Vec3 glow;               ///< sky around the sun
+  Vec3 haze;               ///< colour of the air
+  float haze_density = 0;  ///< per metre
+  float cloud_cover = 0;   ///< 0 to 1
+  float wetness = 0;       ///< of the ground, 0 to 1
+  float rain = 0;          ///< streaks, 0 to 1
+  float lamps = 0;         ///< street lamps, headlights and windows, 0 to 1
   float exposure = 1;
-  float grain = 1;          ///< sensor noise, in 8-bit steps
+  float grain = 1;  ///< sensor noise, in 8-bit steps
   float saturation = 1;
 };
 

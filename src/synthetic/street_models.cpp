@@ -76,10 +76,9 @@ void draw_building(const View& view, Raster& raster, const BuildingPlan& plan) {
     face_with_shadow(raster, top, flat, &inside);
     // A cornice that stands out a little.
     const float o = 0.35f, low = h - 0.15f, high = h + 0.45f;
-    const Vec3 cornice[4] = {at(plan.z0 - 0.1f, tf - side * o, low),
-                             at(plan.z1 + 0.1f, tf - side * o, low),
-                             at(plan.z1 + 0.1f, tf - side * o, high),
-                             at(plan.z0 - 0.1f, tf - side * o, high)};
+    const Vec3 cornice[4] = {
+        at(plan.z0 - 0.1f, tf - side * o, low), at(plan.z1 + 0.1f, tf - side * o, low),
+        at(plan.z1 + 0.1f, tf - side * o, high), at(plan.z0 - 0.1f, tf - side * o, high)};
     raster.face(cornice, plain(building_id, plan.trim));
     const Vec3 soffit[4] = {cornice[0], cornice[1], at(plan.z1 + 0.1f, tf, low),
                             at(plan.z0 - 0.1f, tf, low)};
@@ -153,8 +152,10 @@ void draw_building(const View& view, Raster& raster, const BuildingPlan& plan) {
     const float width = plan.z1 - plan.z0;
     const int count = std::max(1, static_cast<int>(width / 6.0f));
     for (int k = 0; k < count; ++k) {
-      const float z0 = plan.z0 + width * (static_cast<float>(k) + 0.08f) / static_cast<float>(count);
-      const float z1 = plan.z0 + width * (static_cast<float>(k) + 0.92f) / static_cast<float>(count);
+      const float z0 =
+          plan.z0 + width * (static_cast<float>(k) + 0.08f) / static_cast<float>(count);
+      const float z1 =
+          plan.z0 + width * (static_cast<float>(k) + 0.92f) / static_cast<float>(count);
       const bool present = dice.chance(0.5f);
       Surface cloth = plain(building_id, plan.accent, Material::awning);
       cloth.second = dice.chance(0.5f) ? rgb(236, 230, 216) : plan.accent * 0.7f;
@@ -174,7 +175,6 @@ void draw_tree(const View& view, Raster& raster, float z, float t, TreeKind kind
                Vec3 leaf, Dice dice) {
   const float lean = dice.between(-0.3f, 0.3f);
   const Vec3 foot = view.point(z, t, 0);
-  const Vec3 top = foot + Vec3{lean, height, 0};
   Surface crown = plain(vegetation_id, leaf, Material::leaves);
   const auto blob = [&](float x, float y, float depth, float rx, float ry) {
     crown.hash = dice.bits();
@@ -186,13 +186,15 @@ void draw_tree(const View& view, Raster& raster, float z, float t, TreeKind kind
     raster.ball(centre, rx, ry, 1.15f, crown);
     raster.ball_shadow(centre, rx * 0.86f, ry * 0.86f, 215);
   };
-  Surface bark = plain(vegetation_id, lerp(rgb(92, 74, 58), rgb(112, 102, 90), dice.roll()), Material::limb);
+  Surface bark =
+      plain(vegetation_id, lerp(rgb(92, 74, 58), rgb(112, 102, 90), dice.roll()), Material::limb);
   bark.hash = dice.bits();
   if (kind == TreeKind::bush) {
     const int count = 3 + dice.below(2);
     for (int k = 0; k < count; ++k) {
       const float r = height * dice.between(0.4f, 0.6f);
-      blob(dice.between(-0.5f, 0.5f) * height, height * 0.42f, dice.between(-0.4f, 0.4f) * height, r * 1.1f, r);
+      blob(dice.between(-0.5f, 0.5f) * height, height * 0.42f, dice.between(-0.4f, 0.4f) * height,
+           r * 1.1f, r);
     }
   } else if (kind == TreeKind::conifer) {
     raster.limb(foot, foot + Vec3{0, height * 0.3f, 0}, height * 0.022f, height * 0.02f, bark);
@@ -212,16 +214,22 @@ void draw_tree(const View& view, Raster& raster, float z, float t, TreeKind kind
     for (int k = 0; k < 9; ++k) {
       const float f = static_cast<float>(k) / 8.0f;
       const float r = height * (0.085f + 0.05f * (1 - (2 * f - 0.8f) * (2 * f - 0.8f) * 0.6f));
-      blob(dice.between(-0.05f, 0.05f) * height, height * lerp(0.2f, 0.92f, f), dice.between(-0.04f, 0.04f) * height, r, r * 1.5f);
+      blob(dice.between(-0.05f, 0.05f) * height, height * lerp(0.2f, 0.92f, f),
+           dice.between(-0.04f, 0.04f) * height, r, r * 1.5f);
     }
   } else {
     const float r0 = height * dice.between(0.022f, 0.028f);
     const float fork = height * 0.42f;
     raster.limb(foot, foot + Vec3{lean * 0.4f, fork, 0}, r0, r0 * 0.75f, bark);
-    raster.shadow(std::array<Vec3, 4>{foot + Vec3{-r0, 0, 0}, foot + Vec3{r0, 0, 0}, foot + Vec3{r0 + lean * 0.4f, fork, 0}, foot + Vec3{-r0 + lean * 0.4f, fork, 0}}, 235);
+    raster.shadow(std::array<Vec3, 4>{foot + Vec3{-r0, 0, 0}, foot + Vec3{r0, 0, 0},
+                                      foot + Vec3{r0 + lean * 0.4f, fork, 0},
+                                      foot + Vec3{-r0 + lean * 0.4f, fork, 0}},
+                  235);
     for (int k = 0; k < 3; ++k) {
       const float x = (static_cast<float>(k) - 1) * height * 0.13f;
-      raster.limb(foot + Vec3{lean * 0.4f, fork * 0.94f, 0}, foot + Vec3{x + lean, height * 0.68f, dice.between(-0.1f, 0.1f) * height}, r0 * 0.6f, r0 * 0.25f, bark);
+      raster.limb(foot + Vec3{lean * 0.4f, fork * 0.94f, 0},
+                  foot + Vec3{x + lean, height * 0.68f, dice.between(-0.1f, 0.1f) * height},
+                  r0 * 0.6f, r0 * 0.25f, bark);
     }
     const float spread = height * dice.between(0.25f, 0.32f);
     const int outer = 7;
@@ -234,25 +242,27 @@ void draw_tree(const View& view, Raster& raster, float z, float t, TreeKind kind
     }
     for (int k = 0; k < 5; ++k) {
       const float r = height * dice.between(0.13f, 0.18f);
-      blob(dice.between(-0.6f, 0.6f) * spread, height * dice.between(0.68f, 0.85f), dice.between(-0.5f, 0.5f) * spread, r * 1.1f, r * 0.92f);
+      blob(dice.between(-0.6f, 0.6f) * spread, height * dice.between(0.68f, 0.85f),
+           dice.between(-0.5f, 0.5f) * spread, r * 1.1f, r * 0.92f);
     }
     blob(0, height * 0.62f, 0, spread * 0.8f, height * 0.17f);
   }
   const float r = 0.45f + height * 0.03f;
-  const Vec3 base[6] = {foot + Vec3{-r, 0, 0}, foot + Vec3{-r * 0.5f, 0, r}, foot + Vec3{r * 0.5f, 0, r},
-                        foot + Vec3{r, 0, 0}, foot + Vec3{r * 0.5f, 0, -r}, foot + Vec3{-r * 0.5f, 0, -r}};
+  const Vec3 base[6] = {foot + Vec3{-r, 0, 0},        foot + Vec3{-r * 0.5f, 0, r},
+                        foot + Vec3{r * 0.5f, 0, r},  foot + Vec3{r, 0, 0},
+                        foot + Vec3{r * 0.5f, 0, -r}, foot + Vec3{-r * 0.5f, 0, -r}};
   raster.occlude(base, 130);
-  (void)top;
 }
 
-void draw_hedge(const View& view, Raster& raster, float z0, float z1, float t, float height, Vec3 leaf,
-                Dice dice) {
+void draw_hedge(const View& view, Raster& raster, float z0, float z1, float t, float height,
+                Vec3 leaf, Dice dice) {
   const float thick = 0.4f;
   const auto at = [&](float z, float tt, float y) { return view.point(z, tt, y); };
   Surface green = plain(vegetation_id, leaf * 0.9f, Material::leaves);
   green.a = 0.4f;
   const Vec3 inside = at((z0 + z1) * 0.5f, t, height * 0.5f);
-  const Vec3 corners[4] = {at(z0, t - thick, 0), at(z1, t - thick, 0), at(z1, t + thick, 0), at(z0, t + thick, 0)};
+  const Vec3 corners[4] = {at(z0, t - thick, 0), at(z1, t - thick, 0), at(z1, t + thick, 0),
+                           at(z0, t + thick, 0)};
   const Vec3 up{0, height * 0.88f, 0};
   for (int k = 0; k < 4; ++k) {
     const Vec3 p = corners[k], q = corners[(k + 1) % 4];
@@ -273,7 +283,8 @@ void draw_hedge(const View& view, Raster& raster, float z0, float z1, float t, f
   }
 }
 
-void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, const CarLook& look) {
+void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward,
+              const CarLook& look) {
   // Side profile from the front: x metres behind the front bumper, y above the ground.
   struct Profile {
     float length, width, hood, screen, roof, roof_end, tail, roof_y, hood_y, tail_y, wheel;
@@ -291,7 +302,7 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
     return middle + forward * (hl - x) + right * w + Vec3{0, y, 0};
   };
   const Vec3 inside = at(hl, 0, 0.7f);
-  const float sill = 0.24f, belt = p.hood_y, in = 0.80f, shoulder = 0.97f;
+  const float sill = 0.24f, belt = p.hood_y, in = 0.80f, shoulder = 1.0f;
   const Vec3* const hull = &inside;
 
   Surface paint = plain(car_id, look.paint, Material::paint);
@@ -308,24 +319,31 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
   raster.occlude(wider, 80);
   raster.shadow(ground_plan);
   {
-    const Vec3 body_top[4] = {at(0, -hw, belt), at(p.length, -hw, belt), at(p.length, hw, belt), at(0, hw, belt)};
+    const Vec3 body_top[4] = {at(0, -hw, belt), at(p.length, -hw, belt), at(p.length, hw, belt),
+                              at(0, hw, belt)};
     raster.shadow(body_top);
     const float rw = hw * in;
-    const Vec3 cabin_top[4] = {at(p.roof, -rw, p.roof_y), at(p.roof_end, -rw, p.roof_y), at(p.roof_end, rw, p.roof_y), at(p.roof, rw, p.roof_y)};
+    const Vec3 cabin_top[4] = {at(p.roof, -rw, p.roof_y), at(p.roof_end, -rw, p.roof_y),
+                               at(p.roof_end, rw, p.roof_y), at(p.roof, rw, p.roof_y)};
     raster.shadow(cabin_top);
     for (const float w : {-1.0f, 1.0f}) {
-      const Vec3 flank[6] = {at(0, w * hw, 0.1f), at(p.length, w * hw, 0.1f), at(p.length, w * hw, belt), at(p.roof_end, w * rw, p.roof_y), at(p.roof, w * rw, p.roof_y), at(0, w * hw, belt)};
+      const Vec3 flank[6] = {at(0, w * hw, 0.1f),          at(p.length, w * hw, 0.1f),
+                             at(p.length, w * hw, belt),   at(p.roof_end, w * rw, p.roof_y),
+                             at(p.roof, w * rw, p.roof_y), at(0, w * hw, belt)};
       raster.shadow(flank);
     }
   }
 
   // The dark underside.
   for (const float w : {-0.86f, 0.86f}) {
-    const Vec3 under[4] = {at(0.3f, w * hw, 0.02f), at(p.length - 0.3f, w * hw, 0.02f), at(p.length - 0.3f, w * hw, sill + 0.05f), at(0.3f, w * hw, sill + 0.05f)};
+    const Vec3 under[4] = {at(0.3f, w * hw, 0.02f), at(p.length - 0.3f, w * hw, 0.02f),
+                           at(p.length - 0.3f, w * hw, sill + 0.05f),
+                           at(0.3f, w * hw, sill + 0.05f)};
     raster.face(under, plain(car_id, rgb(14, 14, 15)));
   }
   for (const float x : {0.25f, p.length - 0.25f}) {
-    const Vec3 under[4] = {at(x, -hw * 0.86f, 0.10f), at(x, hw * 0.86f, 0.10f), at(x, hw * 0.86f, sill + 0.05f), at(x, -hw * 0.86f, sill + 0.05f)};
+    const Vec3 under[4] = {at(x, -hw * 0.86f, 0.10f), at(x, hw * 0.86f, 0.10f),
+                           at(x, hw * 0.86f, sill + 0.05f), at(x, -hw * 0.86f, sill + 0.05f)};
     raster.face(under, plain(car_id, rgb(16, 16, 17)));
   }
 
@@ -337,17 +355,20 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
     flank.b = belt - sill;
     flank.c = 0.17f * p.length + 0.05f;
     flank.d = 0.81f * p.length;
-    const Vec3 side[6] = {at(0.06f, w * hw * 0.93f, sill), at(p.length - 0.06f, w * hw * 0.95f, sill),
-                          at(p.length, w * hw * 0.96f, p.tail_y - 0.1f), at(p.length - 0.25f, w * hw * shoulder, p.tail_y),
-                          at(p.hood * 0.5f, w * hw * shoulder, belt - 0.06f), at(0, w * hw * 0.95f, belt - 0.24f)};
-    // Not quite flat; the corners are laid on one plane.
-    Vec3 flat[6];
-    for (int k = 0; k < 6; ++k) flat[k] = side[k] - right * (dot(side[k] - middle, right) - w * hw);
-    raster.face(flat, flank, hull);
+    const float out = w * hw;
+    const Vec3 side[7] = {at(0.04f, out, sill),
+                          at(p.length - 0.02f, out, sill),
+                          at(p.length, out, p.tail_y - 0.06f),
+                          at(p.tail, out, p.tail_y),
+                          at(p.hood, out, belt),
+                          at(0.12f, out, belt - 0.13f),
+                          at(0, out, belt - 0.24f)};
+    raster.face(side, flank, hull);
     // Side windows.
     const float rw = hw * in;
-    const Vec3 cabin[4] = {at(p.screen, w * hw * shoulder, belt), at(p.tail, w * hw * shoulder, belt),
-                           at(p.roof_end, w * rw, p.roof_y), at(p.roof, w * rw, p.roof_y)};
+    const Vec3 cabin[4] = {at(p.screen, w * hw * shoulder, belt),
+                           at(p.tail, w * hw * shoulder, belt), at(p.roof_end, w * rw, p.roof_y),
+                           at(p.roof, w * rw, p.roof_y)};
     raster.face(cabin, paint, hull);
     const float y0 = belt + 0.05f, y1 = p.roof_y - 0.09f;
     const auto on_cabin = [&](float along, float y) {
@@ -358,11 +379,13 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
     const float posts[4] = {0.07f, 0.40f, 0.44f, look.body == 3 ? 0.46f : 0.74f};
     for (int k = 0; k < (look.body == 3 ? 1 : 2); ++k) {
       const float from = posts[2 * k], to = posts[2 * k + 1];
-      const Vec3 window[4] = {on_cabin(from, y0), on_cabin(to, y0), on_cabin(to, y1), on_cabin(from + (k == 0 ? 0.03f : 0), y1)};
+      const Vec3 window[4] = {on_cabin(from, y0), on_cabin(to, y0), on_cabin(to, y1),
+                              on_cabin(from + (k == 0 ? 0.03f : 0), y1)};
       raster.face(window, glass, hull);
     }
     if (look.body != 3) {
-      const Vec3 window[4] = {on_cabin(0.77f, y0), on_cabin(0.93f, y0), on_cabin(0.90f, y1), on_cabin(0.77f, y1)};
+      const Vec3 window[4] = {on_cabin(0.77f, y0), on_cabin(0.93f, y0), on_cabin(0.90f, y1),
+                              on_cabin(0.77f, y1)};
       raster.face(window, glass, hull);
     }
     // Mirrors.
@@ -375,10 +398,12 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
   struct Station {
     float x, w, y;
   };
-  const float bow = hw * 0.93f, sh = hw * shoulder, rw = hw * in;
-  const Station stations[9] = {{0.04f, bow, sill}, {0.0f, bow, belt - 0.24f}, {0.12f, bow, belt - 0.13f},
-                               {p.hood, sh, belt}, {p.roof, rw, p.roof_y}, {p.roof_end, rw, p.roof_y},
-                               {p.tail, sh, p.tail_y}, {p.length, bow, p.tail_y - 0.06f}, {p.length - 0.02f, bow, sill}};
+  const float bow = hw, sh = hw * shoulder, rw = hw * in;
+  const Station stations[9] = {{0.04f, bow, sill},           {0.0f, bow, belt - 0.24f},
+                               {0.12f, bow, belt - 0.13f},   {p.hood, sh, belt},
+                               {p.roof, rw, p.roof_y},       {p.roof_end, rw, p.roof_y},
+                               {p.tail, sh, p.tail_y},       {p.length, bow, p.tail_y - 0.06f},
+                               {p.length - 0.02f, bow, sill}};
   for (int k = 0; k < 8; ++k) {
     const Station& a = stations[k];
     const Station& b = stations[k + 1];
@@ -391,7 +416,8 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
     const bool rear = k == 7;
     const Station& low = rear ? b : a;
     const Station& high = rear ? a : b;
-    const Vec3 quad[4] = {at(low.x, -low.w, low.y), at(low.x, low.w, low.y), at(high.x, high.w, high.y), at(high.x, -high.w, high.y)};
+    const Vec3 quad[4] = {at(low.x, -low.w, low.y), at(low.x, low.w, low.y),
+                          at(high.x, high.w, high.y), at(high.x, -high.w, high.y)};
     raster.face(quad, strip, hull);
     if (k == 3 || (k == 5 && look.body != 3)) {
       const auto on_screen = [&](float u, float v) {
@@ -401,26 +427,31 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
         const Vec3 q = at(lerp(lo.x, hi.x, v), w, lerp(lo.y, hi.y, v));
         return q + Vec3{0, 0.015f, 0} + forward * (k == 3 ? 0.012f : -0.012f);
       };
-      const Vec3 pane[4] = {on_screen(-0.90f, 0.08f), on_screen(0.90f, 0.08f), on_screen(0.88f, 0.90f), on_screen(-0.88f, 0.90f)};
+      const Vec3 pane[4] = {on_screen(-0.90f, 0.08f), on_screen(0.90f, 0.08f),
+                            on_screen(0.88f, 0.90f), on_screen(-0.88f, 0.90f)};
       raster.face(pane, glass, hull);
     }
   }
   if (look.body == 3 || look.body == 2 || look.body == 1) {
     // Rear window on an upright tailgate.
     const float y0 = lerp(p.tail_y, p.roof_y, 0.12f), y1 = lerp(p.tail_y, p.roof_y, 0.86f);
-    const float x0 = lerp(p.tail, p.roof_end, 0.12f) + 0.02f, x1 = lerp(p.tail, p.roof_end, 0.86f) + 0.02f;
-    const Vec3 pane[4] = {at(x0, -rw * 0.92f, y0), at(x0, rw * 0.92f, y0), at(x1, rw * 0.86f, y1), at(x1, -rw * 0.86f, y1)};
+    const float x0 = lerp(p.tail, p.roof_end, 0.12f) + 0.02f,
+                x1 = lerp(p.tail, p.roof_end, 0.86f) + 0.02f;
+    const Vec3 pane[4] = {at(x0, -rw * 0.92f, y0), at(x0, rw * 0.92f, y0), at(x1, rw * 0.86f, y1),
+                          at(x1, -rw * 0.86f, y1)};
     raster.face(pane, glass, hull);
   }
 
   // Wheels: discs just outside the flanks.
-  static constexpr float ring[10][2] = {{1, 0}, {0.809f, 0.588f}, {0.309f, 0.951f}, {-0.309f, 0.951f}, {-0.809f, 0.588f},
-                                        {-1, 0}, {-0.809f, -0.588f}, {-0.309f, -0.951f}, {0.309f, -0.951f}, {0.809f, -0.588f}};
+  static constexpr float ring[10][2] = {
+      {1, 0},  {0.809f, 0.588f},   {0.309f, 0.951f},   {-0.309f, 0.951f}, {-0.809f, 0.588f},
+      {-1, 0}, {-0.809f, -0.588f}, {-0.309f, -0.951f}, {0.309f, -0.951f}, {0.809f, -0.588f}};
   for (const float w : {-1.0f, 1.0f}) {
     for (const float x : {0.17f * p.length + 0.05f, 0.81f * p.length}) {
       const Vec3 hub = at(x, w * (hw + 0.015f), p.wheel);
       Vec3 disc[10];
-      for (int k = 0; k < 10; ++k) disc[k] = hub + forward * (ring[k][0] * p.wheel) + Vec3{0, ring[k][1] * p.wheel, 0};
+      for (int k = 0; k < 10; ++k)
+        disc[k] = hub + forward * (ring[k][0] * p.wheel) + Vec3{0, ring[k][1] * p.wheel, 0};
       Surface tyre = plain(car_id, rgb(26, 26, 27), Material::wheel);
       tyre.origin = hub;
       tyre.u = forward * (1 / p.wheel);
@@ -428,8 +459,9 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
       raster.polygon(disc, tyre, hull);
       // The tread, seen from ahead or behind.
       for (const float edge : {-0.75f, 0.75f}) {
-        const Vec3 tread[4] = {at(x + edge * p.wheel, w * (hw - 0.2f), 0.0f), at(x + edge * p.wheel, w * hw, 0.0f),
-                               at(x + edge * p.wheel, w * hw, 0.4f), at(x + edge * p.wheel, w * (hw - 0.2f), 0.4f)};
+        const Vec3 tread[4] = {
+            at(x + edge * p.wheel, w * (hw - 0.2f), 0.0f), at(x + edge * p.wheel, w * hw, 0.0f),
+            at(x + edge * p.wheel, w * hw, 0.4f), at(x + edge * p.wheel, w * (hw - 0.2f), 0.4f)};
         raster.face(tread, plain(car_id, rgb(20, 20, 21)));
       }
     }
@@ -437,13 +469,21 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward, 
 
   if (look.lights) {
     for (const float w : {-0.72f, 0.72f}) {
-      raster.lights().push_back({at(-0.03f, w * hw, belt - 0.33f), Vec3{1.0f, 0.94f, 0.80f} * (-5.0f * dot(forward, normalized(middle)) > 0 ? 5.0f : 0.0f), 0.16f});
-      raster.lights().push_back({at(p.length + 0.03f, w * hw, p.tail_y - 0.25f), Vec3{1.0f, 0.06f, 0.03f} * (dot(forward, normalized(middle)) > 0 ? (look.braking ? 2.6f : 1.1f) : 0.0f), 0.12f});
+      raster.lights().push_back(
+          {at(-0.03f, w * hw, belt - 0.33f),
+           Vec3{1.0f, 0.94f, 0.80f} * (-5.0f * dot(forward, normalized(middle)) > 0 ? 5.0f : 0.0f),
+           0.16f});
+      raster.lights().push_back(
+          {at(p.length + 0.03f, w * hw, p.tail_y - 0.25f),
+           Vec3{1.0f, 0.06f, 0.03f} *
+               (dot(forward, normalized(middle)) > 0 ? (look.braking ? 2.6f : 1.1f) : 0.0f),
+           0.12f});
     }
   }
 }
 
-void draw_person(const View& view, Raster& raster, float z, float t, Vec3 forward, const PersonLook& look) {
+void draw_person(const View& view, Raster& raster, float z, float t, Vec3 forward,
+                 const PersonLook& look) {
   const Vec3 foot = view.point(z, t, 0);
   const Vec3 right{forward.z, 0, -forward.x};
   const float h = look.height;
@@ -457,7 +497,8 @@ void draw_person(const View& view, Raster& raster, float z, float t, Vec3 forwar
     s.hash = look.hash;
     return s;
   };
-  const Surface coat = part(look.coat), cloth = part(look.trousers), skin = part(look.skin), shoe = part(rgb(40, 34, 30));
+  const Surface coat = part(look.coat), cloth = part(look.trousers), skin = part(look.skin),
+                shoe = part(rgb(40, 34, 30));
   const float r = 0.047f * h;
   for (const float side : {-1.0f, 1.0f}) {
     const float s = swing * side;
@@ -468,16 +509,20 @@ void draw_person(const View& view, Raster& raster, float z, float t, Vec3 forwar
     const Surface& leg = look.skirt ? skin : cloth;
     raster.limb(hip, knee, r * 1.25f, r * 0.95f, cloth);
     raster.limb(knee, ankle, r * 0.92f, r * 0.62f, leg);
-    raster.limb(ankle + Vec3{0, -0.03f * h, 0}, ankle + forward * (0.085f * h) + Vec3{0, -0.035f * h, 0}, r * 0.6f, r * 0.5f, shoe);
+    raster.limb(ankle + Vec3{0, -0.03f * h, 0},
+                ankle + forward * (0.085f * h) + Vec3{0, -0.035f * h, 0}, r * 0.6f, r * 0.5f, shoe);
     const Vec3 shoulder = at(0, 0.115f * side, 0.80f);
     const bool holds = look.umbrella && side > 0;
-    const Vec3 elbow = holds ? at(0.07f, 0.125f, 0.65f) : at(-0.09f * s - 0.01f, 0.14f * side, 0.65f);
-    const Vec3 hand = holds ? at(0.13f, 0.06f, 0.76f) : at(-0.15f * s + 0.03f, 0.135f * side, 0.50f);
+    const Vec3 elbow =
+        holds ? at(0.07f, 0.125f, 0.65f) : at(-0.09f * s - 0.01f, 0.14f * side, 0.65f);
+    const Vec3 hand =
+        holds ? at(0.13f, 0.06f, 0.76f) : at(-0.15f * s + 0.03f, 0.135f * side, 0.50f);
     raster.limb(shoulder, elbow, r * 0.85f, r * 0.7f, coat);
     raster.limb(elbow, hand, r * 0.68f, r * 0.5f, coat);
     Surface fist = plain(person_id, look.skin, Material::ball);
     raster.ball(hand, r * 0.62f, r * 0.7f, 0, fist);
-    raster.shadow(std::array<Vec3, 4>{ankle - right * 0.06f, ankle + right * 0.06f, hip + right * 0.07f, hip - right * 0.07f});
+    raster.shadow(std::array<Vec3, 4>{ankle - right * 0.06f, ankle + right * 0.06f,
+                                      hip + right * 0.07f, hip - right * 0.07f});
   }
   raster.limb(at(0, 0, 0.53f), at(0.01f, 0, 0.79f), 0.098f * h, 0.115f * h, coat);
   if (look.skirt) raster.limb(at(0, 0, 0.36f), at(0, 0, 0.56f), 0.13f * h, 0.09f * h, cloth);
@@ -487,16 +532,22 @@ void draw_person(const View& view, Raster& raster, float z, float t, Vec3 forwar
   head.style = dot(forward, foot) > 0 ? 2 : 1;  // 1: face in view, 2: back of the head
   raster.ball(at(0.015f, 0, 0.925f), 0.058f * h, 0.073f * h, 0, head);
   const Vec3 low = at(0, 0, 0.45f), high = at(0, 0, 0.98f);
-  raster.shadow(std::array<Vec3, 4>{low - right * 0.17f, low + right * 0.17f, high + right * 0.14f, high - right * 0.14f});
-  const Vec3 base[4] = {foot + Vec3{-0.32f, 0, 0}, foot + Vec3{0, 0, 0.32f}, foot + Vec3{0.32f, 0, 0}, foot + Vec3{0, 0, -0.32f}};
+  raster.shadow(std::array<Vec3, 4>{low - right * 0.17f, low + right * 0.17f, high + right * 0.14f,
+                                    high - right * 0.14f});
+  const Vec3 base[4] = {foot + Vec3{-0.32f, 0, 0}, foot + Vec3{0, 0, 0.32f},
+                        foot + Vec3{0.32f, 0, 0}, foot + Vec3{0, 0, -0.32f}};
   raster.occlude(base, 150);
   if (look.umbrella) {
     const Vec3 tip = at(0.09f, 0.03f, 1.20f);
     raster.limb(at(0.13f, 0.06f, 0.76f), tip, 0.012f, 0.012f, part(rgb(30, 30, 32)));
-    Surface cloth_roof = plain(person_id, look.coat * 0.4f + look.trousers * 0.5f + rgb(60, 20, 30), Material::plain);
-    static constexpr float ring[8][2] = {{1, 0}, {0.707f, 0.707f}, {0, 1}, {-0.707f, 0.707f}, {-1, 0}, {-0.707f, -0.707f}, {0, -1}, {0.707f, -0.707f}};
+    Surface cloth_roof = plain(person_id, look.coat * 0.4f + look.trousers * 0.5f + rgb(60, 20, 30),
+                               Material::plain);
+    static constexpr float ring[8][2] = {{1, 0},  {0.707f, 0.707f},   {0, 1},  {-0.707f, 0.707f},
+                                         {-1, 0}, {-0.707f, -0.707f}, {0, -1}, {0.707f, -0.707f}};
     for (int k = 0; k < 8; ++k) {
-      const auto rim = [&](int n) { return tip + Vec3{ring[n & 7][0] * 0.56f, -0.26f, ring[n & 7][1] * 0.56f}; };
+      const auto rim = [&](int n) {
+        return tip + Vec3{ring[n & 7][0] * 0.56f, -0.26f, ring[n & 7][1] * 0.56f};
+      };
       const Vec3 panel[3] = {rim(k), rim(k + 1), tip};
       cloth_roof.hash = look.hash;
       raster.face(panel, cloth_roof);
@@ -512,37 +563,45 @@ void draw_lamp(const View& view, Raster& raster, float z, float side, bool moder
   const Vec3 top = foot + Vec3{0, h, 0};
   raster.limb(foot, foot + Vec3{0, 0.9f, 0}, 0.11f, 0.1f, metal);
   raster.limb(foot + Vec3{0, 0.8f, 0}, top, 0.075f, 0.05f, metal);
-  raster.shadow(std::array<Vec3, 4>{foot + Vec3{-0.07f, 0, 0}, foot + Vec3{0.07f, 0, 0}, top + Vec3{0.06f, 0, 0}, top + Vec3{-0.06f, 0, 0}});
+  raster.shadow(std::array<Vec3, 4>{foot + Vec3{-0.07f, 0, 0}, foot + Vec3{0.07f, 0, 0},
+                                    top + Vec3{0.06f, 0, 0}, top + Vec3{-0.06f, 0, 0}});
   const Vec3 head = top + Vec3{-side * (modern ? 1.7f : 0.9f), modern ? 0.25f : 0.1f, 0};
   raster.limb(top, head, 0.05f, 0.04f, metal);
   Surface bulb = plain(pole_id, rgb(220, 214, 200), Material::glowing);
   bulb.second = view.lamp_colour * (3.5f * view.air.lamps);
   if (modern) {
     raster.limb(head, head + Vec3{-side * 0.7f, 0.05f, 0}, 0.09f, 0.07f, metal);
-    raster.limb(head + Vec3{-side * 0.05f, -0.09f, 0}, head + Vec3{-side * 0.6f, -0.05f, 0}, 0.06f, 0.06f, bulb);
+    raster.limb(head + Vec3{-side * 0.05f, -0.09f, 0}, head + Vec3{-side * 0.6f, -0.05f, 0}, 0.06f,
+                0.06f, bulb);
   } else {
     raster.ball(head + Vec3{0, -0.22f, 0}, 0.17f, 0.2f, 0, bulb);
     raster.limb(head + Vec3{-0.18f, 0.0f, 0}, head + Vec3{0.18f, 0.0f, 0}, 0.06f, 0.06f, metal);
   }
-  if (view.air.lamps > 0.3f) raster.lights().push_back({head + Vec3{-side * 0.2f, -0.2f, 0}, view.lamp_colour * (2.2f * view.air.lamps), 0.22f});
+  if (view.air.lamps > 0.3f)
+    raster.lights().push_back(
+        {head + Vec3{-side * 0.2f, -0.2f, 0}, view.lamp_colour * (2.2f * view.air.lamps), 0.22f});
 }
 
 void draw_traffic_light(const View& view, Raster& raster, float z, float side, int phase) {
   const Vec3 foot = view.point(z, side * (road_half_width + 0.5f), 0);
   Surface metal = plain(pole_id, rgb(72, 74, 76), Material::limb);
   raster.limb(foot, foot + Vec3{0, 3.6f, 0}, 0.07f, 0.06f, metal);
-  raster.shadow(std::array<Vec3, 4>{foot + Vec3{-0.07f, 0, 0}, foot + Vec3{0.07f, 0, 0}, foot + Vec3{0.07f, 3.6f, 0}, foot + Vec3{-0.07f, 3.6f, 0}});
+  raster.shadow(std::array<Vec3, 4>{foot + Vec3{-0.07f, 0, 0}, foot + Vec3{0.07f, 0, 0},
+                                    foot + Vec3{0.07f, 3.6f, 0}, foot + Vec3{-0.07f, 3.6f, 0}});
   const Vec3 low = foot + Vec3{0, 2.55f, -0.12f};
   const float w = 0.17f, h = 0.95f;
-  const Vec3 box[4] = {low + Vec3{-w, 0, 0}, low + Vec3{w, 0, 0}, low + Vec3{w, h, 0}, low + Vec3{-w, h, 0}};
+  const Vec3 box[4] = {low + Vec3{-w, 0, 0}, low + Vec3{w, 0, 0}, low + Vec3{w, h, 0},
+                       low + Vec3{-w, h, 0}};
   raster.face(box, plain(traffic_light_id, rgb(24, 26, 26)));
-  const Vec3 colours[3] = {Vec3{0.10f, 1.0f, 0.45f}, Vec3{1.0f, 0.65f, 0.06f}, Vec3{1.0f, 0.07f, 0.04f}};
+  const Vec3 colours[3] = {Vec3{0.10f, 1.0f, 0.45f}, Vec3{1.0f, 0.65f, 0.06f},
+                           Vec3{1.0f, 0.07f, 0.04f}};
   for (int k = 0; k < 3; ++k) {
     Surface lens = plain(traffic_light_id, colours[k] * 0.06f, Material::glowing);
     if (k == phase) lens.second = colours[k] * (1.6f / (0.4f + view.air.exposure));
     const Vec3 centre = low + Vec3{0, 0.17f + 0.30f * static_cast<float>(k), -0.02f};
     raster.ball(centre, 0.11f, 0.11f, 0, lens);
-    if (k == phase && view.air.lamps > 0.3f) raster.lights().push_back({centre + Vec3{0, 0, -0.1f}, colours[k] * 0.9f, 0.12f});
+    if (k == phase && view.air.lamps > 0.3f)
+      raster.lights().push_back({centre + Vec3{0, 0, -0.1f}, colours[k] * 0.9f, 0.12f});
   }
 }
 
@@ -550,16 +609,26 @@ void draw_sign(const View& view, Raster& raster, float z, float t, std::uint32_t
   const Vec3 foot = view.point(z, t, 0);
   Surface metal = plain(pole_id, rgb(140, 142, 144), Material::limb);
   raster.limb(foot, foot + Vec3{0, 2.7f, 0}, 0.035f, 0.035f, metal);
-  static constexpr float ring[8][2] = {{0.92f, 0.38f}, {0.38f, 0.92f}, {-0.38f, 0.92f}, {-0.92f, 0.38f}, {-0.92f, -0.38f}, {-0.38f, -0.92f}, {0.38f, -0.92f}, {0.92f, -0.38f}};
+  static constexpr float ring[8][2] = {{0.92f, 0.38f},  {0.38f, 0.92f},   {-0.38f, 0.92f},
+                                       {-0.92f, 0.38f}, {-0.92f, -0.38f}, {-0.38f, -0.92f},
+                                       {0.38f, -0.92f}, {0.92f, -0.38f}};
   const Vec3 centre = foot + Vec3{0, 2.4f, -0.06f};
   const Vec3 rims[3] = {rgb(196, 30, 32), rgb(24, 84, 170), rgb(236, 190, 30)};
   const Vec3 fields[3] = {rgb(240, 238, 234), rgb(30, 98, 190), rgb(242, 204, 48)};
   for (int layer = 0; layer < 2; ++layer) {
     const float r = layer == 0 ? 0.34f : 0.25f;
     Vec3 plate[8];
-    for (int k = 0; k < 8; ++k) plate[k] = centre + Vec3{ring[k][0] * r, ring[k][1] * r, layer == 0 ? 0.0f : -0.03f};
+    for (int k = 0; k < 8; ++k)
+      plate[k] = centre + Vec3{ring[k][0] * r, ring[k][1] * r, layer == 0 ? 0.0f : -0.03f};
     raster.face(plate, plain(traffic_sign_id, layer == 0 ? rims[hash % 3U] : fields[hash % 3U]));
   }
+  const Vec3 inks[3] = {rgb(30, 30, 32), rgb(244, 244, 240), rgb(40, 36, 30)};
+  const bool upright = (hash & 64U) != 0;
+  const float w = upright ? 0.045f : 0.15f, h = upright ? 0.16f : 0.05f;
+  const Vec3 middle = centre + Vec3{0, 0, -0.05f};
+  const Vec3 bar[4] = {middle + Vec3{-w, -h, 0}, middle + Vec3{w, -h, 0}, middle + Vec3{w, h, 0},
+                       middle + Vec3{-w, h, 0}};
+  raster.face(bar, plain(traffic_sign_id, inks[hash % 3U]));
 }
 
 }  // namespace ams::street

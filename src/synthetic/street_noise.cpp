@@ -58,7 +58,9 @@ NoiseTables::NoiseTables() {
     for (int y = 0; y < size; ++y) {
       for (int x = 0; x < size; ++x) {
         const int x1 = (x + step) & 255, y1 = (y + step) & 255;
-        const auto at = [&](int i, int j) { return int{fine[static_cast<std::size_t>(j * size + i)]}; };
+        const auto at = [&](int i, int j) {
+          return int{fine[static_cast<std::size_t>(j * size + i)]};
+        };
         coarse[static_cast<std::size_t>(y * size + x)] =
             static_cast<std::uint8_t>((at(x, y) + at(x1, y) + at(x, y1) + at(x1, y1) + 2) / 4);
       }

@@ -7,7 +7,18 @@ namespace {
 
 constexpr float behind = -12.0f;  ///< things this far behind the camera may still cast shadows
 
-enum Purpose : std::int64_t { lots = 1, greenery, parking, junctions, walkers, oncoming, ahead, backdrop, furniture, town };
+enum Purpose : std::int64_t {
+  lots = 1,
+  greenery,
+  parking,
+  junctions,
+  walkers,
+  oncoming,
+  ahead,
+  backdrop,
+  furniture,
+  town
+};
 
 /// The town's own palette: hues are drawn once for a seed and an individual colour strays little.
 template <std::size_t n>
@@ -47,28 +58,43 @@ class Populator {
   Dice dice_for(const Block& block, int side, Purpose purpose) const {
     return Dice(view_.seed, block.index, side, purpose);
   }
-  float first_free(const Block& block) const { return block.z + (block.junction ? junction_length + 5.0f : 0.0f); }
-  float last_free(const Block& block) const { return block.z + block_length - (block.next_junction ? 5.0f : 0.0f); }
+  float first_free(const Block& block) const {
+    return block.z + (block.junction ? junction_length + 5.0f : 0.0f);
+  }
+  float last_free(const Block& block) const {
+    return block.z + block_length - (block.next_junction ? 5.0f : 0.0f);
+  }
 
   Vec3 leaf_colour(District district, Dice& dice) const {
     static constexpr std::size_t n = 4;
-    static const std::array<Vec3, n> green = {rgb(86, 120, 48), rgb(70, 106, 42), rgb(104, 134, 60), rgb(78, 112, 62)};
-    static const std::array<Vec3, n> dark = {rgb(60, 88, 48), rgb(72, 96, 56), rgb(56, 84, 54), rgb(84, 104, 52)};
-    static const std::array<Vec3, n> dry = {rgb(112, 112, 58), rgb(88, 96, 52), rgb(124, 112, 66), rgb(64, 82, 54)};
-    static const std::array<Vec3, n> autumn = {rgb(196, 126, 36), rgb(178, 84, 34), rgb(204, 164, 58), rgb(150, 62, 40)};
+    static const std::array<Vec3, n> green = {rgb(86, 120, 48), rgb(70, 106, 42), rgb(104, 134, 60),
+                                              rgb(78, 112, 62)};
+    static const std::array<Vec3, n> dark = {rgb(60, 88, 48), rgb(72, 96, 56), rgb(56, 84, 54),
+                                             rgb(84, 104, 52)};
+    static const std::array<Vec3, n> dry = {rgb(112, 112, 58), rgb(88, 96, 52), rgb(124, 112, 66),
+                                            rgb(64, 82, 54)};
+    static const std::array<Vec3, n> autumn = {rgb(196, 126, 36), rgb(178, 84, 34),
+                                               rgb(204, 164, 58), rgb(150, 62, 40)};
     switch (district) {
-      case District::residential: return pick(green, dice) * leaf_shift_;
-      case District::downtown: return pick(dark, dice) * leaf_shift_;
-      case District::industrial: return pick(dry, dice);
-      case District::boulevard: return pick(autumn, dice);
+      case District::residential:
+        return pick(green, dice) * leaf_shift_;
+      case District::downtown:
+        return pick(dark, dice) * leaf_shift_;
+      case District::industrial:
+        return pick(dry, dice);
+      case District::boulevard:
+        return pick(autumn, dice);
     }
     return green[0];
   }
 
   CarLook car_look(District district, Dice dice) const {
-    static const std::array<Vec3, 8> usual = {rgb(232, 232, 230), rgb(34, 36, 40), rgb(168, 172, 176), rgb(96, 100, 106),
-                                              rgb(150, 30, 30), rgb(36, 66, 128), rgb(214, 214, 210), rgb(58, 60, 64)};
-    static const std::array<Vec3, 6> bright = {rgb(212, 156, 40), rgb(40, 120, 92), rgb(186, 74, 34), rgb(228, 224, 214), rgb(70, 50, 96), rgb(24, 26, 30)};
+    static const std::array<Vec3, 8> usual = {
+        rgb(232, 232, 230), rgb(34, 36, 40),  rgb(168, 172, 176), rgb(96, 100, 106),
+        rgb(150, 30, 30),   rgb(36, 66, 128), rgb(214, 214, 210), rgb(58, 60, 64)};
+    static const std::array<Vec3, 6> bright = {rgb(212, 156, 40), rgb(40, 120, 92),
+                                               rgb(186, 74, 34),  rgb(228, 224, 214),
+                                               rgb(70, 50, 96),   rgb(24, 26, 30)};
     CarLook look;
     look.hash = dice.bits();
     const bool odd = district == District::industrial || district == District::boulevard;
@@ -89,14 +115,23 @@ class Populator {
       plan.hash = dice.bits();
       float gap = 0, setback = 0, width = 0, depth = 12;
       switch (block.district) {
-        case District::residential: plan_house(plan, dice, width, gap, setback, depth); break;
-        case District::downtown: plan_tower(plan, dice, width, gap, setback, depth); break;
-        case District::industrial: plan_hall(plan, dice, width, gap, setback, depth); break;
-        case District::boulevard: plan_apartments(plan, dice, width, gap, setback, depth); break;
+        case District::residential:
+          plan_house(plan, dice, width, gap, setback, depth);
+          break;
+        case District::downtown:
+          plan_tower(plan, dice, width, gap, setback, depth);
+          break;
+        case District::industrial:
+          plan_hall(plan, dice, width, gap, setback, depth);
+          break;
+        case District::boulevard:
+          plan_apartments(plan, dice, width, gap, setback, depth);
+          break;
       }
       if (z + width > end) width = end - z;
       if (width < 5) break;
-      const float front = road_half_width + view_.styles[static_cast<std::size_t>(block.district)].walk_to + setback;
+      const float front = road_half_width +
+                          view_.styles[static_cast<std::size_t>(block.district)].walk_to + setback;
       plan.z0 = z + gap * 0.5f;
       plan.z1 = z + width - gap * 0.5f;
       plan.t_front = side * front;
@@ -112,10 +147,13 @@ class Populator {
     }
   }
 
-  void plan_house(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback, float& depth) const {
-    static const std::array<Vec3, 7> walls = {rgb(222, 212, 190), rgb(206, 192, 160), rgb(178, 186, 190), rgb(232, 228, 218),
-                                              rgb(186, 150, 118), rgb(150, 92, 74), rgb(196, 198, 178)};
-    static const std::array<Vec3, 4> roofs = {rgb(124, 70, 54), rgb(92, 78, 74), rgb(138, 84, 62), rgb(78, 80, 88)};
+  void plan_house(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback,
+                  float& depth) const {
+    static const std::array<Vec3, 7> walls = {
+        rgb(222, 212, 190), rgb(206, 192, 160), rgb(178, 186, 190), rgb(232, 228, 218),
+        rgb(186, 150, 118), rgb(150, 92, 74),   rgb(196, 198, 178)};
+    static const std::array<Vec3, 4> roofs = {rgb(124, 70, 54), rgb(92, 78, 74), rgb(138, 84, 62),
+                                              rgb(78, 80, 88)};
     width = dice.between(12.5f, 17.5f);
     gap = dice.between(3.0f, 5.0f);
     setback = dice.between(3.5f, 6.0f);
@@ -132,8 +170,11 @@ class Populator {
     plan.accent = rgb(120, 40, 40);
   }
 
-  void plan_tower(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback, float& depth) const {
-    static const std::array<Vec3, 6> walls = {rgb(148, 84, 66), rgb(172, 122, 92), rgb(124, 74, 62), rgb(186, 178, 166), rgb(140, 136, 132), rgb(200, 184, 154)};
+  void plan_tower(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback,
+                  float& depth) const {
+    static const std::array<Vec3, 6> walls = {rgb(148, 84, 66),   rgb(172, 122, 92),
+                                              rgb(124, 74, 62),   rgb(186, 178, 166),
+                                              rgb(140, 136, 132), rgb(200, 184, 154)};
     width = dice.between(13.0f, 24.0f);
     gap = 0;
     setback = dice.chance(0.25f) ? dice.between(0.3f, 1.4f) : 0.0f;
@@ -142,17 +183,23 @@ class Populator {
     plan.storey = dice.between(3.2f, 3.8f);
     plan.bay = dice.between(2.2f, 3.6f);
     plan.wall = pick(walls, dice);
-    plan.style = plan.height > 30 || dice.chance(0.25f) ? glass : (plan.wall.x > 1.9f * plan.wall.z ? brick : plaster);
+    plan.style = plan.height > 30 || dice.chance(0.25f)
+                     ? glass
+                     : (plan.wall.x > 1.9f * plan.wall.z ? brick : plaster);
     if (plan.style == glass) plan.wall = lerp(rgb(70, 96, 112), rgb(96, 112, 108), dice.roll());
     plan.trim = plan.style == glass ? rgb(120, 124, 128) : rgb(206, 198, 182);
     plan.roof = rgb(96, 94, 92);
     plan.shop = dice.chance(0.85f);
-    static const std::array<Vec3, 5> accents = {rgb(150, 32, 36), rgb(30, 92, 66), rgb(32, 58, 116), rgb(196, 140, 40), rgb(96, 40, 84)};
+    static const std::array<Vec3, 5> accents = {rgb(150, 32, 36), rgb(30, 92, 66), rgb(32, 58, 116),
+                                                rgb(196, 140, 40), rgb(96, 40, 84)};
     plan.accent = pick(accents, dice);
   }
 
-  void plan_hall(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback, float& depth) const {
-    static const std::array<Vec3, 6> walls = {rgb(150, 160, 164), rgb(96, 128, 146), rgb(176, 170, 150), rgb(134, 92, 72), rgb(104, 122, 104), rgb(190, 192, 190)};
+  void plan_hall(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback,
+                 float& depth) const {
+    static const std::array<Vec3, 6> walls = {rgb(150, 160, 164), rgb(96, 128, 146),
+                                              rgb(176, 170, 150), rgb(134, 92, 72),
+                                              rgb(104, 122, 104), rgb(190, 192, 190)};
     width = dice.between(24.0f, 42.0f);
     gap = dice.between(5.0f, 12.0f);
     setback = dice.between(6.0f, 14.0f);
@@ -167,8 +214,11 @@ class Populator {
     plan.accent = rgb(200, 90, 40);
   }
 
-  void plan_apartments(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback, float& depth) const {
-    static const std::array<Vec3, 6> walls = {rgb(214, 176, 110), rgb(206, 150, 116), rgb(226, 208, 170), rgb(168, 178, 150), rgb(196, 120, 96), rgb(220, 216, 206)};
+  void plan_apartments(BuildingPlan& plan, Dice& dice, float& width, float& gap, float& setback,
+                       float& depth) const {
+    static const std::array<Vec3, 6> walls = {rgb(214, 176, 110), rgb(206, 150, 116),
+                                              rgb(226, 208, 170), rgb(168, 178, 150),
+                                              rgb(196, 120, 96),  rgb(220, 216, 206)};
     width = dice.between(14.0f, 22.0f);
     gap = dice.chance(0.3f) ? dice.between(1.0f, 4.0f) : 0.0f;
     setback = dice.between(1.5f, 2.6f);
@@ -185,7 +235,8 @@ class Populator {
   }
 
   /// Hedges along the sidewalk, bushes at the wall, trees between and behind the houses.
-  void place_garden(const Block& block, float side, float z0, float z1, float front, float setback, Dice dice) {
+  void place_garden(const Block& block, float side, float z0, float z1, float front, float setback,
+                    Dice dice) {
     const float walk = road_half_width + block.style->walk_to;
     if (block.district == District::residential) {
       if (dice.chance(0.62f)) {
@@ -199,12 +250,15 @@ class Populator {
       for (int k = 0; k < bushes; ++k) {
         const float z = dice.between(z0 + 1, z1 - 1);
         const float t = side * (front - dice.between(0.5f, std::max(0.6f, setback - 1.2f)));
-        draw_tree(view_, raster_, z, t, TreeKind::bush, dice.between(0.7f, 1.4f), leaf_colour(block.district, dice), dice);
+        draw_tree(view_, raster_, z, t, TreeKind::bush, dice.between(0.7f, 1.4f),
+                  leaf_colour(block.district, dice), dice);
       }
       if (dice.chance(0.8f)) {
         const TreeKind kind = dice.chance(0.3f) ? TreeKind::conifer : TreeKind::round;
         const float t = side * (front + dice.between(0.0f, 6.0f));
-        draw_tree(view_, raster_, z1, t, kind, dice.between(6.0f, 10.0f), leaf_colour(block.district, dice) * (kind == TreeKind::conifer ? 0.62f : 1.0f), dice);
+        draw_tree(view_, raster_, z1, t, kind, dice.between(6.0f, 10.0f),
+                  leaf_colour(block.district, dice) * (kind == TreeKind::conifer ? 0.62f : 1.0f),
+                  dice);
       }
     } else if (block.district == District::boulevard) {
       const Vec3 leaf = rgb(92, 104, 52) * dice.between(0.8f, 1.1f);
@@ -212,10 +266,14 @@ class Populator {
     } else if (block.district == District::industrial) {
       const int bushes = dice.below(5);
       for (int k = 0; k < bushes; ++k) {
-        draw_tree(view_, raster_, dice.between(z0, z1), side * dice.between(walk + 1.0f, front - 1.0f), TreeKind::bush, dice.between(0.8f, 1.9f), leaf_colour(block.district, dice), dice);
+        draw_tree(view_, raster_, dice.between(z0, z1),
+                  side * dice.between(walk + 1.0f, front - 1.0f), TreeKind::bush,
+                  dice.between(0.8f, 1.9f), leaf_colour(block.district, dice), dice);
       }
       if (dice.chance(0.7f)) {
-        draw_tree(view_, raster_, z1 - 2, side * (front - 1.0f), dice.chance(0.5f) ? TreeKind::tall : TreeKind::conifer, dice.between(8.0f, 13.0f), leaf_colour(block.district, dice) * 0.8f, dice);
+        draw_tree(view_, raster_, z1 - 2, side * (front - 1.0f),
+                  dice.chance(0.5f) ? TreeKind::tall : TreeKind::conifer, dice.between(8.0f, 13.0f),
+                  leaf_colour(block.district, dice) * 0.8f, dice);
       }
     }
   }
@@ -226,10 +284,30 @@ class Populator {
     float spacing = 11, offset = 0.9f, low = 6.5f, high = 9.5f, share = 0.8f;
     TreeKind kind = TreeKind::round;
     switch (block.district) {
-      case District::residential: break;
-      case District::downtown: spacing = 15; offset = 0.9f; low = 5.0f; high = 7.0f; share = 0.55f; break;
-      case District::industrial: spacing = 26; offset = 5.0f; low = 7; high = 12; share = 0.4f; kind = TreeKind::tall; break;
-      case District::boulevard: spacing = 9.5f; offset = 1.05f; low = 8; high = 11; share = 0.9f; break;
+      case District::residential:
+        break;
+      case District::downtown:
+        spacing = 15;
+        offset = 0.9f;
+        low = 5.0f;
+        high = 7.0f;
+        share = 0.55f;
+        break;
+      case District::industrial:
+        spacing = 26;
+        offset = 5.0f;
+        low = 7;
+        high = 12;
+        share = 0.4f;
+        kind = TreeKind::tall;
+        break;
+      case District::boulevard:
+        spacing = 9.5f;
+        offset = 1.05f;
+        low = 8;
+        high = 11;
+        share = 0.9f;
+        break;
     }
     for (float z = first_free(block) + spacing * 0.4f; z < last_free(block) - 1; z += spacing) {
       Dice own(dice.bits());
@@ -253,7 +331,8 @@ class Populator {
       if (!in_view(place)) continue;
       CarLook look = car_look(block.district, own);
       const Vec3 forward = view_.along(place);
-      draw_car(view_, raster_, place, side * (4.85f + own.between(-0.1f, 0.15f)), side_int > 0 ? forward : -forward, look);
+      draw_car(view_, raster_, place, side * (4.85f + own.between(-0.1f, 0.15f)),
+               side_int > 0 ? forward : -forward, look);
     }
   }
 
@@ -262,17 +341,22 @@ class Populator {
     // Lamps stand on a fixed grid of the whole road, left and right by turns.
     const double start = view_.camera_s + static_cast<double>(block.z);
     auto k = static_cast<std::int64_t>(start / static_cast<double>(lamp_spacing)) - 1;
-    for (; static_cast<double>(k) * static_cast<double>(lamp_spacing) < start + static_cast<double>(block_length); ++k) {
+    for (; static_cast<double>(k) * static_cast<double>(lamp_spacing) <
+           start + static_cast<double>(block_length);
+         ++k) {
       const double s = static_cast<double>(k) * static_cast<double>(lamp_spacing);
       if (s < start || ((k & 1) != 0) != (side_int > 0)) continue;
       const auto z = static_cast<float>(s - view_.camera_s);
-      if (in_view(z)) draw_lamp(view_, raster_, z, side, block.district == District::industrial || block.district == District::downtown);
+      if (in_view(z))
+        draw_lamp(view_, raster_, z, side,
+                  block.district == District::industrial || block.district == District::downtown);
     }
     Dice dice = dice_for(block, side_int, furniture);
     for (int n = 0; n < 2; ++n) {
       const float z = block.z + dice.between(25.0f, 85.0f);
       const std::uint32_t hash = dice.bits();
-      if (side_int > 0 && in_view(z)) draw_sign(view_, raster_, z, side * (road_half_width + 0.45f), hash);
+      if (side_int > 0 && in_view(z))
+        draw_sign(view_, raster_, z, side * (road_half_width + 0.45f), hash);
     }
   }
 
@@ -303,10 +387,14 @@ class Populator {
       BuildingPlan plan;
       plan.hash = dice.bits();
       float width = 0, gap = 0, setback = 0, depth = 0;
-      if (block.district == District::residential) plan_house(plan, dice, width, gap, setback, depth);
-      else if (block.district == District::downtown) plan_tower(plan, dice, width, gap, setback, depth);
-      else if (block.district == District::industrial) plan_hall(plan, dice, width, gap, setback, depth);
-      else plan_apartments(plan, dice, width, gap, setback, depth);
+      if (block.district == District::residential)
+        plan_house(plan, dice, width, gap, setback, depth);
+      else if (block.district == District::downtown)
+        plan_tower(plan, dice, width, gap, setback, depth);
+      else if (block.district == District::industrial)
+        plan_hall(plan, dice, width, gap, setback, depth);
+      else
+        plan_apartments(plan, dice, width, gap, setback, depth);
       plan.shop = false;
       plan.z0 = middle - 22;
       plan.z1 = middle + 22;
@@ -319,7 +407,8 @@ class Populator {
         const float z = middle + (k % 2 == 0 ? -9.5f : 9.5f);
         const float t = side * (28.0f + 13.0f * static_cast<float>(k / 2));
         const Vec3 leaf = leaf_colour(block.district, own);
-        if (in_view(z)) draw_tree(view_, raster_, z, t, TreeKind::round, own.between(6, 9), leaf, own);
+        if (in_view(z))
+          draw_tree(view_, raster_, z, t, TreeKind::round, own.between(6, 9), leaf, own);
       }
     }
     // Somebody crosses well ahead of the camera and is over before it comes.
@@ -348,7 +437,9 @@ class Populator {
         const auto side = static_cast<float>(side_int);
         Dice dice(view_.seed, k, side_int, backdrop);
         const float into = z - block.z;
-        if ((block.junction && into < junction_length + 12) || (block.next_junction && into > block_length - 14)) continue;
+        if ((block.junction && into < junction_length + 12) ||
+            (block.next_junction && into > block_length - 14))
+          continue;
         if (block.district == District::downtown) {
           BuildingPlan plan;
           float width = 0, gap = 0, setback = 0, depth = 0;
@@ -385,34 +476,43 @@ class Populator {
     for (int n = 0; n < 9; ++n, ++k) {
       Dice own(view_.seed, k, 0, oncoming);
       const bool present = own.chance(0.5f);
-      const auto z = static_cast<float>(static_cast<double>(k) * spacing + static_cast<double>(own.between(-7, 7)) - reach);
+      const auto z = static_cast<float>(static_cast<double>(k) * spacing +
+                                        static_cast<double>(own.between(-7, 7)) - reach);
       if (!present || z < -3 || z > view_distance) continue;
       CarLook look = car_look(view_.block_at(z).district, own);
       look.lights = lights;
       draw_car(view_, raster_, z, -1.75f, -view_.along(z), look);
     }
-    // Cars ahead in the own lane: each comes near and draws away, and is another car next time.
-    for (int lane = 0; lane < 2; ++lane) {
-      const double period = lane == 0 ? 37.0 : 53.0;
-      const double phase = view_.seconds / period + static_cast<double>(Dice(view_.seed, lane, 0, ahead).roll());
-      const auto turn = static_cast<std::int64_t>(phase);
-      Dice own(view_.seed, turn, lane + 1, ahead);
-      const double wave = 0.5 - 0.5 * cosine(6.283185307179586 * (phase - static_cast<double>(turn)));  // 0, 1, 0
-      const double nearest = lane == 0 ? own.between(9.0f, 15.0f) : own.between(28.0f, 45.0f);
-      const auto z = static_cast<float>(view_distance - (static_cast<double>(view_distance) - nearest) * wave * (2 - wave));
-      if (!own.chance(0.8f) || z > view_distance - 10) continue;
-      CarLook look = car_look(view_.block_at(z).district, own);
+    // Cars ahead in the own lane: they come near, stay a while, draw away, and are others next
+    // time.
+    const double phase = view_.seconds / 120.0 + 0.15 +
+                         0.5 * static_cast<double>(Dice(view_.seed, 0, 0, ahead).roll());
+    const auto turn = static_cast<std::int64_t>(phase);
+    const auto part = static_cast<float>(phase - static_cast<double>(turn));
+    const float near = smoothstep(0.0f, 0.35f, part) * (1 - smoothstep(0.65f, 1.0f, part));
+    Dice own(view_.seed, turn, 1, ahead);
+    float z = lerp(view_distance, own.between(10.0f, 15.0f), near) +
+              2.0f * static_cast<float>(sine(view_.seconds * 0.3));
+    for (int n = 0; n < 2; ++n) {
+      const bool present = n == 0 || own.chance(0.6f);
+      CarLook look = car_look(District::residential, own);
       look.lights = lights;
-      look.braking = wave > 0.5 && own.chance(0.5f);
-      draw_car(view_, raster_, z, 1.75f, view_.along(z), look);
+      look.braking = sine(view_.seconds * 0.3 + 1.2) < -0.4;
+      if (present && z < view_distance) draw_car(view_, raster_, z, 1.75f, view_.along(z), look);
+      z += own.between(14.0f, 32.0f);
     }
   }
 
   PersonLook person_look(Dice& dice) const {
-    static const std::array<Vec3, 9> coats = {rgb(40, 44, 56), rgb(120, 34, 38), rgb(196, 190, 178), rgb(44, 78, 120), rgb(70, 88, 60), rgb(160, 120, 70), rgb(28, 28, 30), rgb(206, 120, 60), rgb(150, 150, 156)};
-    static const std::array<Vec3, 5> trousers = {rgb(40, 52, 84), rgb(30, 30, 34), rgb(84, 78, 70), rgb(60, 72, 100), rgb(120, 104, 82)};
-    static const std::array<Vec3, 4> skins = {rgb(224, 178, 148), rgb(198, 146, 112), rgb(140, 94, 68), rgb(96, 64, 48)};
-    static const std::array<Vec3, 4> hairs = {rgb(44, 32, 26), rgb(92, 66, 42), rgb(26, 24, 24), rgb(176, 148, 104)};
+    static const std::array<Vec3, 9> coats = {
+        rgb(40, 44, 56),   rgb(120, 34, 38), rgb(196, 190, 178), rgb(44, 78, 120),  rgb(70, 88, 60),
+        rgb(160, 120, 70), rgb(28, 28, 30),  rgb(206, 120, 60),  rgb(150, 150, 156)};
+    static const std::array<Vec3, 5> trousers = {rgb(40, 52, 84), rgb(30, 30, 34), rgb(84, 78, 70),
+                                                 rgb(60, 72, 100), rgb(120, 104, 82)};
+    static const std::array<Vec3, 4> skins = {rgb(224, 178, 148), rgb(198, 146, 112),
+                                              rgb(140, 94, 68), rgb(96, 64, 48)};
+    static const std::array<Vec3, 4> hairs = {rgb(44, 32, 26), rgb(92, 66, 42), rgb(26, 24, 24),
+                                              rgb(176, 148, 104)};
     PersonLook look;
     look.coat = pick(coats, dice);
     look.trousers = pick(trousers, dice);
@@ -436,19 +536,25 @@ class Populator {
         auto k = static_cast<std::int64_t>((view_.camera_s - shift + 1.0e5) / spacing);
         for (int n = 0; n < 18; ++n, ++k) {
           Dice own(view_.seed, k, side_int * 2 + column, walkers);
-          const float z = static_cast<float>(static_cast<double>(k) * spacing - 1.0e5 + shift - view_.camera_s) + own.between(-2.5f, 2.5f);
+          const float z = static_cast<float>(static_cast<double>(k) * spacing - 1.0e5 + shift -
+                                             view_.camera_s) +
+                          own.between(-2.5f, 2.5f);
           const float taken = own.roll();
           if (z < 1.5f || z > 120) continue;
           if (taken > share[static_cast<int>(view_.block_at(z).district)]) continue;
           PersonLook look = person_look(own);
-          look.phase = static_cast<float>(view_.seconds * 6.2 + static_cast<double>(own.roll()) * 6.28);
-          const float t = static_cast<float>(side_int) * (road_half_width + 1.75f + own.between(0.0f, 0.55f) + (column == 0 ? 0.6f : 0.0f));
+          look.phase =
+              static_cast<float>(view_.seconds * 6.2 + static_cast<double>(own.roll()) * 6.28);
+          const float t =
+              static_cast<float>(side_int) *
+              (road_half_width + 1.75f + own.between(0.0f, 0.55f) + (column == 0 ? 0.6f : 0.0f));
           const Vec3 forward = view_.along(z);
           draw_person(view_, raster_, z, t, column == 0 ? forward : -forward, look);
           if (own.chance(0.25f)) {  // company
             PersonLook other = person_look(own);
             other.phase = look.phase + 1.2f;
-            draw_person(view_, raster_, z + 0.25f, t - static_cast<float>(side_int) * 0.65f, column == 0 ? forward : -forward, other);
+            draw_person(view_, raster_, z + 0.25f, t - static_cast<float>(side_int) * 0.65f,
+                        column == 0 ? forward : -forward, other);
           }
         }
       }
@@ -462,6 +568,8 @@ class Populator {
 
 }  // namespace
 
-void populate(const View& view, Raster& raster) { Populator(view, raster).run(); }
+void populate(const View& view, Raster& raster) {
+  Populator(view, raster).run();
+}
 
 }  // namespace ams::street

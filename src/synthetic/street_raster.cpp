@@ -205,13 +205,14 @@ void Raster::ball(Vec3 centre, float radius_x, float radius_y, float ragged, Sur
   const int left = ceil_within(surface.centre_i - half_width, 0, columns_);
   const int right = ceil_within(surface.centre_i + half_width, 0, columns_);
   bool visible = false;
-  // Texels of about 7 cm; one sample covers `step` of them.
-  const float texels_x = radius_x * 14.0f, texels_y = radius_y * 14.0f;
+  // Texels of 5 cm; one sample covers `step` of them.
+  const float texels_x = radius_x * 20.0f, texels_y = radius_y * 20.0f;
   const float step = texels_y * surface.scale_j;
   std::size_t level = 0;
   for (float s = step; s > 1.2f && level + 1 < NoiseTables::levels; s *= 0.5f) ++level;
   const auto& leaf = noise_.leaf[level];
-  const int offset_u = static_cast<int>(surface.hash & 255U), offset_v = static_cast<int>((surface.hash >> 8) & 255U);
+  const int offset_u = static_cast<int>(surface.hash & 255U),
+            offset_v = static_cast<int>((surface.hash >> 8) & 255U);
   for (int j = first; j < last; ++j) {
     const float dy = (static_cast<float>(j) - surface.centre_j) * surface.scale_j;
     const std::size_t start = static_cast<std::size_t>(j) * static_cast<std::size_t>(columns_);
@@ -222,12 +223,17 @@ void Raster::ball(Vec3 centre, float radius_x, float radius_y, float ragged, Sur
       const float dx = (static_cast<float>(i) - surface.centre_i) * surface.scale_i;
       const float rest = 1 - dx * dx - dy * dy;
       if (rest <= 0) continue;
-      const float inverse = surface.ball_inverse_depth + surface.bulge * rest;
+      float inverse = surface.ball_inverse_depth + surface.bulge * rest;
       if (inverse <= depths[i]) continue;
       if (ragged > 0) {
         const int leaf_column = (floor_int(dx * texels_x) + offset_u) & 255;
-        const float density = static_cast<float>(leaf[static_cast<std::size_t>(leaf_row | leaf_column)]) * (1.0f / 255.0f);
+        const float density =
+            static_cast<float>(leaf[static_cast<std::size_t>(leaf_row | leaf_column)]) *
+            (1.0f / 255.0f);
         if (rest < ragged * (1 - density)) continue;
+        // Deep gaps between leaf clumps, so that crowns grow into each other without a seam.
+        inverse -= surface.bulge * 0.9f * (1 - density);
+        if (inverse <= depths[i]) continue;
       }
       depths[i] = inverse;
       ids[i] = id;
@@ -246,7 +252,8 @@ void Raster::fill_mask(std::vector<std::uint8_t>& mask, std::span<const Vec3> po
     corners[k].j = (corners[k].j - 1) * 0.5f;
   }
   scan(corners, count, camera_.width, camera_.height, [&](int j, int from, int to) {
-    std::uint8_t* const row = mask.data() + static_cast<std::size_t>(j) * static_cast<std::size_t>(camera_.width);
+    std::uint8_t* const row =
+        mask.data() + static_cast<std::size_t>(j) * static_cast<std::size_t>(camera_.width);
     for (int i = from; i < to; ++i) row[i] = std::max(row[i], value);
   });
 }
@@ -256,7 +263,8 @@ void Raster::shadow(std::span<const Vec3> points, std::uint8_t strength) {
   Vec3 flat[16];
   const std::size_t n = std::min<std::size_t>(points.size(), 16);
   const Vec3 along = sun_direction_ * (1 / sun_direction_.y);
-  for (std::size_t k = 0; k < n; ++k) flat[k] = points[k] - along * (points[k].y + camera_.eye_height);
+  for (std::size_t k = 0; k < n; ++k)
+    flat[k] = points[k] - along * (points[k].y + camera_.eye_height);
   fill_mask(sun_shadow_, {flat, n}, strength);
 }
 
@@ -285,7 +293,8 @@ void Raster::ground_shadow(float i, float j, float& sun, float& ambient) const {
     const int yy = std::clamp(y0 + dy, 0, camera_.height - 1);
     for (int dx = -1; dx <= 1; ++dx) {
       const int xx = std::clamp(x0 + dx, 0, camera_.width - 1);
-      const std::size_t k = static_cast<std::size_t>(yy) * static_cast<std::size_t>(camera_.width) + static_cast<std::size_t>(xx);
+      const std::size_t k = static_cast<std::size_t>(yy) * static_cast<std::size_t>(camera_.width) +
+                            static_cast<std::size_t>(xx);
       sun_sum += sun_shadow_[k];
       ambient_sum += ambient_shadow_[k];
     }

@@ -35,12 +35,12 @@ enum class Material : std::uint8_t {
 struct Surface {
   Material material = Material::plain;
   std::uint8_t label = 255;
-  std::uint8_t style = 0;   ///< meaning depends on the material
-  std::uint32_t hash = 0;   ///< tells objects of one kind apart
-  Vec3 colour, second;      ///< linear albedo
-  Vec3 origin, u, v;        ///< planes: u = U . (P - origin)
-  Vec3 normal;              ///< faces the camera
-  float a = 0, b = 0, c = 0, d = 0;  ///< sizes; meaning depends on the material
+  std::uint8_t style = 0;              ///< meaning depends on the material
+  std::uint32_t hash = 0;              ///< tells objects of one kind apart
+  Vec3 colour, second;                 ///< linear albedo
+  Vec3 origin, u, v;                   ///< planes: u = U . (P - origin)
+  Vec3 normal;                         ///< faces the camera
+  float a = 0, b = 0, c = 0, d = 0;    ///< sizes; meaning depends on the material
   float inverse_depth[3] = {0, 0, 0};  ///< planes: 1 / depth = [0] + [1] i + [2] j, in samples
   float centre_i = 0, centre_j = 0, scale_i = 0, scale_j = 0;  ///< balls: (i - centre_i) * scale_i
   float ball_inverse_depth = 0, bulge = 0;
@@ -51,10 +51,10 @@ struct Surface {
 /// counted between pixel centres: the odd samples are the pixel centres.
 struct Camera {
   int width = 0, height = 0;
-  float focal = 1;             ///< in pixels
+  float focal = 1;  ///< in pixels
   float centre_x = 0, centre_y = 0;
   Vec3 right, up, forward;
-  float eye_height = 1.4f;     ///< of the camera above the ground, metres
+  float eye_height = 1.4f;  ///< of the camera above the ground, metres
 
   Vec3 ray(float i, float j) const {
     const float x = ((i - 1) * 0.5f - centre_x) / focal, y = ((j - 1) * 0.5f - centre_y) / focal;
@@ -90,11 +90,13 @@ class Raster {
   /// Depth along the camera's axis of surface `id` at a sample; 1e9 for the sky.
   float depth(std::uint32_t id, float i, float j) const;
 
-  /// A convex planar polygon with at most 16 corners. The surface's origin, u and v must be set; normal
-  /// and depth are found here. With `inside`, a face turned away from the camera is left out.
+  /// A convex planar polygon with at most 16 corners. The surface's origin, u and v must be set;
+  /// normal and depth are found here. With `inside`, a face turned away from the camera is left
+  /// out.
   void polygon(std::span<const Vec3> points, Surface surface, const Vec3* inside = nullptr);
 
-  /// As polygon(), u along points[0] -> points[1], v in the plane and across it, origin at points[0].
+  /// As polygon(), u along points[0] -> points[1], v in the plane and across it, origin at
+  /// points[0].
   void face(std::span<const Vec3> points, Surface surface, const Vec3* inside = nullptr);
 
   /// A rod from a to b, seen as round.

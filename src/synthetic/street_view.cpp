@@ -46,7 +46,7 @@ std::array<DistrictStyle, 4> district_styles(std::uint64_t seed) {
   home.asphalt = rgb(112, 112, 114) * tint;
   home.slab = rgb(186, 180, 170) * tint;
   home.kerb = rgb(200, 197, 190);
-  home.grass = rgb(104, 142, 62);
+  home.grass = rgb(100, 124, 66);
   home.marking = rgb(226, 226, 220);
 
   DistrictStyle& town = styles[static_cast<std::size_t>(District::downtown)];

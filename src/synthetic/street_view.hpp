@@ -10,8 +10,9 @@
 
 namespace ams::street {
 
-/// Places are given along the road: z metres ahead of the camera, t metres to the right of the centre
-/// line, y metres above the ground. The road bends because space is sheared: x = t + road(z).
+/// Places are given along the road: z metres ahead of the camera, t metres to the right of the
+/// centre line, y metres above the ground. The road bends because space is sheared: x = t +
+/// road(z).
 inline constexpr float road_half_width = 6.0f;
 inline constexpr float block_length = 96.0f;
 inline constexpr float junction_length = 13.0f;
@@ -30,9 +31,9 @@ struct DistrictStyle {
 struct Block {
   std::int64_t index = 0;
   District district = District::residential;
-  float z = 0;                         ///< where it starts
-  bool junction = false;               ///< at its start
-  bool next_junction = false;          ///< at the start of the next block
+  float z = 0;                 ///< where it starts
+  bool junction = false;       ///< at its start
+  bool next_junction = false;  ///< at the start of the next block
   const DistrictStyle* style = nullptr;
 };
 
@@ -49,8 +50,8 @@ struct View {
   std::uint64_t seed = 0;
   std::size_t frame_index = 0;
   double seconds = 0;
-  double camera_s = 0;  ///< metres driven
-  float camera_x = 0;   ///< of the camera on the sheared plane
+  double camera_s = 0;    ///< metres driven
+  float road_metres = 0;  ///< the same within one period of the ground's texture
   Camera camera;
   Atmosphere air;
   Vec3 lamp_colour;
@@ -72,9 +73,7 @@ struct View {
   }
   /// Direction of the road, level, of length 1.
   Vec3 along(float z) const { return normalized({(road(z + 2) - road(z - 2)) * 0.25f, 0, 1}); }
-  Vec3 point(float z, float t, float y) const {
-    return {t + road(z), y - camera.eye_height, z};
-  }
+  Vec3 point(float z, float t, float y) const { return {t + road(z), y - camera.eye_height, z}; }
   const Block& block_at(float z) const {
     const int k = floor_int((z - blocks[0].z) * (1 / block_length));
     return blocks[static_cast<std::size_t>(std::clamp(k, 0, block_count - 1))];

@@ -44,13 +44,14 @@ struct StreetOptions {
   std::vector<StreetSegment> segments;
 };
 
-/// A rendered drive along a street, with the class of every pixel known exactly: colour and label come
-/// from the same visibility computation. Labels are Cityscapes train ids.
+/// A rendered drive along a street, with the class of every pixel known exactly: colour and label
+/// come from the same visibility computation. Labels are Cityscapes train ids.
 ///
-/// render() is a pure function of the options and the index: any frame, in any order, from any number
-/// of threads at once. It uses only correctly rounded arithmetic (+ - * / sqrt in float and double) and
-/// its own polynomials, so pixels and labels are the same bits on every IEEE 754 machine and compiler
-/// that neither fuses nor reorders floating-point operations (the build passes -ffp-contract=off).
+/// render() is a pure function of the options and the index: any frame, in any order, from any
+/// number of threads at once. It uses only correctly rounded arithmetic (+ - * / sqrt in float and
+/// double) and its own polynomials, so pixels and labels are the same bits on every IEEE 754
+/// machine and compiler that neither fuses nor reorders floating-point operations (the build passes
+/// -ffp-contract=off).
 class Street {
  public:
   /// Throws Error{invalid_argument} when an option is outside its range.
@@ -77,13 +78,14 @@ class Street {
 /// downtown at dusk, industry in rain, a boulevard by night. Scaled to `seconds`.
 std::vector<StreetSegment> demo_schedule(double seconds);
 
-/// Daylight only, residential and downtown by turns, in an order drawn from `seed`: what the shipped
-/// student is pre-trained on.
+/// Daylight only, residential and downtown by turns, in an order drawn from `seed`: what the
+/// shipped student is pre-trained on.
 std::vector<StreetSegment> fair_weather_schedule(std::uint64_t seed, double seconds);
 
 /// "demo", "fair", or a list such as "0:residential/clear,40:downtown/dusk".
 /// Throws Error{invalid_argument} that names what is allowed.
-std::vector<StreetSegment> parse_schedule(std::string_view text, std::uint64_t seed, double seconds);
+std::vector<StreetSegment> parse_schedule(std::string_view text, std::uint64_t seed,
+                                          double seconds);
 
 std::string_view to_string(District district) noexcept;
 std::string_view to_string(Weather weather) noexcept;

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "ams/core/class_subset.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/frame.hpp"
+
+namespace ams {
+
+/// Fraction of pixels, in [0, 1], on which two label maps differ. Only pixels count on which both
+/// name a class of the subset. Nothing when there is no such pixel. Throws Error(invalid_argument)
+/// unless both maps have the same width and height and that many ids.
+std::optional<double> label_disagreement(const LabelMap& prediction, const LabelMap& truth,
+                                         const ClassSubset& classes);
+
+/// The segmentation task's loss on hard labels: softmax cross-entropy of a one-hot prediction whose
+/// probabilities are not let below a floor (without one, a single wrong pixel would make it
+/// infinite).
+///
+/// A right pixel costs -ln(1) = 0 and a wrong one -ln(floor), so the mean is
+///     loss = -ln(floor) * label_disagreement,  in [0, -ln(floor)].
+/// The floor only sets the unit. 0.01 gives [0, 4.605]: a wrong pixel costs what a network pays
+/// that gives the true class a chance of one in a hundred, so that figures compare with a student's
+/// training loss. phi_target and eta_r of sampling_rate.hpp are in this unit.
+class HardLabelCrossEntropy {
+ public:
+  static constexpr double default_floor = 0.01;
+
+  /// floor in (0, 1), else Error(invalid_argument).
+  explicit HardLabelCrossEntropy(ClassSubset classes, double floor = default_floor);
+
+  /// The loss; nothing when the maps have no pixel in common that counts. Errors as
+  /// label_disagreement.
+  std::optional<double> operator()(const LabelMap& prediction, const LabelMap& truth) const;
+
+  /// -ln(floor): the loss of one wrong pixel, and the largest loss.
+  double wrong_pixel_loss() const noexcept { return wrong_pixel_loss_; }
+
+ private:
+  ClassSubset classes_;
+  double wrong_pixel_loss_;
+};
+
+/// phi-score (section 3.2): how fast the teacher's output changes. phi_k is the task's own loss
+/// with the teacher's output on frame k as the prediction and its output on frame k-1 as the ground
+/// truth.
+///
+/// Label: any movable type (a LabelMap, a shared pointer to one, a set of boxes, ...).
+/// Loss: callable as loss(const Label& prediction, const Label& truth), giving double, or
+/// std::optional<double> with nothing where two labels cannot be compared.
+///
+/// A plain value: copyable when Label and Loss are. Not thread-safe.
+///
+///     HardLabelCrossEntropy loss(ClassSubset({0, 2, 8, 10, 13}));
+///     PhiScoreTracker<LabelMap, HardLabelCrossEntropy> phi(loss);
+///     for (const Frame& frame : new_samples) phi.add(teacher.label(frame));
+///     if (controller.due(now)) {
+///       if (auto mean = phi.take_mean()) controller.decide(now, *mean);
+///     }
+template <class Label, class Loss>
+class PhiScoreTracker {
+ public:
+  explicit PhiScoreTracker(Loss loss) : loss_(std::move(loss)) {}
+
+  /// Takes the teacher's output on the next frame, in the order of capture. Gives phi_k, or nothing
+  /// for the first frame and where the loss gives nothing. Throws what the loss throws, and
+  /// Error(invalid_argument) when it is not finite; the tracker is then as before the call.
+  std::optional<double> add(Label label) {
+    std::optional<double> phi;
+    if (previous_) phi = loss_(std::as_const(label), std::as_const(*previous_));
+    if (phi && !std::isfinite(*phi)) {
+      throw Error(ErrorCode::invalid_argument,
+                  "phi-score: the loss gave " + std::to_string(*phi) + "; it must be finite");
+    }
+    previous_ = std::move(label);
+    if (phi) {
+      sum_ += *phi;
+      ++count_;
+    }
+    return phi;
+  }
+
+  /// Mean of the scores since the latest take_mean(); nothing when there are none.
+  std::optional<double> mean() const {
+    if (count_ == 0) return std::nullopt;
+    return sum_ / static_cast<double>(count_);
+  }
+
+  /// mean(), and begins a new period: call it when the controller decides. The latest label stays,
+  /// so that the next frame is compared with it.
+  std::optional<double> take_mean() {
+    const std::optional<double> result = mean();
+    sum_ = 0;
+    count_ = 0;
+    return result;
+  }
+
+  /// Number of scores since the latest take_mean().
+  std::size_t count() const noexcept { return count_; }
+
+  /// Forgets everything, the latest label too: after a gap in the video, or when the labels change
+  /// size.
+  void reset() {
+    previous_.reset();
+    sum_ = 0;
+    count_ = 0;
+  }
+
+ private:
+  Loss loss_;
+  std::optional<Label> previous_;
+  double sum_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace ams

@@ -3,9 +3,11 @@ include_guard()
 
 find_program(AMS_CCACHE ccache)
 if(AMS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # pch_defines,time_macros: needed for ccache to hit on units that use a precompiled header.
+  # pch_defines,time_macros: needed for ccache to hit on units that use a precompiled header. Base folder: a
+  # second checkout of the same sources hits as well.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${AMS_CCACHE})
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${AMS_CCACHE})
 endif()
 
 function(ams_target_defaults target)

@@ -107,7 +107,8 @@ inline float unit(std::uint32_t hash) {
   return static_cast<float>(hash >> 8) * 0x1.0p-24f;
 }
 
-/// A stream of hashed numbers for one object; copying it forks it.
+/// A stream of hashed numbers for one object; copying it forks it. One roll per full expression,
+/// except within braces: compilers differ in the order in which they evaluate a call's arguments.
 class Dice {
  public:
   explicit Dice(std::uint64_t key) : state_(mix64(key)) {}

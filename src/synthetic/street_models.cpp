@@ -193,8 +193,8 @@ void draw_tree(const View& view, Raster& raster, float z, float t, TreeKind kind
     const int count = 3 + dice.below(2);
     for (int k = 0; k < count; ++k) {
       const float r = height * dice.between(0.4f, 0.6f);
-      blob(dice.between(-0.5f, 0.5f) * height, height * 0.42f, dice.between(-0.4f, 0.4f) * height,
-           r * 1.1f, r);
+      const float x = dice.between(-0.5f, 0.5f) * height, d = dice.between(-0.4f, 0.4f) * height;
+      blob(x, height * 0.42f, d, r * 1.1f, r);
     }
   } else if (kind == TreeKind::conifer) {
     raster.limb(foot, foot + Vec3{0, height * 0.3f, 0}, height * 0.022f, height * 0.02f, bark);
@@ -214,8 +214,9 @@ void draw_tree(const View& view, Raster& raster, float z, float t, TreeKind kind
     for (int k = 0; k < 9; ++k) {
       const float f = static_cast<float>(k) / 8.0f;
       const float r = height * (0.085f + 0.05f * (1 - (2 * f - 0.8f) * (2 * f - 0.8f) * 0.6f));
-      blob(dice.between(-0.05f, 0.05f) * height, height * lerp(0.2f, 0.92f, f),
-           dice.between(-0.04f, 0.04f) * height, r, r * 1.5f);
+      const float x = dice.between(-0.05f, 0.05f) * height,
+                  d = dice.between(-0.04f, 0.04f) * height;
+      blob(x, height * lerp(0.2f, 0.92f, f), d, r, r * 1.5f);
     }
   } else {
     const float r0 = height * dice.between(0.022f, 0.028f);
@@ -242,8 +243,9 @@ void draw_tree(const View& view, Raster& raster, float z, float t, TreeKind kind
     }
     for (int k = 0; k < 5; ++k) {
       const float r = height * dice.between(0.13f, 0.18f);
-      blob(dice.between(-0.6f, 0.6f) * spread, height * dice.between(0.68f, 0.85f),
-           dice.between(-0.5f, 0.5f) * spread, r * 1.1f, r * 0.92f);
+      const float x = dice.between(-0.6f, 0.6f) * spread, y = height * dice.between(0.68f, 0.85f);
+      const float d = dice.between(-0.5f, 0.5f) * spread;
+      blob(x, y, d, r * 1.1f, r * 0.92f);
     }
     blob(0, height * 0.62f, 0, spread * 0.8f, height * 0.17f);
   }

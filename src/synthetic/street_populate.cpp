@@ -250,15 +250,17 @@ class Populator {
       for (int k = 0; k < bushes; ++k) {
         const float z = dice.between(z0 + 1, z1 - 1);
         const float t = side * (front - dice.between(0.5f, std::max(0.6f, setback - 1.2f)));
-        draw_tree(view_, raster_, z, t, TreeKind::bush, dice.between(0.7f, 1.4f),
-                  leaf_colour(block.district, dice), dice);
+        const float height = dice.between(0.7f, 1.4f);
+        const Vec3 leaf = leaf_colour(block.district, dice);
+        draw_tree(view_, raster_, z, t, TreeKind::bush, height, leaf, dice);
       }
       if (dice.chance(0.8f)) {
         const TreeKind kind = dice.chance(0.3f) ? TreeKind::conifer : TreeKind::round;
         const float t = side * (front + dice.between(0.0f, 6.0f));
-        draw_tree(view_, raster_, z1, t, kind, dice.between(6.0f, 10.0f),
-                  leaf_colour(block.district, dice) * (kind == TreeKind::conifer ? 0.62f : 1.0f),
-                  dice);
+        const float height = dice.between(6.0f, 10.0f);
+        const Vec3 leaf =
+            leaf_colour(block.district, dice) * (kind == TreeKind::conifer ? 0.62f : 1.0f);
+        draw_tree(view_, raster_, z1, t, kind, height, leaf, dice);
       }
     } else if (block.district == District::boulevard) {
       const Vec3 leaf = rgb(92, 104, 52) * dice.between(0.8f, 1.1f);
@@ -266,14 +268,17 @@ class Populator {
     } else if (block.district == District::industrial) {
       const int bushes = dice.below(5);
       for (int k = 0; k < bushes; ++k) {
-        draw_tree(view_, raster_, dice.between(z0, z1),
-                  side * dice.between(walk + 1.0f, front - 1.0f), TreeKind::bush,
-                  dice.between(0.8f, 1.9f), leaf_colour(block.district, dice), dice);
+        const float z = dice.between(z0, z1);
+        const float t = side * dice.between(walk + 1.0f, front - 1.0f);
+        const float height = dice.between(0.8f, 1.9f);
+        const Vec3 leaf = leaf_colour(block.district, dice);
+        draw_tree(view_, raster_, z, t, TreeKind::bush, height, leaf, dice);
       }
       if (dice.chance(0.7f)) {
-        draw_tree(view_, raster_, z1 - 2, side * (front - 1.0f),
-                  dice.chance(0.5f) ? TreeKind::tall : TreeKind::conifer, dice.between(8.0f, 13.0f),
-                  leaf_colour(block.district, dice) * 0.8f, dice);
+        const TreeKind kind = dice.chance(0.5f) ? TreeKind::tall : TreeKind::conifer;
+        const float height = dice.between(8.0f, 13.0f);
+        const Vec3 leaf = leaf_colour(block.district, dice) * 0.8f;
+        draw_tree(view_, raster_, z1 - 2, side * (front - 1.0f), kind, height, leaf, dice);
       }
     }
   }
@@ -407,8 +412,8 @@ class Populator {
         const float z = middle + (k % 2 == 0 ? -9.5f : 9.5f);
         const float t = side * (28.0f + 13.0f * static_cast<float>(k / 2));
         const Vec3 leaf = leaf_colour(block.district, own);
-        if (in_view(z))
-          draw_tree(view_, raster_, z, t, TreeKind::round, own.between(6, 9), leaf, own);
+        const float height = own.between(6, 9);
+        if (in_view(z)) draw_tree(view_, raster_, z, t, TreeKind::round, height, leaf, own);
       }
     }
     // Somebody crosses well ahead of the camera and is over before it comes.

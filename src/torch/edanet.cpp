@@ -31,7 +31,7 @@ class DownsamplingImpl : public nn::Module, public PreparesInference {
     if (!is_training() && layers::fold_pays(conv_->weight, *norm_))
       return folded_forward(x, fold());
     const Tensor convolved = torch::conv2d(x, conv_->weight, {}, 2, 1);
-    return norm_(torch::cat({convolved, torch::max_pool2d(x, 2)}, 1)).relu_();
+    return norm_(torch::cat({convolved, pool(x)}, 1)).relu_();
   }
 
   void prepare_inference() override {
@@ -44,6 +44,11 @@ class DownsamplingImpl : public nn::Module, public PreparesInference {
     Tensor weight, bias, pool_scale, pool_shift;
   };
 
+  /// Rounded up, as the convolution's output is.
+  static Tensor pool(const Tensor& x) {
+    return torch::max_pool2d(x, 2, 2, 0, 1, /*ceil_mode=*/true);
+  }
+
   Folded fold() const {
     const layers::Affine affine = layers::frozen_affine(*norm_);
     const auto pooled = affine.scale.size(0) - convolved_;
@@ -55,8 +60,7 @@ class DownsamplingImpl : public nn::Module, public PreparesInference {
 
   static Tensor folded_forward(const Tensor& x, const Folded& folded) {
     const Tensor convolved = torch::conv2d(x, folded.weight, folded.bias, 2, 1);
-    const Tensor pooled =
-        torch::addcmul(folded.pool_shift, torch::max_pool2d(x, 2), folded.pool_scale);
+    const Tensor pooled = torch::addcmul(folded.pool_shift, pool(x), folded.pool_scale);
     return torch::cat({convolved, pooled}, 1).relu_();
   }
 

@@ -71,13 +71,14 @@ ParameterVector::ParameterVector(std::vector<NetworkTensor> parameters,
     throw Error(ErrorCode::invalid_argument,
                 "the network has no parameter that requires a gradient");
   }
+  const torch::Device device = parameters.front().tensor.device();
   std::vector<TensorSpec> specs;
   std::set<const void*> seen;
   const auto take = [&](NetworkTensor& item, TensorKind kind) {
     const torch::Tensor& tensor = item.tensor;
     if (!seen.insert(tensor.unsafeGetTensorImpl()).second) return;
     if (tensor.scalar_type() != torch::kFloat || tensor.layout() != torch::kStrided ||
-        tensor.device() != parameters.front().tensor.device()) {
+        tensor.device() != device) {
       throw Error(ErrorCode::invalid_argument,
                   "tensor '" + item.name + "' is " + tensor.toString() +
                       "; needed are dense float32 tensors that are all on one device");
@@ -85,7 +86,6 @@ ParameterVector::ParameterVector(std::vector<NetworkTensor> parameters,
     specs.push_back({item.name, tensor.sizes().vec(), kind});
     tensors_.push_back(std::move(item));
   };
-  const torch::Device device = parameters.front().tensor.device();
   for (NetworkTensor& item : parameters) take(item, TensorKind::parameter);
   for (NetworkTensor& item : statistics) take(item, TensorKind::statistic);
   manifest_ = std::make_shared<const Manifest>(std::move(specs));

@@ -7,8 +7,8 @@
 
 namespace ams::testing {
 
-/// Path of an optional file of real data (environment AMS_DATA_DIR, default ../shared/data); empty, with a
-/// message, when it is not there.
+/// Path of an optional file of real data (environment AMS_DATA_DIR, default ../shared/data); empty,
+/// with a message, when it is not there.
 inline std::string shared_data(const std::string& name) {
   const char* root = std::getenv("AMS_DATA_DIR");
   const std::filesystem::path path =

@@ -1,0 +1,225 @@
+#include <torch/script.h>
+#include <torch/torch.h>
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+
+#include "ams/core/error.hpp"
+#include "ams/torch/deeplabv3_mobilenetv2.hpp"
+#include "ams/torch/edanet.hpp"
+#include "ams/torch/fddwnet.hpp"
+#include "ams/torch/image.hpp"
+#include "ams/torch/network.hpp"
+#include "png.hpp"
+#include "shared_data.hpp"
+
+namespace {
+
+std::int64_t count(const std::vector<ams::NetworkTensor>& tensors, std::int64_t dimensions = -1) {
+  std::int64_t values = 0;
+  for (const auto& item : tensors) {
+    if (dimensions < 0 || item.tensor.dim() == dimensions) values += item.tensor.numel();
+  }
+  return values;
+}
+
+std::int64_t statistics_count(const ams::Network& network) {
+  std::int64_t values = 0;
+  for (const auto& buffer : network.buffers()) {
+    if (ams::is_batch_norm_statistic(buffer)) values += buffer.tensor.numel();
+  }
+  return values;
+}
+
+/// Statistics, scales and shifts that are not those of an untrained network.
+void disturb(ams::Network& network) {
+  torch::manual_seed(3);
+  const torch::NoGradGuard no_gradients;
+  for (auto& buffer : network.buffers()) {
+    if (!ams::is_batch_norm_statistic(buffer)) continue;
+    buffer.tensor.uniform_(0.5, 1.5);
+  }
+  for (auto& parameter : network.parameters()) {
+    if (parameter.tensor.dim() == 1) parameter.tensor.uniform_(0.5, 1.5);
+  }
+}
+
+/// The probe picture through a network: logits and agreement with the expected labels.
+void check_probe(ams::Network& network, const std::string& weights, const std::string& expected,
+                 double mean, double deviation) {
+  const std::string file = ams::testing::shared_data("weights/" + weights);
+  if (file.empty()) return;
+  const auto input =
+      ams::testing::read_png(ams::testing::shared_data("weights/probe/input.png"), 3);
+  const auto labels =
+      ams::testing::read_png(ams::testing::shared_data("weights/probe/" + expected), 1);
+  if (input.bytes.empty()) {
+    MESSAGE("skipped: built without libpng");
+    return;
+  }
+  ams::load_tensors(network, ams::read_safetensors(file));
+  network.train(false);
+  const torch::NoGradGuard no_gradients;
+  const ams::Frame frame{input.width, input.height, input.bytes, 0};
+  const torch::Tensor batch =
+      ams::normalized_batch({ams::scaled_rgb(frame, input.width, input.height)}, {});
+  const auto run = [&] {
+    return ams::resize_logits(network.forward(batch), input.height, input.width,
+                              network.align_corners());
+  };
+  const torch::Tensor logits = run();
+  CHECK(logits.mean().item<double>() == doctest::Approx(mean).epsilon(1e-4));
+  CHECK(logits.std().item<double>() == doctest::Approx(deviation).epsilon(1e-4));
+  const ams::LabelMap found = ams::argmax_labels(logits, {});
+  REQUIRE(found.ids.size() == labels.bytes.size());
+  std::size_t equal = 0;
+  for (std::size_t i = 0; i < found.ids.size(); ++i) equal += found.ids[i] == labels.bytes[i];
+  CHECK(static_cast<double>(equal) > 0.999 * static_cast<double>(found.ids.size()));
+
+  network.prepare_inference();
+  CHECK((run() - logits).abs().max().item<double>() < 1e-3);
+}
+
+}  // namespace
+
+TEST_CASE("parameter counts are those of the papers") {
+  const auto deeplab = ams::make_deeplabv3_mobilenetv2(19);
+  CHECK(count(deeplab->parameters()) == 2'113'043);
+  CHECK(count(deeplab->parameters(), 4) == 1'780'160 + 299'795 - 19);
+  CHECK(count(deeplab->parameters(), 1) == 33'088 + 19);
+  CHECK(statistics_count(*deeplab) == 33'088);
+
+  const auto edanet = ams::make_edanet(19);
+  CHECK(count(edanet->parameters()) == 686'679);
+  const auto fddwnet = ams::make_fddwnet(19);
+  CHECK(count(fddwnet->parameters()) == 773'682);
+}
+
+TEST_CASE("EDANet with its public weights gives the expected labels") {
+  check_probe(*ams::make_edanet(19), "edanet_cityscapes.safetensors", "edanet_argmax.png", -6.1858,
+              4.2067);
+}
+
+TEST_CASE("FDDWNet with its public weights gives the expected labels") {
+  check_probe(*ams::make_fddwnet(19), "fddwnet_cityscapes.safetensors", "fddwnet_argmax.png",
+              1.8562, 2.5164);
+}
+
+TEST_CASE("every way through a frozen batch norm gives the same") {
+  for (const auto& network :
+       {ams::make_edanet(5), ams::make_deeplabv3_mobilenetv2(5), ams::make_fddwnet(5)}) {
+    ams::initialize_tensors(*network, 7);
+    disturb(*network);
+    network->train(false);
+    // In double, where a rounding does not flip a ReLU.
+    for (auto& tensors : {network->parameters(), network->buffers()}) {
+      for (auto item : tensors) {
+        if (item.tensor.is_floating_point()) item.tensor.set_data(item.tensor.to(torch::kDouble));
+      }
+    }
+    torch::manual_seed(1);
+    const torch::Tensor input = torch::randn({1, 3, 32, 40}, torch::kDouble);
+
+    // Reference: no weight asks for a gradient, scales do, so the layers run libtorch's own batch
+    // norm.
+    for (auto& parameter : network->parameters()) {
+      parameter.tensor.set_requires_grad(parameter.tensor.dim() == 1);
+    }
+    const torch::Tensor plain = network->forward(input);
+    const torch::Tensor target = torch::randn_like(plain);
+    (plain * target).sum().backward();
+    std::vector<torch::Tensor> gradients;
+    for (auto& parameter : network->parameters()) {
+      if (parameter.tensor.dim() == 1) gradients.push_back(parameter.tensor.grad().clone());
+    }
+    const double scale = plain.abs().max().item<double>();
+    const auto agrees = [&](const torch::Tensor& output) {
+      return (output - plain).abs().max().item<double>() < 1e-10 * scale;
+    };
+
+    for (auto& parameter : network->parameters()) {
+      parameter.tensor.set_requires_grad(true);
+      parameter.tensor.mutable_grad() = torch::Tensor();
+    }
+    const torch::Tensor folded = network->forward(input);
+    CHECK(agrees(folded));
+    (folded * target).sum().backward();
+    std::size_t i = 0;
+    for (auto& parameter : network->parameters()) {
+      REQUIRE(parameter.tensor.grad().defined());
+      if (parameter.tensor.dim() != 1) continue;
+      const torch::Tensor& expected = gradients[i++];
+      CHECK((parameter.tensor.grad() - expected).norm().item<double>() <=
+            1e-9 * (expected.norm().item<double>() + scale));
+    }
+
+    const torch::NoGradGuard no_gradients;
+    CHECK(agrees(network->forward(input)));
+    network->prepare_inference();
+    CHECK(agrees(network->forward(input)));
+  }
+}
+
+TEST_CASE("students take any input size") {
+  for (const auto& network : {ams::make_edanet(4), ams::make_deeplabv3_mobilenetv2(4)}) {
+    network->train(false);
+    const torch::NoGradGuard no_gradients;
+    for (const auto& [height, width] : {std::pair{128, 256}, {65, 97}, {32, 32}}) {
+      const torch::Tensor logits =
+          ams::resize_logits(network->forward(torch::zeros({1, 3, height, width})), height, width,
+                             network->align_corners());
+      CHECK(logits.sizes() == torch::IntArrayRef{1, 4, height, width});
+    }
+  }
+}
+
+TEST_CASE("initial values depend on the seed alone") {
+  const auto first = ams::make_edanet(3);
+  const auto second = ams::make_edanet(3);
+  ams::initialize_tensors(*first, 5);
+  ams::initialize_tensors(*second, 5);
+  CHECK(ams::tensors_digest(first->parameters()) == ams::tensors_digest(second->parameters()));
+  ams::initialize_tensors(*second, 6);
+  CHECK(ams::tensors_digest(first->parameters()) != ams::tensors_digest(second->parameters()));
+}
+
+TEST_CASE("stored tensors come back, and others are refused by name") {
+  const auto network = ams::make_edanet(3);
+  ams::initialize_tensors(*network, 5);
+  disturb(*network);
+  const ams::Safetensors content = ams::store_tensors(*network, ams::TensorType::f32);
+  const auto copy = ams::make_edanet(3);
+  ams::load_tensors(*copy, content);
+  const auto own = network->buffers();
+  const auto loaded = copy->buffers();
+  CHECK(ams::tensors_digest(network->parameters()) == ams::tensors_digest(copy->parameters()));
+  for (std::size_t i = 0; i < own.size(); ++i) CHECK(torch::equal(own[i].tensor, loaded[i].tensor));
+
+  const auto refused = [&](const ams::Safetensors& other, ams::ErrorCode code,
+                           const std::string& named) {
+    const auto before = ams::tensors_digest(copy->parameters());
+    try {
+      ams::load_tensors(*copy, other);
+      FAIL("accepted");
+    } catch (const ams::Error& error) {
+      CHECK(error.code() == code);
+      CHECK_MESSAGE(std::string(error.what()).find(named) != std::string::npos, error.what());
+    }
+    CHECK(ams::tensors_digest(copy->parameters()) == before);
+  };
+  ams::Safetensors other = content;
+  other.tensors.erase(other.tensors.begin());
+  refused(other, ams::ErrorCode::manifest_mismatch, "missing are stage1.conv.weight");
+  other = content;
+  other.tensors[0].name = "stage9.weight";
+  refused(other, ams::ErrorCode::manifest_mismatch, "unexpected are stage9.weight");
+  const auto wider = ams::make_edanet(4);
+  refused(ams::store_tensors(*wider, ams::TensorType::f16), ams::ErrorCode::manifest_mismatch,
+          "project.weight ([3, 450, 1, 1], in the file [4, 450, 1, 1])");
+  other = content;
+  other.tensors[0].bytes[3] = std::byte{0x7f};
+  other.tensors[0].bytes[2] = std::byte{0x80};
+  refused(other, ams::ErrorCode::malformed_data, "stage1.conv.weight");
+}

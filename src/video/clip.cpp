@@ -61,23 +61,27 @@ class Fields {
     return whole(field, need(field, allowed.c_str()), low, high);
   }
 
-  std::int64_t whole(const std::string& field, const json& value, std::int64_t low, std::int64_t high) const {
+  std::int64_t whole(const std::string& field, const json& value, std::int64_t low,
+                     std::int64_t high) const {
     const double number = value.is_number() ? value.get<double>() : 0.5;
     if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) ||
         number != std::floor(number)) {
-      refuse(field, fmt::format("is {}; it must be a whole number from {} to {}", shown(value), low, high));
+      refuse(field, fmt::format("is {}; it must be a whole number from {} to {}", shown(value), low,
+                                high));
     }
     return static_cast<std::int64_t>(number);
   }
 
-  std::int64_t whole_or(const char* field, std::int64_t low, std::int64_t high, std::int64_t fallback) const {
+  std::int64_t whole_or(const char* field, std::int64_t low, std::int64_t high,
+                        std::int64_t fallback) const {
     return find(field) == nullptr ? fallback : whole(field, low, high);
   }
 
   std::string text(const char* field, const json& value, std::size_t low, std::size_t high) const {
     if (!value.is_string() || value.get_ref<const std::string&>().size() < low ||
         value.get_ref<const std::string&>().size() > high) {
-      refuse(field, fmt::format("is {}; it must be a text of {} to {} bytes", shown(value), low, high));
+      refuse(field,
+             fmt::format("is {}; it must be a text of {} to {} bytes", shown(value), low, high));
     }
     return value.get<std::string>();
   }
@@ -121,7 +125,8 @@ std::string read_text(const std::filesystem::path& path) {
 
 ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
   if (text.size() > max_json_bytes) {
-    throw Error(ErrorCode::limit_exceeded, fmt::format("{}: more than {} bytes", where, max_json_bytes));
+    throw Error(ErrorCode::limit_exceeded,
+                fmt::format("{}: more than {} bytes", where, max_json_bytes));
   }
   json object;
   try {
@@ -142,15 +147,17 @@ ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
   for (const json& name : fields.list("classes", 1, max_classes, "class names")) {
     info.classes.push_back(fields.text("classes", name, 1, max_class_name_bytes));
     if (!names.insert(info.classes.back()).second) {
-      fields.refuse("classes", fmt::format("names \"{}\" twice; names must be distinct", info.classes.back()));
+      fields.refuse("classes",
+                    fmt::format("names \"{}\" twice; names must be distinct", info.classes.back()));
     }
   }
-  info.ignore_id = static_cast<std::uint8_t>(
-      fields.whole_or("ignore_id", 0, 255, LabelMap::default_ignore_id));
+  info.ignore_id =
+      static_cast<std::uint8_t>(fields.whole_or("ignore_id", 0, 255, LabelMap::default_ignore_id));
   const auto last_class = static_cast<std::int64_t>(info.classes.size()) - 1;
   for (const json& id : fields.list("eval_classes", 1, info.classes.size(), "class ids")) {
     const auto value = static_cast<std::uint8_t>(fields.whole("eval_classes", id, 0, last_class));
-    if (std::find(info.eval_classes.begin(), info.eval_classes.end(), value) != info.eval_classes.end()) {
+    if (std::find(info.eval_classes.begin(), info.eval_classes.end(), value) !=
+        info.eval_classes.end()) {
       fields.refuse("eval_classes", fmt::format("names {} twice; ids must be distinct", value));
     }
     if (value == info.ignore_id) {
@@ -170,8 +177,8 @@ ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
   info.licence = fields.text_or_empty("licence");
   if (info.frames > 0 && (info.label_frames - 1) * info.label_stride >= info.frames) {
     fields.refuse("label_frames",
-                  fmt::format("is {} at a label_stride of {}, but there are only {} frames", info.label_frames,
-                              info.label_stride, info.frames));
+                  fmt::format("is {} at a label_stride of {}, but there are only {} frames",
+                              info.label_frames, info.label_stride, info.frames));
   }
   return info;
 }
@@ -217,20 +224,24 @@ Clip Clip::open(const std::filesystem::path& folder) {
   const std::string where = (folder / "clip.json").string();
   ClipInfo& info = clip.info_;
   info = parse_clip_info(read_text(folder / "clip.json"), where);
-  if (info.name.empty()) info.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
+  if (info.name.empty())
+    info.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
   if (info.name.empty()) info.name = "clip";
 
   const VideoReader video(clip.video_path().string());
   const LabelTrackReader labels(clip.labels_path());
   const auto require = [&](bool agrees, const std::string& says, const std::string& file_says) {
-    if (!agrees) throw Error(ErrorCode::malformed_data, fmt::format("{}: {}, but {}", where, says, file_says));
+    if (!agrees)
+      throw Error(ErrorCode::malformed_data, fmt::format("{}: {}, but {}", where, says, file_says));
   };
-  require((info.width == 0 || info.width == video.width()) && (info.height == 0 || info.height == video.height()),
+  require((info.width == 0 || info.width == video.width()) &&
+              (info.height == 0 || info.height == video.height()),
           fmt::format("\"width\" x \"height\" are {} x {}", info.width, info.height),
           fmt::format("video.mp4 is {} x {}", video.width(), video.height()));
   require((info.label_width == 0 || info.label_width == labels.width()) &&
               (info.label_height == 0 || info.label_height == labels.height()),
-          fmt::format("\"label_width\" x \"label_height\" are {} x {}", info.label_width, info.label_height),
+          fmt::format("\"label_width\" x \"label_height\" are {} x {}", info.label_width,
+                      info.label_height),
           fmt::format("labels.mkv is {} x {}", labels.width(), labels.height()));
   const auto label_frames = static_cast<std::int64_t>(labels.size());
   require(info.label_frames == 0 || info.label_frames == label_frames,
@@ -239,8 +250,8 @@ Clip Clip::open(const std::filesystem::path& folder) {
   require(std::abs(video.fps() / info.fps - 1) < 0.01, fmt::format("\"fps\" is {}", info.fps),
           fmt::format("video.mp4 has {}", video.fps()));
   if (const auto frames = video.frame_count()) {
-    require(info.frames == 0 || info.frames == *frames, fmt::format("\"frames\" is {}", info.frames),
-            fmt::format("video.mp4 has {}", *frames));
+    require(info.frames == 0 || info.frames == *frames,
+            fmt::format("\"frames\" is {}", info.frames), fmt::format("video.mp4 has {}", *frames));
     require((label_frames - 1) * info.label_stride < *frames,
             fmt::format("\"label_stride\" is {}", info.label_stride),
             fmt::format("labels.mkv has {} frames and video.mp4 only {}", label_frames, *frames));
@@ -260,8 +271,8 @@ std::size_t Clip::label_index(double capture_seconds) const {
   const double slack = 0.01 * period;  // containers round timestamps
   if (!(capture_seconds >= -period / 2 - slack && capture_seconds <= last + period + slack)) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("clip {}: no label for {} s; its labels stand for {} s to {} s", info_.name,
-                            capture_seconds, -period / 2, last + period));
+                fmt::format("clip {}: no label for {} s; its labels stand for {} s to {} s",
+                            info_.name, capture_seconds, -period / 2, last + period));
   }
   // By way of the video frame, so that a rounded timestamp does not tip the balance.
   const std::int64_t frame = std::max<std::int64_t>(0, std::llround(capture_seconds * info_.fps));
@@ -290,9 +301,10 @@ struct ClipWriter::Impl {
     const bool wanted = (video ? video->frames() : 0) % info.label_stride == 0;
     if (finished) throw Error(ErrorCode::invalid_argument, "a frame added after finish()");
     if (wanted != (map != nullptr)) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("frame {} of a clip with label_stride {} comes {} labels", video ? video->frames() : 0,
-                              info.label_stride, wanted ? "without" : "with"));
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("frame {} of a clip with label_stride {} comes {} labels",
+                      video ? video->frames() : 0, info.label_stride, wanted ? "without" : "with"));
     }
     if (!video) {
       VideoWriterOptions settings;
@@ -308,8 +320,9 @@ struct ClipWriter::Impl {
       info.label_height = map->height;
     }
     if (frame.width != info.width || frame.height != info.height) {
-      throw Error(ErrorCode::invalid_argument, fmt::format("a frame of {} x {} in a clip of {} x {}", frame.width,
-                                                           frame.height, info.width, info.height));
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("a frame of {} x {} in a clip of {} x {}", frame.width, frame.height,
+                              info.width, info.height));
     }
     // Checks the labels' size before it writes anything, so that both files stay in step.
     if (map != nullptr) labels->add(*map);
@@ -348,8 +361,12 @@ bool ClipWriter::wants_labels() const noexcept {
   return (impl_->video ? impl_->video->frames() : 0) % impl_->info.label_stride == 0;
 }
 
-void ClipWriter::add(const Frame& frame) { impl_->add(frame, nullptr); }
-void ClipWriter::add(const Frame& frame, const LabelMap& labels) { impl_->add(frame, &labels); }
+void ClipWriter::add(const Frame& frame) {
+  impl_->add(frame, nullptr);
+}
+void ClipWriter::add(const Frame& frame, const LabelMap& labels) {
+  impl_->add(frame, &labels);
+}
 
 void ClipWriter::finish() {
   Impl& impl = *impl_;
@@ -362,12 +379,13 @@ void ClipWriter::finish() {
   std::ofstream file(impl.partial / "clip.json", std::ios::binary);
   file << format_clip_info(impl.info);
   file.close();
-  if (!file) throw Error(ErrorCode::io_error, "cannot write " + (impl.partial / "clip.json").string());
+  if (!file)
+    throw Error(ErrorCode::io_error, "cannot write " + (impl.partial / "clip.json").string());
   std::error_code error;
   std::filesystem::rename(impl.partial, impl.folder, error);
   if (error) {
-    throw Error(ErrorCode::io_error, "cannot rename " + impl.partial.string() + " to " + impl.folder.string() +
-                                         ": " + error.message());
+    throw Error(ErrorCode::io_error, "cannot rename " + impl.partial.string() + " to " +
+                                         impl.folder.string() + ": " + error.message());
   }
   impl.finished = true;
 }

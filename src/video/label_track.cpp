@@ -32,8 +32,8 @@ struct LabelTrackReader::Impl {
     if (context == nullptr) throw std::bad_alloc();
     AVDictionary* options = nullptr;
     av_dict_set(&options, "protocol_whitelist", "file", 0);
-    const int opened =
-        avformat_open_input(&context, ("file:" + name).c_str(), av_find_input_format("matroska"), &options);
+    const int opened = avformat_open_input(&context, ("file:" + name).c_str(),
+                                           av_find_input_format("matroska"), &options);
     av_dict_free(&options);
     libav::check(opened, name + ": cannot open as a Matroska file");
     const libav::InputPtr input(context);
@@ -41,25 +41,30 @@ struct LabelTrackReader::Impl {
     if (index < 0) malformed("holds no video stream");
     const AVStream& stream = *input->streams[index];
     if (stream.codecpar->codec_id != AV_CODEC_ID_FFV1) {
-      malformed(fmt::format("a label track is coded as FFV1, not {}", avcodec_get_name(stream.codecpar->codec_id)));
+      malformed(fmt::format("a label track is coded as FFV1, not {}",
+                            avcodec_get_name(stream.codecpar->codec_id)));
     }
     width = stream.codecpar->width;
     height = stream.codecpar->height;
     if (width > limits.max_width || height > limits.max_height) {
-      throw Error(ErrorCode::limit_exceeded, fmt::format("{}: labels of {} x {}; up to {} x {} are read", name,
-                                                         width, height, limits.max_width, limits.max_height));
+      throw Error(ErrorCode::limit_exceeded,
+                  fmt::format("{}: labels of {} x {}; up to {} x {} are read", name, width, height,
+                              limits.max_width, limits.max_height));
     }
     if (width < 1 || height < 1) malformed("names no picture size");
-    if (stream.avg_frame_rate.num > 0 && stream.avg_frame_rate.den > 0) fps = av_q2d(stream.avg_frame_rate);
+    if (stream.avg_frame_rate.num > 0 && stream.avg_frame_rate.den > 0)
+      fps = av_q2d(stream.avg_frame_rate);
 
     const AVCodec* codec = avcodec_find_decoder(AV_CODEC_ID_FFV1);
-    if (codec == nullptr) throw Error(ErrorCode::unavailable, "this libavcodec has no FFV1 decoder");
+    if (codec == nullptr)
+      throw Error(ErrorCode::unavailable, "this libavcodec has no FFV1 decoder");
     decoder = libav::make_codec(codec);
     libav::check(avcodec_parameters_to_context(decoder.get(), stream.codecpar), name);
     decoder->thread_count = 1;
-    decoder->max_pixels = static_cast<std::int64_t>(width) * height;
+    decoder->max_pixels = libav::pixels_with_padding(width, height);
     decoder->err_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE;
-    libav::check(avcodec_open2(decoder.get(), codec, nullptr), name + ": cannot start the FFV1 decoder");
+    libav::check(avcodec_open2(decoder.get(), codec, nullptr),
+                 name + ": cannot start the FFV1 decoder");
 
     std::size_t bytes = 0;
     for (;;) {
@@ -70,8 +75,9 @@ struct LabelTrackReader::Impl {
       if (packet->stream_index != index) continue;
       bytes += static_cast<std::size_t>(packet->size);
       if (packets.size() == limits.max_frames || bytes > limits.max_compressed_bytes) {
-        throw Error(ErrorCode::limit_exceeded, fmt::format("{}: up to {} label frames and {} bytes are read",
-                                                           name, limits.max_frames, limits.max_compressed_bytes));
+        throw Error(ErrorCode::limit_exceeded,
+                    fmt::format("{}: up to {} label frames and {} bytes are read", name,
+                                limits.max_frames, limits.max_compressed_bytes));
       }
       libav::check(av_packet_make_refcounted(packet.get()), name);
       packets.push_back(std::move(packet));
@@ -80,7 +86,8 @@ struct LabelTrackReader::Impl {
     decode(0);
   }
 
-  /// FFV1 carries its statistics from a key frame to the frames behind it, so decoding starts at one.
+  /// FFV1 carries its statistics from a key frame to the frames behind it, so decoding starts at
+  /// one.
   void decode(std::size_t index) {
     if (current_index == index) return;
     std::size_t first = index;
@@ -103,22 +110,28 @@ struct LabelTrackReader::Impl {
 
   void decode_next(std::size_t index) {
     const std::string what = fmt::format("{}: label frame {} is damaged", name, index);
-    const auto refuse = [&](int code) { malformed(fmt::format("label frame {} is damaged: {}", index, libav::error_text(code))); };
+    const auto refuse = [&](int code) {
+      malformed(fmt::format("label frame {} is damaged: {}", index, libav::error_text(code)));
+    };
     av_frame_unref(picture.get());
-    if (const int code = avcodec_send_packet(decoder.get(), packets[index].get()); code < 0) refuse(code);
-    if (const int code = avcodec_receive_frame(decoder.get(), picture.get()); code < 0) refuse(code);
+    if (const int code = avcodec_send_packet(decoder.get(), packets[index].get()); code < 0)
+      refuse(code);
+    if (const int code = avcodec_receive_frame(decoder.get(), picture.get()); code < 0)
+      refuse(code);
     if (picture->decode_error_flags != 0 || (picture->flags & AV_FRAME_FLAG_CORRUPT) != 0) {
       throw Error(ErrorCode::malformed_data, what);
     }
-    if (picture->format != AV_PIX_FMT_GRAY8) malformed("a label track has 8-bit grey pictures (gray8)");
+    if (picture->format != AV_PIX_FMT_GRAY8)
+      malformed("a label track has 8-bit grey pictures (gray8)");
     if (picture->width != width || picture->height != height) {
-      malformed(fmt::format("label frame {} is {} x {}, not {} x {}", index, picture->width, picture->height, width,
-                            height));
+      malformed(fmt::format("label frame {} is {} x {}, not {} x {}", index, picture->width,
+                            picture->height, width, height));
     }
   }
 };
 
-LabelTrackReader::LabelTrackReader(const std::filesystem::path& path, const LabelTrackLimits& limits)
+LabelTrackReader::LabelTrackReader(const std::filesystem::path& path,
+                                   const LabelTrackLimits& limits)
     : impl_(std::make_unique<Impl>()) {
   impl_->load(path, limits);
 }
@@ -126,10 +139,18 @@ LabelTrackReader::~LabelTrackReader() = default;
 LabelTrackReader::LabelTrackReader(LabelTrackReader&&) noexcept = default;
 LabelTrackReader& LabelTrackReader::operator=(LabelTrackReader&&) noexcept = default;
 
-int LabelTrackReader::width() const noexcept { return impl_->width; }
-int LabelTrackReader::height() const noexcept { return impl_->height; }
-std::size_t LabelTrackReader::size() const noexcept { return impl_->packets.size(); }
-double LabelTrackReader::fps() const noexcept { return impl_->fps; }
+int LabelTrackReader::width() const noexcept {
+  return impl_->width;
+}
+int LabelTrackReader::height() const noexcept {
+  return impl_->height;
+}
+std::size_t LabelTrackReader::size() const noexcept {
+  return impl_->packets.size();
+}
+double LabelTrackReader::fps() const noexcept {
+  return impl_->fps;
+}
 
 LabelMap LabelTrackReader::at(std::size_t index) {
   if (index >= size()) {
@@ -144,7 +165,8 @@ struct LabelTrackWriter::Impl {
   Impl(const std::filesystem::path& path, int w, int h, double fps)
       : width(w), height(h), tick(av_inv_q(checked_rate(w, h, fps))), muxer(path, "matroska") {
     const AVCodec* codec = avcodec_find_encoder(AV_CODEC_ID_FFV1);
-    if (codec == nullptr) throw Error(ErrorCode::unavailable, "this libavcodec has no FFV1 encoder");
+    if (codec == nullptr)
+      throw Error(ErrorCode::unavailable, "this libavcodec has no FFV1 encoder");
     encoder = libav::make_codec(codec);
     encoder->width = w;
     encoder->height = h;
@@ -162,7 +184,8 @@ struct LabelTrackWriter::Impl {
     av_dict_free(&options);
     libav::check(opened, "cannot start the FFV1 encoder");
     AVStream& stream = muxer.stream();
-    libav::check(avcodec_parameters_from_context(stream.codecpar, encoder.get()), "FFV1 parameters");
+    libav::check(avcodec_parameters_from_context(stream.codecpar, encoder.get()),
+                 "FFV1 parameters");
     stream.time_base = tick;
     stream.avg_frame_rate = av_inv_q(tick);
     muxer.write_header();
@@ -174,7 +197,8 @@ struct LabelTrackWriter::Impl {
                   fmt::format("a label track of {} x {}; both sides may be 1 to 4096", w, h));
     }
     if (!(fps > 0) || fps > 1000) {
-      throw Error(ErrorCode::invalid_argument, fmt::format("a label track at {} fps; above 0, up to 1000", fps));
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("a label track at {} fps; above 0, up to 1000", fps));
     }
     const AVRational rate = av_d2q(fps, 1'000'000);
     return rate.num > 0 ? rate : AVRational{1, 1'000'000};
@@ -200,7 +224,8 @@ struct LabelTrackWriter::Impl {
   bool finished = false;
 };
 
-LabelTrackWriter::LabelTrackWriter(const std::filesystem::path& path, int width, int height, double fps)
+LabelTrackWriter::LabelTrackWriter(const std::filesystem::path& path, int width, int height,
+                                   double fps)
     : impl_(std::make_unique<Impl>(path, width, height, fps)) {}
 LabelTrackWriter::~LabelTrackWriter() = default;
 LabelTrackWriter::LabelTrackWriter(LabelTrackWriter&&) noexcept = default;
@@ -212,8 +237,8 @@ void LabelTrackWriter::add(const LabelMap& labels) {
   const std::size_t bytes = static_cast<std::size_t>(impl.width) * impl.height;
   if (labels.width != impl.width || labels.height != impl.height || labels.ids.size() != bytes) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("labels of {} x {} ({} ids) in a track of {} x {}", labels.width, labels.height,
-                            labels.ids.size(), impl.width, impl.height));
+                fmt::format("labels of {} x {} ({} ids) in a track of {} x {}", labels.width,
+                            labels.height, labels.ids.size(), impl.width, impl.height));
   }
   const libav::FramePtr picture = libav::make_frame(AV_PIX_FMT_GRAY8, impl.width, impl.height);
   libav::copy_rows(picture->data[0], picture->linesize[0], labels.ids.data(), impl.width,
@@ -223,7 +248,9 @@ void LabelTrackWriter::add(const LabelMap& labels) {
   ++impl.frames;
 }
 
-std::size_t LabelTrackWriter::size() const noexcept { return impl_->frames; }
+std::size_t LabelTrackWriter::size() const noexcept {
+  return impl_->frames;
+}
 
 void LabelTrackWriter::finish() {
   if (impl_->finished) throw Error(ErrorCode::invalid_argument, "finish() called twice");

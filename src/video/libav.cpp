@@ -19,9 +19,15 @@ Owner owned(typename Owner::pointer pointer) {
 
 }  // namespace
 
-FramePtr make_frame() { return owned<FramePtr>(av_frame_alloc()); }
-PacketPtr make_packet() { return owned<PacketPtr>(av_packet_alloc()); }
-CodecPtr make_codec(const AVCodec* codec) { return owned<CodecPtr>(avcodec_alloc_context3(codec)); }
+FramePtr make_frame() {
+  return owned<FramePtr>(av_frame_alloc());
+}
+PacketPtr make_packet() {
+  return owned<PacketPtr>(av_packet_alloc());
+}
+CodecPtr make_codec(const AVCodec* codec) {
+  return owned<CodecPtr>(avcodec_alloc_context3(codec));
+}
 
 FramePtr make_frame(AVPixelFormat format, int width, int height) {
   FramePtr frame = make_frame();

@@ -10,6 +10,7 @@ extern "C" {
 #include <libswscale/swscale.h>
 }
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -48,6 +49,12 @@ CodecPtr make_codec(const AVCodec* codec);
 /// A frame with its own buffer, rows padded as libav's vector code wants them.
 FramePtr make_frame(AVPixelFormat format, int width, int height);
 
+/// For AVCodecContext::max_pixels, which counts pictures padded to whole blocks and vectors: the
+/// limit that lets every picture of this size through. What comes out must be checked itself.
+constexpr std::int64_t pixels_with_padding(int width, int height) {
+  return (static_cast<std::int64_t>(width) + 128) * (static_cast<std::int64_t>(height) + 128);
+}
+
 /// libav's words for an error code.
 std::string error_text(int code);
 
@@ -63,8 +70,8 @@ inline int check(int code, const std::string& what) {
   return code;
 }
 
-/// libav writes its log to stderr by default. What matters is in our exceptions, so the log is switched
-/// off, once; an application that has set a level of its own keeps it.
+/// libav writes its log to stderr by default. What matters is in our exceptions, so the log is
+/// switched off, once; an application that has set a level of its own keeps it.
 void quiet();
 
 }  // namespace ams::libav

@@ -5,17 +5,19 @@
 
 namespace ams::libav {
 
-Muxer::Muxer(std::filesystem::path path, const char* format) : path_(std::move(path)), partial_(path_) {
+Muxer::Muxer(std::filesystem::path path, const char* format)
+    : path_(std::move(path)), partial_(path_) {
   quiet();
   partial_ += ".partial";
   AVFormatContext* context = nullptr;
-  check(avformat_alloc_output_context2(&context, nullptr, format, nullptr),
+  // The MP4 muxer opens the file by this name a second time, to move its index to the front.
+  const std::string url = "file:" + partial_.string();
+  check(avformat_alloc_output_context2(&context, nullptr, format, url.c_str()),
         std::string("libavformat does not write ") + format);
   output_.reset(context);
   output_->flags |= AVFMT_FLAG_BITEXACT;
   stream_ = avformat_new_stream(output_.get(), nullptr);
   if (stream_ == nullptr) throw std::bad_alloc();
-  const std::string url = "file:" + partial_.string();
   if (const int code = avio_open(&output_->pb, url.c_str(), AVIO_FLAG_WRITE); code < 0) fail(code);
 }
 
@@ -26,7 +28,9 @@ Muxer::~Muxer() {
   std::filesystem::remove(partial_, ignored);
 }
 
-bool Muxer::wants_global_headers() const { return (output_->oformat->flags & AVFMT_GLOBALHEADER) != 0; }
+bool Muxer::wants_global_headers() const {
+  return (output_->oformat->flags & AVFMT_GLOBALHEADER) != 0;
+}
 
 void Muxer::write_header(const char* option, const char* value) {
   AVDictionary* options = nullptr;
@@ -48,8 +52,8 @@ void Muxer::finish() {
   std::error_code error;
   std::filesystem::rename(partial_, path_, error);
   if (error) {
-    throw Error(ErrorCode::io_error, "cannot rename " + partial_.string() + " to " + path_.string() + ": " +
-                                         error.message());
+    throw Error(ErrorCode::io_error, "cannot rename " + partial_.string() + " to " +
+                                         path_.string() + ": " + error.message());
   }
   finished_ = true;
 }

@@ -10,9 +10,9 @@ namespace ams::libav {
 
 /// Any picture that swscale reads -> 8-bit RGB, in the size asked for (0 x 0: its own).
 ///
-/// The picture's own matrix and range are honoured. Where it names none: BT.709 from 720 rows up, BT.601
-/// below, limited range (full for the yuvj formats). Bit-exact mode, so the result does not depend on the
-/// processor.
+/// The picture's own matrix and range are honoured. Where it names none: BT.709 from 720 rows up,
+/// BT.601 below, limited range (full for the yuvj formats). Bit-exact mode, so the result does not
+/// depend on the processor.
 class ToRgb {
  public:
   explicit ToRgb(int width = 0, int height = 0, Scaling scaling = Scaling::area)
@@ -51,7 +51,8 @@ class ToYuv420 {
   FramePtr input_, output_;
 };
 
-/// Throws Error(invalid_argument) unless rgb holds width * height * 3 bytes and both are 1 to 16384.
+/// Throws Error(invalid_argument) unless rgb holds width * height * 3 bytes and both are 1 to
+/// 16384.
 void require_valid(const Frame& frame);
 
 /// Copies packed rows into a picture's padded rows, or back.

@@ -20,7 +20,8 @@ constexpr std::size_t max_slices_per_picture = 32;
 /// Where the next 00 00 01 begins at or after `from`; the size if nowhere.
 std::size_t find_start_code(std::span<const std::byte> bytes, std::size_t from) {
   for (std::size_t i = from; i + 3 <= bytes.size(); ++i) {
-    if (bytes[i] == std::byte{0} && bytes[i + 1] == std::byte{0} && bytes[i + 2] == std::byte{1}) return i;
+    if (bytes[i] == std::byte{0} && bytes[i + 1] == std::byte{0} && bytes[i + 2] == std::byte{1})
+      return i;
   }
   return bytes.size();
 }
@@ -29,12 +30,21 @@ struct Range {
   std::size_t begin, end;
 };
 
-/// Cuts an Annex B bitstream (H.264 Annex B, 7.4.1.2.3) into access units: one begins with the first unit
-/// that is not a slice after a slice, or with a slice whose first macroblock is number 0.
-/// Refuses unit types that encode_samples() has no use for: data partitions, auxiliary pictures, extensions.
+/// Cuts an Annex B bitstream (H.264 Annex B, 7.4.1.2.3) into access units: one begins with the
+/// first unit that is not a slice after a slice, or with a slice whose first macroblock is number
+/// 0. Refuses unit types that encode_samples() has no use for: data partitions, auxiliary pictures,
+/// extensions.
 std::vector<Range> split_access_units(std::span<const std::byte> bytes, std::size_t max_units) {
-  enum : unsigned { slice = 1, idr_slice = 5, sei = 6, sps = 7, pps = 8, delimiter = 9, end_of_stream = 11,
-                    filler = 12 };
+  enum : unsigned {
+    slice = 1,
+    idr_slice = 5,
+    sei = 6,
+    sps = 7,
+    pps = 8,
+    delimiter = 9,
+    end_of_stream = 11,
+    filler = 12
+  };
   std::vector<Range> units;
   std::size_t at = find_start_code(bytes, 0);
   if (at == bytes.size() || at > 1 || bytes[0] != std::byte{0}) {
@@ -50,7 +60,8 @@ std::vector<Range> split_access_units(std::span<const std::byte> bytes, std::siz
     const unsigned type = first_byte & 31;
     const bool is_slice = type == slice || type == idr_slice;
     if (!is_slice && (type < sei || type > filler)) {
-      malformed(fmt::format("a unit of type {}; allowed are slices (1, 5) and types 6 to 12", type));
+      malformed(
+          fmt::format("a unit of type {}; allowed are slices (1, 5) and types 6 to 12", type));
     }
     // first_mb_in_slice is Exp-Golomb coded: a leading 1 bit is the number 0.
     const bool opens_picture = is_slice && (bytes[header + 1] & std::byte{0x80}) != std::byte{0};
@@ -78,14 +89,14 @@ std::vector<Range> split_access_units(std::span<const std::byte> bytes, std::siz
 
 class Decoder {
  public:
-  Decoder(std::size_t expected, const SampleDecoderLimits& limits) : expected_(expected), limits_(limits) {
+  Decoder(std::size_t expected, const SampleDecoderLimits& limits)
+      : expected_(expected), limits_(limits) {
     const AVCodec* codec = avcodec_find_decoder(AV_CODEC_ID_H264);
-    if (codec == nullptr) throw Error(ErrorCode::unavailable, "this libavcodec has no H.264 decoder");
+    if (codec == nullptr)
+      throw Error(ErrorCode::unavailable, "this libavcodec has no H.264 decoder");
     context_ = libav::make_codec(codec);
     context_->thread_count = 1;
-    // The decoder counts coded pixels, padded to macroblock pairs.
-    context_->max_pixels =
-        (static_cast<std::int64_t>(limits.max_width) + 32) * (static_cast<std::int64_t>(limits.max_height) + 32);
+    context_->max_pixels = libav::pixels_with_padding(limits.max_width, limits.max_height);
     context_->err_recognition = AV_EF_EXPLODE | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_CAREFUL;
     context_->error_concealment = 0;
     libav::check(avcodec_open2(context_.get(), codec, nullptr), "cannot start the H.264 decoder");
@@ -93,7 +104,8 @@ class Decoder {
 
   void feed(std::span<const std::byte> unit) {
     libav::PacketPtr packet = libav::make_packet();
-    libav::check(av_new_packet(packet.get(), static_cast<int>(unit.size())), "cannot allocate a packet");
+    libav::check(av_new_packet(packet.get(), static_cast<int>(unit.size())),
+                 "cannot allocate a packet");
     std::memcpy(packet->data, unit.data(), unit.size());
     send(packet.get());
   }
@@ -123,21 +135,22 @@ class Decoder {
       malformed(fmt::format("picture {} is damaged", frames.size() + 1));
     }
     if (picture.width > limits_.max_width || picture.height > limits_.max_height) {
-      throw Error(ErrorCode::limit_exceeded,
-                  fmt::format("H.264 samples of {} x {} pixels; up to {} x {} are accepted", picture.width,
-                              picture.height, limits_.max_width, limits_.max_height));
+      throw Error(
+          ErrorCode::limit_exceeded,
+          fmt::format("H.264 samples of {} x {} pixels; up to {} x {} are accepted", picture.width,
+                      picture.height, limits_.max_width, limits_.max_height));
     }
     if (frames.empty()) {
       const std::size_t bytes = static_cast<std::size_t>(picture.width) * picture.height * 3;
       if (bytes > limits_.max_rgb_bytes / expected_) {
         throw Error(ErrorCode::limit_exceeded,
-                    fmt::format("{} H.264 samples of {} x {} pixels take more than {} bytes", expected_,
-                                picture.width, picture.height, limits_.max_rgb_bytes));
+                    fmt::format("{} H.264 samples of {} x {} pixels take more than {} bytes",
+                                expected_, picture.width, picture.height, limits_.max_rgb_bytes));
       }
       frames.reserve(expected_);
     } else if (picture.width != frames[0].width || picture.height != frames[0].height) {
-      malformed(fmt::format("a picture of {} x {} after one of {} x {}", picture.width, picture.height,
-                            frames[0].width, frames[0].height));
+      malformed(fmt::format("a picture of {} x {} after one of {} x {}", picture.width,
+                            picture.height, frames[0].width, frames[0].height));
     }
     frames.push_back(to_rgb_(picture));
   }
@@ -154,11 +167,13 @@ class Decoder {
 std::vector<Frame> decode_samples(std::span<const std::byte> bitstream, std::size_t expected_frames,
                                   const SampleDecoderLimits& limits) {
   if (expected_frames == 0) {
-    throw Error(ErrorCode::invalid_argument, "expected_frames is 0; a buffer holds at least one frame");
+    throw Error(ErrorCode::invalid_argument,
+                "expected_frames is 0; a buffer holds at least one frame");
   }
   if (expected_frames > limits.max_frames) {
     throw Error(ErrorCode::limit_exceeded,
-                fmt::format("{} frames in one buffer; up to {} are accepted", expected_frames, limits.max_frames));
+                fmt::format("{} frames in one buffer; up to {} are accepted", expected_frames,
+                            limits.max_frames));
   }
   if (bitstream.size() > limits.max_bytes) {
     throw Error(ErrorCode::limit_exceeded, fmt::format("{} bytes of samples; up to {} are accepted",
@@ -170,11 +185,12 @@ std::vector<Frame> decode_samples(std::span<const std::byte> bitstream, std::siz
     malformed(fmt::format("{} pictures where {} were announced", units.size(), expected_frames));
   }
   Decoder decoder(expected_frames, limits);
-  for (const Range& unit : units) decoder.feed(bitstream.subspan(unit.begin, unit.end - unit.begin));
+  for (const Range& unit : units)
+    decoder.feed(bitstream.subspan(unit.begin, unit.end - unit.begin));
   decoder.finish();
   if (decoder.frames.size() != expected_frames) {
-    malformed(fmt::format("{} pictures could be decoded where {} were announced", decoder.frames.size(),
-                          expected_frames));
+    malformed(fmt::format("{} pictures could be decoded where {} were announced",
+                          decoder.frames.size(), expected_frames));
   }
   return std::move(decoder.frames);
 }

@@ -20,12 +20,15 @@
 namespace ams {
 namespace {
 
-// x264 is told that frames follow each other at this rate, whatever their capture times, so that its
-// rate control weighs them as frames of a video. Only the total size matters here.
+// x264 is told that frames follow each other at this rate, whatever their capture times, so that
+// its rate control weighs them as frames of a video. Only the total size matters here.
 constexpr int nominal_fps = 25;
 
-void require_valid(std::span<const FramePtr> frames, double period_seconds, const SampleEncoderOptions& o) {
-  const auto refuse = [](const std::string& message) { throw Error(ErrorCode::invalid_argument, message); };
+void require_valid(std::span<const FramePtr> frames, double period_seconds,
+                   const SampleEncoderOptions& o) {
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorCode::invalid_argument, message);
+  };
   if (frames.empty() || frames.size() > 4096) {
     refuse(fmt::format("{} frames to encode; may be 1 to 4096", frames.size()));
   }
@@ -46,8 +49,9 @@ void require_valid(std::span<const FramePtr> frames, double period_seconds, cons
   const bool own_size = o.width == 0 && o.height == 0;
   const auto good_side = [](int side) { return side >= 16 && side <= 4096 && side % 2 == 0; };
   if (!own_size && (!good_side(o.width) || !good_side(o.height))) {
-    refuse(fmt::format("coded size {} x {}: both must be even and 16 to 4096, or 0 x 0 for the frames' own",
-                       o.width, o.height));
+    refuse(fmt::format(
+        "coded size {} x {}: both must be even and 16 to 4096, or 0 x 0 for the frames' own",
+        o.width, o.height));
   }
   if (own_size && (!good_side(frames[0]->width & ~1) || !good_side(frames[0]->height & ~1))) {
     refuse(fmt::format("frames of {} x {}: both sides must be 16 to 4097, or name a coded size",
@@ -71,10 +75,11 @@ class TemporaryDirectory {
     if (error) base = "/tmp";
     std::string pattern = (base / "ams-x264-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) {
-      throw Error(ErrorCode::io_error,
-                  fmt::format("cannot make a temporary directory in {}: {}; set TMPDIR to one that can be "
-                              "written",
-                              base.string(), std::generic_category().message(errno)));
+      throw Error(
+          ErrorCode::io_error,
+          fmt::format("cannot make a temporary directory in {}: {}; set TMPDIR to one that can be "
+                      "written",
+                      base.string(), std::generic_category().message(errno)));
     }
     path_ = pattern;
   }
@@ -164,9 +169,10 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double p
   x264_param_apply_fastfirstpass(&first);
   run_pass(first, pictures);
 
-  // x264 plans the second pass from the sizes of the first. Where the first was far off, as with a handful
-  // of frames, so is the plan. From the same plan, size follows aim steadily, so moving the aim by what was
-  // missed, then between the nearest misses on both sides, comes near in a pass or two more.
+  // x264 plans the second pass from the sizes of the first. Where the first was far off, as with a
+  // handful of frames, so is the plan. From the same plan, size follows aim steadily, so moving the
+  // aim by what was missed, then between the nearest misses on both sides, comes near in a pass or
+  // two more.
   parameters.rc.b_stat_write = 0;
   parameters.rc.b_stat_read = 1;
   std::vector<std::byte> best;
@@ -207,9 +213,11 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double p
 
 namespace ams {
 
-std::vector<std::byte> encode_samples(std::span<const FramePtr>, double, const SampleEncoderOptions&) {
-  throw Error(ErrorCode::unavailable,
-              "this build of libams encodes no video: configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
+std::vector<std::byte> encode_samples(std::span<const FramePtr>, double,
+                                      const SampleEncoderOptions&) {
+  throw Error(
+      ErrorCode::unavailable,
+      "this build of libams encodes no video: configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
 }
 
 }  // namespace ams

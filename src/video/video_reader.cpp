@@ -43,7 +43,9 @@ class Dictionary {
   Dictionary(const Dictionary&) = delete;
   Dictionary& operator=(const Dictionary&) = delete;
   ~Dictionary() { av_dict_free(&entries_); }
-  void set(const char* key, const std::string& value) { av_dict_set(&entries_, key, value.c_str(), 0); }
+  void set(const char* key, const std::string& value) {
+    av_dict_set(&entries_, key, value.c_str(), 0);
+  }
   AVDictionary** handle() { return &entries_; }
 
  private:
@@ -51,7 +53,9 @@ class Dictionary {
 };
 
 void require_valid(const VideoReaderOptions& o) {
-  const auto refuse = [](const std::string& message) { throw Error(ErrorCode::invalid_argument, message); };
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorCode::invalid_argument, message);
+  };
   if ((o.width == 0) != (o.height == 0) || o.width < 0 || o.height < 0 || o.width > 16384 ||
       o.height > 16384) {
     refuse(fmt::format("frame size {} x {}: give 1 to 16384 for both, or 0 x 0 for the video's own",
@@ -60,10 +64,11 @@ void require_valid(const VideoReaderOptions& o) {
   if (!(o.timeout_seconds > 0) || o.timeout_seconds > 86400) {
     refuse(fmt::format("timeout_seconds {}: may be above 0, up to 86400", o.timeout_seconds));
   }
-  if (o.camera_width < 0 || o.camera_height < 0 || (o.camera_width == 0) != (o.camera_height == 0) ||
-      !(o.camera_fps >= 0)) {
-    refuse(fmt::format("camera size {} x {} at {} fps: give positive values, or 0 for the camera's own",
-                       o.camera_width, o.camera_height, o.camera_fps));
+  if (o.camera_width < 0 || o.camera_height < 0 ||
+      (o.camera_width == 0) != (o.camera_height == 0) || !(o.camera_fps >= 0)) {
+    refuse(fmt::format(
+        "camera size {} x {} at {} fps: give positive values, or 0 for the camera's own",
+        o.camera_width, o.camera_height, o.camera_fps));
   }
   if (o.max_width < 1 || o.max_width > 16384 || o.max_height < 1 || o.max_height > 16384) {
     refuse(fmt::format("max size {} x {}: may be 1 to 16384", o.max_width, o.max_height));
@@ -74,9 +79,11 @@ void require_valid(const VideoReaderOptions& o) {
 /// Quarter turns, clockwise, that the container asks the player to apply.
 int quarter_turns(const AVStream& stream) {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
-  const AVPacketSideData* data = av_packet_side_data_get(
-      stream.codecpar->coded_side_data, stream.codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
-  const auto* matrix = data == nullptr ? nullptr : reinterpret_cast<const std::int32_t*>(data->data);
+  const AVPacketSideData* data =
+      av_packet_side_data_get(stream.codecpar->coded_side_data, stream.codecpar->nb_coded_side_data,
+                              AV_PKT_DATA_DISPLAYMATRIX);
+  const auto* matrix =
+      data == nullptr ? nullptr : reinterpret_cast<const std::int32_t*>(data->data);
 #else
   const auto* matrix = reinterpret_cast<const std::int32_t*>(
       av_stream_get_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, nullptr));
@@ -160,8 +167,8 @@ struct VideoReader::Impl {
   std::optional<Frame> next();
   bool pull_packet();
   void start_waiting() {
-    deadline = Clock::now() +
-               std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.timeout_seconds));
+    deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                  std::chrono::duration<double>(options.timeout_seconds));
   }
   [[noreturn]] void fail(int code, const std::string& doing) const {
     if (code == AVERROR_EXIT) {
@@ -172,8 +179,9 @@ struct VideoReader::Impl {
   }
   void require_size(int w, int h) const {
     if (w > options.max_width || h > options.max_height) {
-      throw Error(ErrorCode::limit_exceeded, fmt::format("{}: pictures of {} x {}; up to {} x {} are read",
-                                                         source, w, h, options.max_width, options.max_height));
+      throw Error(ErrorCode::limit_exceeded,
+                  fmt::format("{}: pictures of {} x {}; up to {} x {} are read", source, w, h,
+                              options.max_width, options.max_height));
     }
   }
 
@@ -220,19 +228,23 @@ void VideoReader::Impl::open() {
       avdevice_register_all();
       format = av_find_input_format("v4l2");
       if (format == nullptr) {
-        throw Error(ErrorCode::unavailable, source + ": this libavdevice reads no Video4Linux cameras");
+        throw Error(ErrorCode::unavailable,
+                    source + ": this libavdevice reads no Video4Linux cameras");
       }
       if (source.starts_with("camera:")) {
         const std::string number = source.substr(7);
         if (number.empty() || number.size() > 3 ||
             number.find_first_not_of("0123456789") != std::string::npos) {
-          throw Error(ErrorCode::invalid_argument,
-                      source + ": a camera is camera:<number>, e.g. camera:0, or a path /dev/video<number>");
+          throw Error(
+              ErrorCode::invalid_argument,
+              source +
+                  ": a camera is camera:<number>, e.g. camera:0, or a path /dev/video<number>");
         }
         url = "/dev/video" + number;
       }
       if (options.camera_width > 0) {
-        settings.set("video_size", fmt::format("{}x{}", options.camera_width, options.camera_height));
+        settings.set("video_size",
+                     fmt::format("{}x{}", options.camera_width, options.camera_height));
       }
       if (options.camera_fps > 0) settings.set("framerate", fmt::format("{}", options.camera_fps));
       break;
@@ -253,7 +265,8 @@ void VideoReader::Impl::open() {
   context->interrupt_callback = {&Impl::interrupted, this};
   start_waiting();
   // On failure avformat_open_input frees the context itself.
-  if (const int code = avformat_open_input(&context, url.c_str(), format, settings.handle()); code < 0) {
+  if (const int code = avformat_open_input(&context, url.c_str(), format, settings.handle());
+      code < 0) {
     fail(code, "cannot open");
   }
   input.reset(context);
@@ -276,14 +289,13 @@ void VideoReader::Impl::open() {
   libav::check(avcodec_parameters_to_context(decoder.get(), stream->codecpar), source);
   decoder->pkt_timebase = stream->time_base;
   decoder->thread_count = options.threads;
-  // Coded sizes are padded to whole blocks, hence the margin; require_size() checks the picture itself.
-  decoder->max_pixels =
-      (static_cast<std::int64_t>(options.max_width) + 64) * (static_cast<std::int64_t>(options.max_height) + 64);
+  decoder->max_pixels = libav::pixels_with_padding(options.max_width, options.max_height);
   if (const int code = avcodec_open2(decoder.get(), codec, nullptr); code < 0) {
     fail(code, "cannot start the decoder");
   }
 
-  const AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
+  const AVRational rate =
+      stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
   if (rate.num > 0 && rate.den > 0 && av_q2d(rate) <= max_plausible_fps) fps = av_q2d(rate);
   const double tick = stream->time_base.den > 0 ? av_q2d(stream->time_base) : 0;
   timeline.emplace(tick, 1 / fps);
@@ -291,8 +303,8 @@ void VideoReader::Impl::open() {
   // The turn is applied last, so the converter must give the size before the turn.
   turns = quarter_turns(*stream);
   const bool sideways = turns % 2 == 1;
-  to_rgb.emplace(sideways ? options.height : options.width, sideways ? options.width : options.height,
-                 options.scaling);
+  to_rgb.emplace(sideways ? options.height : options.width,
+                 sideways ? options.width : options.height, options.scaling);
   width = options.width;
   height = options.height;
   if (width == 0) {
@@ -344,7 +356,8 @@ std::optional<Frame> VideoReader::Impl::next() {
     if (code == AVERROR_EOF || (draining && code == AVERROR(EAGAIN))) {
       ended = true;
       if (frames == 0) {
-        throw Error(ErrorCode::malformed_data, source + ": its video stream holds no frame that can be decoded");
+        throw Error(ErrorCode::malformed_data,
+                    source + ": its video stream holds no frame that can be decoded");
       }
     } else if (code == AVERROR(EAGAIN)) {
       if (!pull_packet()) ended = true;
@@ -364,15 +377,27 @@ VideoReader::~VideoReader() = default;
 VideoReader::VideoReader(VideoReader&&) noexcept = default;
 VideoReader& VideoReader::operator=(VideoReader&&) noexcept = default;
 
-std::optional<Frame> VideoReader::next() { return impl_->next(); }
-void VideoReader::cancel() noexcept { impl_->cancelled = true; }
-int VideoReader::width() const noexcept { return impl_->width; }
-int VideoReader::height() const noexcept { return impl_->height; }
-double VideoReader::fps() const noexcept { return impl_->fps; }
+std::optional<Frame> VideoReader::next() {
+  return impl_->next();
+}
+void VideoReader::cancel() noexcept {
+  impl_->cancelled = true;
+}
+int VideoReader::width() const noexcept {
+  return impl_->width;
+}
+int VideoReader::height() const noexcept {
+  return impl_->height;
+}
+double VideoReader::fps() const noexcept {
+  return impl_->fps;
+}
 bool VideoReader::live() const noexcept {
   return impl_->kind == SourceKind::camera || impl_->kind == SourceKind::rtsp;
 }
-std::int64_t VideoReader::refused_packets() const noexcept { return impl_->refused; }
+std::int64_t VideoReader::refused_packets() const noexcept {
+  return impl_->refused;
+}
 
 std::optional<std::int64_t> VideoReader::frame_count() const noexcept {
   if (live() || impl_->stream->nb_frames <= 0) return std::nullopt;

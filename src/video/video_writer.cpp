@@ -18,9 +18,13 @@ namespace ams {
 namespace {
 
 x264_param_t parameters_of(int width, int height, const VideoWriterOptions& o) {
-  const auto refuse = [](const std::string& message) { throw Error(ErrorCode::invalid_argument, message); };
-  if (width < 16 || height < 16 || width > 8192 || height > 8192 || width % 2 != 0 || height % 2 != 0) {
-    refuse(fmt::format("a video of {} x {}; both sides must be even and 16 to 8192", width, height));
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorCode::invalid_argument, message);
+  };
+  if (width < 16 || height < 16 || width > 8192 || height > 8192 || width % 2 != 0 ||
+      height % 2 != 0) {
+    refuse(
+        fmt::format("a video of {} x {}; both sides must be even and 16 to 8192", width, height));
   }
   if (!(o.fps >= 0.01 && o.fps <= 1000)) refuse(fmt::format("fps {}: may be 0.01 to 1000", o.fps));
   if (!(o.crf >= 0 && o.crf <= 51)) refuse(fmt::format("crf {}: may be 0 to 51", o.crf));
@@ -51,7 +55,8 @@ struct VideoWriter::Impl {
         encoder(parameters),
         to_yuv(w, h),
         muxer(path, "mp4"),
-        tick{static_cast<int>(parameters.i_timebase_num), static_cast<int>(parameters.i_timebase_den)} {
+        tick{static_cast<int>(parameters.i_timebase_num),
+             static_cast<int>(parameters.i_timebase_den)} {
     AVStream& stream = muxer.stream();
     AVCodecParameters& codec = *stream.codecpar;
     codec.codec_type = AVMEDIA_TYPE_VIDEO;
@@ -77,7 +82,8 @@ struct VideoWriter::Impl {
   bool write(const std::optional<X264Encoder::AccessUnit>& unit) {
     if (!unit) return false;
     const libav::PacketPtr packet = libav::make_packet();
-    libav::check(av_new_packet(packet.get(), static_cast<int>(unit->bytes.size())), "cannot allocate a packet");
+    libav::check(av_new_packet(packet.get(), static_cast<int>(unit->bytes.size())),
+                 "cannot allocate a packet");
     std::memcpy(packet->data, unit->bytes.data(), unit->bytes.size());
     packet->pts = unit->pts;
     packet->dts = unit->dts;
@@ -104,8 +110,9 @@ VideoWriter::VideoWriter(const std::filesystem::path& path, int width, int heigh
 void VideoWriter::add(const Frame& frame) {
   if (impl_->finished) throw Error(ErrorCode::invalid_argument, "a frame added after finish()");
   if (frame.width != impl_->width || frame.height != impl_->height) {
-    throw Error(ErrorCode::invalid_argument, fmt::format("a frame of {} x {} in a video of {} x {}", frame.width,
-                                                         frame.height, impl_->width, impl_->height));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("a frame of {} x {} in a video of {} x {}", frame.width, frame.height,
+                            impl_->width, impl_->height));
   }
   impl_->write(impl_->encoder.encode(impl_->to_yuv(frame), impl_->frames));
   ++impl_->frames;
@@ -120,19 +127,24 @@ void VideoWriter::finish() {
   impl_->finished = true;
 }
 
-std::int64_t VideoWriter::frames() const noexcept { return impl_->frames; }
+std::int64_t VideoWriter::frames() const noexcept {
+  return impl_->frames;
+}
 
 #else
 
 struct VideoWriter::Impl {};
 
 VideoWriter::VideoWriter(const std::filesystem::path&, int, int, const VideoWriterOptions&) {
-  throw Error(ErrorCode::unavailable,
-              "this build of libams encodes no video: configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
+  throw Error(
+      ErrorCode::unavailable,
+      "this build of libams encodes no video: configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
 }
 void VideoWriter::add(const Frame&) {}
 void VideoWriter::finish() {}
-std::int64_t VideoWriter::frames() const noexcept { return 0; }
+std::int64_t VideoWriter::frames() const noexcept {
+  return 0;
+}
 
 #endif
 

@@ -15,7 +15,8 @@ x264_param_t x264_parameters(const std::string& preset, int width, int height) {
     for (const auto* name = x264_preset_names; name != end; ++name) {
       allowed += (allowed.empty() ? "" : ", ") + std::string(*name);
     }
-    throw Error(ErrorCode::invalid_argument, "x264 has no preset \"" + preset + "\"; it has " + allowed);
+    throw Error(ErrorCode::invalid_argument,
+                "x264 has no preset \"" + preset + "\"; it has " + allowed);
   }
   x264_param_default_preset(&p, preset.c_str(), nullptr);
   p.i_log_level = X264_LOG_NONE;
@@ -42,7 +43,9 @@ X264Encoder::X264Encoder(x264_param_t parameters) : encoder_(x264_encoder_open(&
   }
 }
 
-X264Encoder::~X264Encoder() { x264_encoder_close(encoder_); }
+X264Encoder::~X264Encoder() {
+  x264_encoder_close(encoder_);
+}
 
 std::vector<std::byte> X264Encoder::headers() {
   x264_nal_t* nals = nullptr;
@@ -59,7 +62,8 @@ std::vector<std::byte> X264Encoder::headers() {
   return bytes;
 }
 
-std::optional<X264Encoder::AccessUnit> X264Encoder::encode(const AVFrame& picture, std::int64_t pts) {
+std::optional<X264Encoder::AccessUnit> X264Encoder::encode(const AVFrame& picture,
+                                                           std::int64_t pts) {
   x264_picture_t input;
   x264_picture_init(&input);
   input.i_pts = pts;

@@ -1,6 +1,7 @@
 #pragma once
 
-// One run of x264 over a sequence of pictures. Private to ams::video; built only with AMS_WITH_X264.
+// One run of x264 over a sequence of pictures. Private to ams::video; built only with
+// AMS_WITH_X264.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace ams {
 
-/// x264's parameters for 4:2:0, limited range BT.709 (named in the stream), one thread, no logging, parameter
-/// sets apart from the pictures, and results that do not depend on the processor.
+/// x264's parameters for 4:2:0, limited range BT.709 (named in the stream), one thread, no logging,
+/// parameter sets apart from the pictures, and results that do not depend on the processor.
 /// Error(invalid_argument) naming the presets when x264 has no such preset.
 x264_param_t x264_parameters(const std::string& preset, int width, int height);
 
@@ -38,7 +39,8 @@ class X264Encoder {
   /// Sequence and picture parameter sets, Annex B. (Without x264's 700 bytes of text about itself.)
   std::vector<std::byte> headers();
 
-  /// Takes one picture; gives an earlier or the same one, once the encoder has looked far enough ahead.
+  /// Takes one picture; gives an earlier or the same one, once the encoder has looked far enough
+  /// ahead.
   std::optional<AccessUnit> encode(const AVFrame& picture, std::int64_t pts);
 
   /// Gives what is still inside, one a call, then nothing.

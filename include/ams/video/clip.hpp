@@ -12,15 +12,17 @@
 
 namespace ams {
 
-/// What a clip's clip.json says. Needed in the file: fps, label_stride, classes, eval_classes. Everything else
-/// may be absent and then has the value below; unknown fields are ignored.
+/// What a clip's clip.json says. Needed in the file: fps, label_stride, classes, eval_classes.
+/// Everything else may be absent and then has the value below; unknown fields are ignored.
 struct ClipInfo {
-  std::string name;        ///< the folder's name where the file gives none
-  double fps = 0;          ///< of the video, constant; 0.01 to 1000
-  int label_stride = 1;    ///< label frame j labels video frame j * label_stride; 1 to 100000
-  std::vector<std::string> classes;        ///< names by class id; 1 to 255, each 1 to 64 bytes
-  std::vector<std::uint8_t> eval_classes;  ///< class ids that count in the mIoU; 1 or more, distinct
-  std::uint8_t ignore_id = LabelMap::default_ignore_id;  ///< "ignore_id"; pixels that nobody labelled
+  std::string name;      ///< the folder's name where the file gives none
+  double fps = 0;        ///< of the video, constant; 0.01 to 1000
+  int label_stride = 1;  ///< label frame j labels video frame j * label_stride; 1 to 100000
+  std::vector<std::string> classes;  ///< names by class id; 1 to 255, each 1 to 64 bytes
+  std::vector<std::uint8_t>
+      eval_classes;  ///< class ids that count in the mIoU; 1 or more, distinct
+  std::uint8_t ignore_id =
+      LabelMap::default_ignore_id;  ///< "ignore_id"; pixels that nobody labelled
 
   std::int64_t frames = 0;        ///< of video; 0: not said
   std::int64_t label_frames = 0;  ///< 0: not said
@@ -38,20 +40,21 @@ struct ClipInfo {
 };
 
 /// Reads the text of a clip.json. `where` names it in messages.
-/// Error(malformed_data) names the field, its value and what is allowed; limit_exceeded above 1 MiB.
+/// Error(malformed_data) names the field, its value and what is allowed; limit_exceeded above 1
+/// MiB.
 ClipInfo parse_clip_info(std::string_view json, const std::string& where = "clip.json");
 
-/// The text of a clip.json: valid for parse_clip_info(), which gives an equal ClipInfo back. Fields that say
-/// nothing are left out. Error(invalid_argument) where parse_clip_info() would refuse it.
+/// The text of a clip.json: valid for parse_clip_info(), which gives an equal ClipInfo back. Fields
+/// that say nothing are left out. Error(invalid_argument) where parse_clip_info() would refuse it.
 std::string format_clip_info(const ClipInfo& info);
 
-/// A recorded clip: a folder with video.mp4 (H.264, constant frame rate), labels.mkv (label track, FFV1 gray8)
-/// and clip.json. A value: the parsed description and where the files are.
+/// A recorded clip: a folder with video.mp4 (H.264, constant frame rate), labels.mkv (label track,
+/// FFV1 gray8) and clip.json. A value: the parsed description and where the files are.
 class Clip {
  public:
-  /// Reads clip.json and holds it against the two files: sizes, counts and frame rates must agree. The
-  /// info then has every size, and the count of label frames, filled in.
-  /// Errors: io_error (a file is not there), malformed_data, those of VideoReader and LabelTrackReader.
+  /// Reads clip.json and holds it against the two files: sizes, counts and frame rates must agree.
+  /// The info then has every size, and the count of label frames, filled in. Errors: io_error (a
+  /// file is not there), malformed_data, those of VideoReader and LabelTrackReader.
   static Clip open(const std::filesystem::path& folder);
 
   const ClipInfo& info() const { return info_; }
@@ -64,8 +67,8 @@ class Clip {
   }
 
   /// The label frame nearest to a capture time; of two at the same distance the later.
-  /// The time may lie up to half a label period before the first label frame, and up to a whole period
-  /// after the last (the video may go on until the next one would be due); otherwise
+  /// The time may lie up to half a label period before the first label frame, and up to a whole
+  /// period after the last (the video may go on until the next one would be due); otherwise
   /// Error(invalid_argument).
   std::size_t label_index(double capture_seconds) const;
 
@@ -79,14 +82,15 @@ struct ClipWriterOptions {
   std::string preset = "medium";
 };
 
-/// Writes a clip folder. It appears under its name when finish() returns, complete, and not at all if the
-/// writer is destroyed before (it grows as `<folder>.partial`). One thread at a time.
+/// Writes a clip folder. It appears under its name when finish() returns, complete, and not at all
+/// if the writer is destroyed before (it grows as `<folder>.partial`). One thread at a time.
 class ClipWriter {
  public:
-  /// `info` gives everything but counts and sizes, which are set from what is added. The folder must not
-  /// exist; its parent must. Frames are even-sized, as in VideoWriter.
-  /// Errors: invalid_argument, io_error, unavailable (AMS_WITH_X264=OFF).
-  ClipWriter(const std::filesystem::path& folder, const ClipInfo& info, const ClipWriterOptions& options = {});
+  /// `info` gives everything but counts and sizes, which are set from what is added. The folder
+  /// must not exist; its parent must. Frames are even-sized, as in VideoWriter. Errors:
+  /// invalid_argument, io_error, unavailable (AMS_WITH_X264=OFF).
+  ClipWriter(const std::filesystem::path& folder, const ClipInfo& info,
+             const ClipWriterOptions& options = {});
   ~ClipWriter();
   ClipWriter(ClipWriter&&) noexcept;
   ClipWriter& operator=(ClipWriter&&) noexcept;
@@ -98,7 +102,8 @@ class ClipWriter {
   void add(const Frame& frame);
   void add(const Frame& frame, const LabelMap& labels);
 
-  /// Completes the folder. Error(invalid_argument) with nothing added or when called twice; io_error.
+  /// Completes the folder. Error(invalid_argument) with nothing added or when called twice;
+  /// io_error.
   void finish();
 
  private:

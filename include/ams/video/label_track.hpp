@@ -9,17 +9,18 @@
 namespace ams {
 
 struct LabelTrackLimits {
-  int max_width = 4096;                                   ///< pixels
-  int max_height = 4096;                                  ///< pixels
+  int max_width = 4096;   ///< pixels
+  int max_height = 4096;  ///< pixels
   std::size_t max_frames = 1'000'000;
   std::size_t max_compressed_bytes = std::size_t{1} << 30;
 };
 
-/// Reads a label track: a Matroska file with one FFV1 stream of 8-bit grey pictures whose values are class
-/// ids. Lossless. Frames are numbered from 0 in file order; what time each stands for is the clip's business.
+/// Reads a label track: a Matroska file with one FFV1 stream of 8-bit grey pictures whose values
+/// are class ids. Lossless. Frames are numbered from 0 in file order; what time each stands for is
+/// the clip's business.
 ///
-/// Keeps the compressed track (some kilobytes a frame) and one decoded picture in memory, so any frame can
-/// be had at any time. One thread at a time.
+/// Keeps the compressed track (some kilobytes a frame) and one decoded picture in memory, so any
+/// frame can be had at any time. One thread at a time.
 class LabelTrackReader {
  public:
   /// Reads the whole file. Errors: io_error, malformed_data (not such a track, or no frame in it),
@@ -29,12 +30,13 @@ class LabelTrackReader {
   LabelTrackReader(LabelTrackReader&&) noexcept;
   LabelTrackReader& operator=(LabelTrackReader&&) noexcept;
 
-  int width() const noexcept;   ///< pixels
-  int height() const noexcept;  ///< pixels
+  int width() const noexcept;         ///< pixels
+  int height() const noexcept;        ///< pixels
   std::size_t size() const noexcept;  ///< label frames, at least 1
   double fps() const noexcept;        ///< as the file says; 0 where it does not
 
-  /// Label frame `index`, 0 to size() - 1, else Error(invalid_argument). malformed_data when it is damaged.
+  /// Label frame `index`, 0 to size() - 1, else Error(invalid_argument). malformed_data when it is
+  /// damaged.
   LabelMap at(std::size_t index);
 
  private:
@@ -42,8 +44,8 @@ class LabelTrackReader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Writes a label track. The file appears under its name when finish() returns, and not at all if the
-/// writer is destroyed before. The same labels give the same bytes. One thread at a time.
+/// Writes a label track. The file appears under its name when finish() returns, and not at all if
+/// the writer is destroyed before. The same labels give the same bytes. One thread at a time.
 class LabelTrackWriter {
  public:
   /// Sizes in pixels, 1 to 4096; fps above 0, up to 1000. Errors: invalid_argument, io_error.

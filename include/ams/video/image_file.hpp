@@ -1,0 +1,13 @@
+#pragma once
+
+#include <filesystem>
+
+#include "ams/core/frame.hpp"
+
+namespace ams {
+
+/// Writes a frame as an 8-bit RGB PNG file, whole or not at all. Errors: invalid_argument (frame),
+/// io_error.
+void write_png(const std::filesystem::path& path, const Frame& frame);
+
+}  // namespace ams

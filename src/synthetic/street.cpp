@@ -524,10 +524,11 @@ std::vector<StreetSegment> parse_schedule(std::string_view text, std::uint64_t s
   };
   std::vector<StreetSegment> segments;
   std::string_view rest = text;
-  do {
+  for (bool more = true; more;) {
     const std::size_t comma = rest.find(',');
     const std::string_view part = rest.substr(0, comma);
-    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    more = comma != std::string_view::npos;
+    rest = more ? rest.substr(comma + 1) : std::string_view{};
     const std::size_t colon = part.find(':'), slash = part.find('/');
     if (colon == std::string_view::npos || slash == std::string_view::npos || slash < colon)
       fail(part);
@@ -548,7 +549,7 @@ std::vector<StreetSegment> parse_schedule(std::string_view text, std::uint64_t s
     }
     if (!known_district || !known_weather) fail(part);
     segments.push_back(segment);
-  } while (!rest.empty());
+  }
   return segments;
 }
 

@@ -113,7 +113,12 @@ Atmosphere mix(const Atmosphere& a, const Atmosphere& b, float k) {
   m.wetness = lerp(a.wetness, b.wetness, k);
   m.rain = lerp(a.rain, b.rain, k);
   m.lamps = lerp(a.lamps, b.lamps, k);
-  m.exposure = lerp(a.exposure, b.exposure, k);
+  // The camera's exposure follows the light, so that a fade neither flashes nor dips.
+  const auto light = [](const Atmosphere& air) {
+    return luminance(air.ambient + air.sun * 0.5f + air.horizon);
+  };
+  const float from = light(a) * (1 - k), to = light(b) * k;
+  m.exposure = (from * a.exposure + to * b.exposure) / (from + to);
   m.grain = lerp(a.grain, b.grain, k);
   m.saturation = lerp(a.saturation, b.saturation, k);
   return m;

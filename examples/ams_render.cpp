@@ -1,0 +1,240 @@
+// ams-render: films a rendered street drive into a clip folder, with the exact class of every
+// pixel.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ams/core/error.hpp"
+#include "ams/synthetic/street.hpp"
+#include "ams/video/clip.hpp"
+
+namespace {
+
+using namespace ams;
+namespace fs = std::filesystem;
+
+struct Settings {
+  fs::path out;
+  std::uint64_t seed = 1;
+  double seconds = 150;
+  double fps = 15;
+  std::string size = "512x256";
+  std::string schedule = "demo";
+  int label_stride = 1;
+  unsigned threads = 0;
+  double crf = 18;
+  bool replace = false;
+  bool quiet = false;
+};
+
+/// Renders frames on several threads and hands them out in order. At most `window` frames wait.
+class Renderer {
+ public:
+  Renderer(const Street& street, unsigned threads)
+      : street_(street), slots_(std::size_t{4} * threads) {
+    for (unsigned k = 0; k < threads; ++k) workers_.emplace_back([this] { work(); });
+  }
+  ~Renderer() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+  Renderer(const Renderer&) = delete;
+  Renderer& operator=(const Renderer&) = delete;
+
+  /// The next frame in order. Rethrows what a worker threw.
+  LabelledFrame next() {
+    std::unique_lock lock(mutex_);
+    std::optional<LabelledFrame>& slot = slots_[taken_ % slots_.size()];
+    changed_.wait(lock, [&] { return slot.has_value() || failure_; });
+    if (failure_) std::rethrow_exception(failure_);
+    LabelledFrame frame = std::move(*slot);
+    slot.reset();
+    ++taken_;
+    lock.unlock();
+    changed_.notify_all();
+    return frame;
+  }
+
+ private:
+  void work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return stop_ || started_ < taken_ + slots_.size(); });
+      if (stop_ || started_ == street_.frame_count()) return;
+      const std::size_t index = started_++;
+      lock.unlock();
+      std::optional<LabelledFrame> frame;
+      std::exception_ptr failure;
+      try {
+        frame = street_.render(index);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      lock.lock();
+      slots_[index % slots_.size()] = std::move(frame);
+      if (failure) failure_ = failure;
+      changed_.notify_all();
+    }
+  }
+
+  const Street& street_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::optional<LabelledFrame>> slots_;
+  std::size_t started_ = 0, taken_ = 0;
+  bool stop_ = false;
+  std::exception_ptr failure_;
+  std::vector<std::thread> workers_;
+};
+
+void show_progress(std::size_t done, std::size_t total, double elapsed_seconds) {
+  constexpr int width = 32;
+  const int filled = static_cast<int>(done * width / total);
+  const double rate = static_cast<double>(done) / std::max(elapsed_seconds, 1e-3);
+  std::fprintf(stderr, "\r[%s%s] %zu of %zu frames, %.0f frames/s ",
+               std::string(filled, '=').c_str(), std::string(width - filled, ' ').c_str(), done,
+               total, rate);
+}
+
+int render(const Settings& settings) {
+  if (fs::exists(settings.out)) {
+    if (!fs::exists(settings.out / "clip.json")) {
+      throw Error(
+          ErrorCode::io_error,
+          "'" + settings.out.string() + "' exists and is not a clip folder, so it is left alone");
+    }
+    if (!settings.replace) {
+      throw Error(ErrorCode::io_error,
+                  "'" + settings.out.string() + "' is there already; --replace renders it anew");
+    }
+  }
+  StreetOptions options;
+  options.seed = settings.seed;
+  options.seconds = settings.seconds;
+  options.fps = settings.fps;
+  const std::size_t x = settings.size.find('x');
+  if (!CLI::detail::lexical_cast(settings.size.substr(0, x), options.width) ||
+      x == std::string::npos ||
+      !CLI::detail::lexical_cast(settings.size.substr(x + 1), options.height) ||
+      options.width % 2 != 0 || options.height % 2 != 0) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        "--size '" + settings.size + "' is not <width>x<height> with even numbers, e.g. 512x256");
+  }
+  options.segments = parse_schedule(settings.schedule, settings.seed, settings.seconds);
+  const Street street(options);
+
+  ClipInfo info;
+  info.name = settings.out.filename().string();
+  info.fps = options.fps;
+  info.label_stride = settings.label_stride;
+  for (const std::string_view name : street_class_names()) info.classes.emplace_back(name);
+  info.eval_classes.assign(street_eval_classes().begin(), street_eval_classes().end());
+  info.kind = "rendered street drive";
+  info.labels_by = "the renderer; exact";
+  info.source =
+      "ams-render --seed " + std::to_string(settings.seed) + " --schedule " + settings.schedule;
+  info.licence = "MIT";
+
+  // With --replace the old clip stays until the new one is complete.
+  fs::path target = fs::absolute(settings.out);
+  if (!target.has_filename()) target = target.parent_path();
+  if (target.has_parent_path()) fs::create_directories(target.parent_path());
+  const bool swap = fs::exists(target);
+  fs::path fresh = target;
+  if (swap) fresh += ".new";
+  if (swap) fs::remove_all(fresh);
+  ClipWriterOptions writing;
+  writing.crf = settings.crf;
+  ClipWriter writer(fresh, info, writing);
+
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  Renderer renderer(street, settings.threads > 0 ? settings.threads : cores);
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t done = 1; done <= street.frame_count(); ++done) {
+    const LabelledFrame frame = renderer.next();
+    if (writer.wants_labels()) {
+      writer.add(frame.frame, frame.labels);
+    } else {
+      writer.add(frame.frame);
+    }
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    if (!settings.quiet) show_progress(done, street.frame_count(), elapsed.count());
+  }
+  writer.finish();
+  if (!settings.quiet) std::fputc('\n', stderr);
+  if (swap) {
+    fs::remove_all(target);
+    fs::rename(fresh, target);
+  }
+  std::printf("%s: %zu frames of %dx%d at %g frames/s, every %s labelled\n",
+              settings.out.string().c_str(), street.frame_count(), options.width, options.height,
+              options.fps,
+              settings.label_stride == 1 ? "frame"
+                                         : (std::to_string(settings.label_stride) + "th").c_str());
+  for (const StreetSegment& segment : street.options().segments) {
+    std::printf("  from %5.1f s: %s, %s\n", segment.start_seconds,
+                std::string(to_string(segment.district)).c_str(),
+                std::string(to_string(segment.weather)).c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  CLI::App app(
+      "Renders a drive along a street into a clip folder (video.mp4, labels.mkv, clip.json), with "
+      "the exact\n"
+      "class of every pixel. The same options give the same pictures and labels on every "
+      "machine.\n\n"
+      "  ams-render --out clips/street                        the demo: daylight, dusk, rain, "
+      "night\n"
+      "  ams-render --out clips/fair --schedule fair --seed 7 daylight only, in another town\n"
+      "  ams-render --out clips/mine --seconds 60 --schedule "
+      "0:residential/clear,20:downtown/rain\n\n"
+      "Districts: residential, downtown, industrial, boulevard.\n"
+      "Weathers: clear, overcast, dusk, rain, night.");
+  app.add_option("--out", settings.out, "clip folder to write")->required();
+  app.add_option("--seed", settings.seed, "another seed is another town")->capture_default_str();
+  app.add_option("--seconds", settings.seconds, "length of the drive")->capture_default_str();
+  app.add_option("--fps", settings.fps, "frames a second")->capture_default_str();
+  app.add_option("--size", settings.size, "width x height of video and labels")
+      ->capture_default_str();
+  app.add_option("--schedule", settings.schedule,
+                 "demo, fair, or <start second>:<district>/<weather>, comma-separated")
+      ->capture_default_str();
+  app.add_option("--label-stride", settings.label_stride, "label one of so many frames")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--crf", settings.crf, "quality of the H.264 video: 0 best, 51 worst")
+      ->capture_default_str();
+  app.add_option("--threads", settings.threads, "rendering threads (default: one a core)")
+      ->check(CLI::Range(1, 256));
+  app.add_flag("--replace", settings.replace, "replace an older clip folder of this name");
+  app.add_flag("--quiet", settings.quiet, "no progress on stderr");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return render(settings);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "\nams-render: %s: %s\n", to_string(error.code()), error.what());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "\nams-render: %s\n", error.what());
+  }
+  return 1;
+}

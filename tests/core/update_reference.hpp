@@ -2,6 +2,7 @@
 
 #include <zstd.h>
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -85,6 +86,20 @@ inline std::optional<Bytes> unpack(std::span<const std::byte> frame, std::size_t
   return content;
 }
 
+/// A body of its parts.
+inline Bytes join_body(int form, std::span<const std::byte> places,
+                       std::span<const std::byte> highs, std::span<const std::byte> lows,
+                       std::span<const std::byte> wide = {}) {
+  Bytes body(9);
+  body[0] = static_cast<std::byte>(form);
+  put(body, 1, 4, places.size());
+  put(body, 5, 4, highs.size());
+  for (const auto& part : {places, highs, lows, wide}) {
+    body.insert(body.end(), part.begin(), part.end());
+  }
+  return body;
+}
+
 inline Bytes pack(std::span<const std::byte> content, int level = 1) {
   Bytes frame(ZSTD_compressBound(content.size()));
   frame.resize(ZSTD_compress(frame.data(), frame.size(), content.data(), content.size(), level));
@@ -125,27 +140,51 @@ inline std::optional<std::vector<std::uint32_t>> read_places(int form, const Byt
 /// The changes that the body of an update names, index to value; nothing when it is not valid.
 inline std::optional<std::map<std::uint32_t, float>> read_body(std::span<const std::byte> body,
                                                                std::size_t count, std::size_t n) {
-  if (count > n || body.size() < 1 + 2 * count) return std::nullopt;
-  const auto frame = body.subspan(1, body.size() - 1 - 2 * count);
+  if (count > n || body.size() < 9) return std::nullopt;
   const int form = std::to_integer<int>(body[0]);
+  const std::uint64_t places_size = get(body, 1, 4);
+  const std::uint64_t highs_size = get(body, 5, 4);
+  if (body.size() < 9 + places_size + highs_size + count) return std::nullopt;
+  const auto places = body.subspan(9, places_size);
+  const auto highs_frame = body.subspan(9 + places_size, highs_size);
+  const auto lows = body.subspan(9 + places_size + highs_size, count);
+  const auto wide = body.subspan(9 + places_size + highs_size + count);
+
   std::vector<std::uint32_t> indices;
   if (count == 0 || count == n) {
-    if (form != 0 || !frame.empty()) return std::nullopt;
+    if (form != 0 || places_size != 0) return std::nullopt;
     for (std::size_t i = 0; i < count; ++i) indices.push_back(static_cast<std::uint32_t>(i));
   } else {
-    const auto content = unpack(frame, n + 8);
+    const auto content = unpack(places, n + 8);
     if (!content) return std::nullopt;
     const auto read = read_places(form, *content, count, n);
     if (!read) return std::nullopt;
     indices = *read;
   }
+
+  Bytes highs;
+  if (count == 0) {
+    if (highs_size != 0) return std::nullopt;
+  } else {
+    const auto content = unpack(highs_frame, n);
+    if (!content || content->size() != count) return std::nullopt;
+    highs = *content;
+  }
   std::map<std::uint32_t, float> changes;
+  std::size_t at = 0;
   for (std::size_t j = 0; j < count; ++j) {
-    const double value =
-        half_value(static_cast<std::uint16_t>(get(body, body.size() - 2 * count + 2 * j, 2)));
+    const std::uint64_t half = get(highs, j, 1) * 256 + get(lows, j, 1);
+    double value = half_value(static_cast<std::uint16_t>(half));
+    if (half == 0x7c00) {
+      if (wide.size() < at + 4) return std::nullopt;
+      value = std::bit_cast<float>(static_cast<std::uint32_t>(get(wide, at, 4)));
+      at += 4;
+      if (std::isfinite(value) && std::fabs(value) < 65520) return std::nullopt;
+    }
     if (!std::isfinite(value)) return std::nullopt;
     changes[indices[j]] = static_cast<float>(value);
   }
+  if (at != wide.size()) return std::nullopt;
   return changes;
 }
 

@@ -15,16 +15,16 @@ namespace ams {
 /// behind the functions below; the header that names versions and digests is common to all
 /// (docs/format.md).
 enum class UpdateProfile : std::uint8_t {
-  /// The paper's (section 3.1.2): fp16 values, rounded to nearest even, and a compressed bit-vector
-  /// of their places. A value must round to a finite fp16 number: below 65520 in magnitude. Tensors
-  /// of kind `statistic` are no exception; a running variance beyond that range takes a snapshot.
+  /// The paper's (section 3.1.2): fp16 values, rounded to nearest even, and a bit-vector of their
+  /// places, both compressed. A value of 65520 or more in magnitude, which fp16 has no number for
+  /// (running variances reach it), is sent as float32, exactly.
   reference = 1,
 };
 
 struct EncodeOptions {
   UpdateProfile profile = UpdateProfile::reference;
-  /// 1 (fast) to 19 (slow). Places of trained coordinates are close to noise: on sets of 1 to 20%
-  /// of the coordinates the levels differ by less than 2% of the update, and level 1 often wins.
+  /// 1 (fast) to 19 (slow). Places and values of trained coordinates are close to noise: on random
+  /// sets of 1 to 20% of the coordinates the levels differ by less than 2%, and level 1 often wins.
   int zstd_level = 1;
 };
 
@@ -42,7 +42,7 @@ struct UpdateInfo {
 /// never drift apart. The set may be empty (only the version number moves on) or name every
 /// coordinate (no places are sent). `trained`: manifest.dimension() values; those outside the set
 /// are not read. Throws Error(invalid_argument) on a wrong size or option, an empty state, or a
-/// value that the profile cannot carry, with its tensor's name; Error(limit_exceeded) when
+/// value that is not finite, with its tensor's name; Error(limit_exceeded) when
 /// held.version().number is the largest. `held` is then unchanged. O(coordinates + dimension / 8).
 std::vector<std::byte> encode_update(ModelState& held, std::span<const float> trained,
                                      const CoordinateSet& coordinates,

@@ -24,7 +24,7 @@ struct Profile {
   UpdateProfile id;
 
   /// Appends the body to `bytes` and returns the values that decode_body will return for it.
-  /// Throws Error(invalid_argument) for a value that the profile cannot carry.
+  /// Throws Error(invalid_argument) for a value that is not finite.
   std::vector<float> (*encode_body)(const ModelState& held, std::span<const float> trained,
                                     const CoordinateSet& coordinates, const EncodeOptions& options,
                                     std::vector<std::byte>& bytes);

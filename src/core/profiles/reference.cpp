@@ -1,10 +1,10 @@
-// The paper's way to write an update (section 3.1.2): half-precision values, and a compressed
-// bit-vector that says where they go.
+// The paper's way to write an update (section 3.1.2): half-precision values, and a bit-vector that
+// says where they go, compressed.
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -127,96 +127,199 @@ std::vector<std::uint32_t> read_runs(std::span<const std::byte> frame, std::size
   return indices;
 }
 
-const TensorSpec& tensor_at(const Manifest& manifest, std::size_t coordinate) {
-  return manifest.tensors()[manifest.tensor_of(coordinate)];
+/// The exponent bits of a half: all of them set stands for a value that follows in float32.
+constexpr std::uint16_t half_exponent = 0x7c00;
+
+/// A body in its parts; docs/format.md has the table.
+struct Body {
+  std::uint8_t places_form = 0;
+  std::span<const std::byte> places;  // a frame, or empty when implied
+  std::span<const std::byte> highs;   // a frame of the halves' high bytes, or empty without values
+  std::span<const std::byte> lows;    // the halves' low bytes
+  std::span<const std::byte> wide;    // the float32 values
+};
+
+constexpr std::size_t body_header_bytes = 9;
+
+Body split_body(std::span<const std::byte> body, std::size_t count) {
+  const auto too_short = [&] {
+    return Error(
+        ErrorCode::malformed_data,
+        fmt::format("a body of {} bytes is too short for its {} values", body.size(), count));
+  };
+  if (body.size() < body_header_bytes) throw too_short();
+  Body parts;
+  parts.places_form = load_le<std::uint8_t>(body.data());
+  const std::size_t places = load_le<std::uint32_t>(body.data() + 1);
+  const std::size_t highs = load_le<std::uint32_t>(body.data() + 5);
+  auto rest = body.subspan(body_header_bytes);
+  const auto take = [&](std::size_t size) {
+    if (size > rest.size()) throw too_short();
+    const auto part = rest.first(size);
+    rest = rest.subspan(size);
+    return part;
+  };
+  parts.places = take(places);
+  parts.highs = take(highs);
+  parts.lows = take(count);
+  parts.wide = rest;
+  return parts;
+}
+
+CoordinateSet decode_places(const Body& body, std::size_t count, std::size_t dimension) {
+  const bool implied = body.places_form == static_cast<std::uint8_t>(Places::implied);
+  if (implied != (count == 0 || count == dimension) || implied != body.places.empty()) {
+    throw Error(
+        ErrorCode::malformed_data,
+        fmt::format("places of form {} and {} bytes came for {} of {} coordinates; none must "
+                    "come for none and for all, and only then",
+                    body.places_form, body.places.size(), count, dimension));
+  }
+  if (implied) {
+    return count == 0 ? CoordinateSet::from_sorted(dimension, {}) : CoordinateSet::all(dimension);
+  }
+  if (body.places_form == static_cast<std::uint8_t>(Places::bits)) {
+    return CoordinateSet::from_sorted(dimension, read_bits(body.places, count, dimension));
+  }
+  if (body.places_form == static_cast<std::uint8_t>(Places::runs)) {
+    return CoordinateSet::from_sorted(dimension, read_runs(body.places, count, dimension));
+  }
+  throw Error(ErrorCode::malformed_data,
+              fmt::format("places of form {} came; 0 (implied), 1 (bits) and 2 (runs) are allowed",
+                          body.places_form));
+}
+
+/// Puts the float32 values where the halves leave them out.
+void read_wide(std::span<const std::byte> highs, std::span<const std::byte> lows,
+               std::span<const std::byte> wide, std::vector<float>& values) {
+  const std::byte* from = wide.data();
+  const std::byte* const end = from + wide.size();
+  for (std::size_t j = 0; j < values.size(); ++j) {
+    const auto half =
+        std::to_integer<std::uint16_t>(highs[j]) << 8 | std::to_integer<std::uint16_t>(lows[j]);
+    if ((half & half_exponent) != half_exponent) continue;
+    if ((half & ~half_exponent) != 0) {
+      throw Error(
+          ErrorCode::malformed_data,
+          fmt::format("value {} is the half {:#06x}; of those without a value only 0x7c00 is "
+                      "allowed",
+                      j, half));
+    }
+    if (from == end) {
+      throw Error(ErrorCode::malformed_data,
+                  fmt::format("value {} and maybe more should be among {} bytes of float32 values, "
+                              "which are too few",
+                              j, wide.size()));
+    }
+    values[j] = std::bit_cast<float>(load_le<std::uint32_t>(from));
+    from += 4;
+    if (!std::isfinite(values[j]) || std::abs(values[j]) < 65520.0F) {
+      throw Error(
+          ErrorCode::malformed_data,
+          fmt::format("the float32 value {} is {}; it must be finite and beyond the range of "
+                      "fp16",
+                      j, values[j]));
+    }
+  }
+  if (from != end) {
+    throw Error(ErrorCode::malformed_data,
+                fmt::format("{} bytes came behind the last value", end - from));
+  }
+}
+
+std::vector<float> decode_values(const Body& body, std::size_t count) {
+  if (body.highs.empty() != (count == 0) || body.wide.size() % 4 != 0) {
+    throw Error(ErrorCode::malformed_data,
+                fmt::format("{} bytes of high halves and {} of float32 values came for {} values",
+                            body.highs.size(), body.wide.size(), count));
+  }
+  std::vector<std::byte> highs;
+  if (count != 0) {
+    const std::size_t size = zstd_content_size(body.highs, "high bytes of the values");
+    if (size != count) {
+      throw Error(ErrorCode::malformed_data,
+                  fmt::format("{} high bytes came for {} values", size, count));
+    }
+    highs = zstd_decompress(body.highs, size, "high bytes of the values");
+  }
+  std::vector<float> values(count);
+  bool wide = !body.wide.empty();
+  for (std::size_t j = 0; j < count; ++j) {
+    const auto half = static_cast<std::uint16_t>(std::to_integer<std::uint16_t>(highs[j]) << 8 |
+                                                 std::to_integer<std::uint16_t>(body.lows[j]));
+    wide |= (half & half_exponent) == half_exponent;
+    values[j] = static_cast<float>(Eigen::numext::bit_cast<Eigen::half>(half));
+  }
+  if (wide) read_wide(highs, body.lows, body.wide, values);
+  return values;
 }
 
 std::vector<float> encode_body(const ModelState& held, std::span<const float> trained,
                                const CoordinateSet& coordinates, const EncodeOptions& options,
                                std::vector<std::byte>& bytes) {
   const std::size_t count = coordinates.size();
-  const Places places = choose_places(count, coordinates.dimension());
-  bytes.push_back(static_cast<std::byte>(places));
-  if (places != Places::implied) {
-    append_zstd_frame(bytes,
-                      places == Places::runs ? write_runs(coordinates) : write_bits(coordinates),
-                      options.zstd_level);
-  }
-
   std::vector<float> values(count);
-  const std::size_t begin = bytes.size();
-  bytes.resize(begin + 2 * count);
-  std::byte* to = bytes.data() + begin;
-  float* value = values.data();
+  std::vector<std::byte> highs(count);
+  std::vector<std::byte> lows(count);
   bool finite = true;
+  std::size_t j = 0;
   coordinates.for_each([&](std::uint32_t i) {
     const auto half = static_cast<Eigen::half>(trained[i]);
-    *value = static_cast<float>(half);
-    finite &= std::isfinite(*value++);
-    store_le<std::uint16_t>(to, Eigen::numext::bit_cast<std::uint16_t>(half));
-    to += 2;
+    const auto bits = Eigen::numext::bit_cast<std::uint16_t>(half);
+    values[j] = static_cast<float>(half);
+    finite &= (bits & half_exponent) != half_exponent;
+    highs[j] = static_cast<std::byte>(bits >> 8);
+    lows[j] = static_cast<std::byte>(bits);
+    ++j;
   });
+  std::vector<std::byte> wide;
   if (!finite) {
-    value = values.data();
+    j = 0;
     coordinates.for_each([&](std::uint32_t i) {
-      if (std::isfinite(*value++)) return;
-      const TensorSpec& tensor = tensor_at(held.manifest(), i);
-      throw Error(
-          ErrorCode::invalid_argument,
-          fmt::format("value {} of tensor '{}' is {}; fp16 carries finite values below 65520 in "
-                      "magnitude",
-                      i - tensor.offset, tensor.name, trained[i]));
+      const std::size_t at = j++;
+      if (std::isfinite(values[at])) return;
+      if (!std::isfinite(trained[i])) {
+        const Manifest& manifest = held.manifest();
+        const TensorSpec& tensor = manifest.tensors()[manifest.tensor_of(i)];
+        throw Error(ErrorCode::invalid_argument,
+                    fmt::format("value {} of tensor '{}' is {}; every value must be finite",
+                                i - tensor.offset, tensor.name, trained[i]));
+      }
+      values[at] = trained[i];
+      highs[at] = static_cast<std::byte>(half_exponent >> 8);
+      lows[at] = std::byte{0};
+      append_le(wide, std::bit_cast<std::uint32_t>(trained[i]));
     });
   }
+
+  const std::size_t begin = bytes.size();
+  bytes.resize(begin + body_header_bytes);
+  const Places form = choose_places(count, coordinates.dimension());
+  if (form != Places::implied) {
+    append_zstd_frame(bytes,
+                      form == Places::runs ? write_runs(coordinates) : write_bits(coordinates),
+                      options.zstd_level);
+  }
+  const std::size_t places_end = bytes.size();
+  if (count != 0) append_zstd_frame(bytes, highs, options.zstd_level);
+  if (bytes.size() - begin > std::numeric_limits<std::uint32_t>::max()) {
+    throw Error(ErrorCode::limit_exceeded,
+                fmt::format("{} values are too many for one update", count));
+  }
+  store_le(bytes.data() + begin, static_cast<std::uint8_t>(form));
+  store_le(bytes.data() + begin + 1,
+           static_cast<std::uint32_t>(places_end - begin - body_header_bytes));
+  store_le(bytes.data() + begin + 5, static_cast<std::uint32_t>(bytes.size() - places_end));
+  bytes.insert(bytes.end(), lows.begin(), lows.end());
+  bytes.insert(bytes.end(), wide.begin(), wide.end());
   return values;
 }
 
 Changes decode_body(const ModelState& held, std::span<const std::byte> body, std::size_t count) {
-  const std::size_t dimension = held.manifest().dimension();
-  if (body.empty() || (body.size() - 1) / 2 < count) {
-    throw Error(ErrorCode::malformed_data,
-                fmt::format("a body of {} bytes is too short for {} values", body.size(), count));
-  }
-  const auto places = std::to_integer<std::uint8_t>(body[0]);
-  const auto frame = body.subspan(1, body.size() - 1 - 2 * count);
-  const auto halves = body.last(2 * count);
-
+  const Body parts = split_body(body, count);
   Changes changes;
-  if (count == 0 || count == dimension) {
-    if (places != static_cast<std::uint8_t>(Places::implied) || !frame.empty()) {
-      throw Error(
-          ErrorCode::malformed_data,
-          fmt::format("places (form {}, {} bytes) came for {} of {} coordinates, which need none",
-                      places, frame.size(), count, dimension));
-    }
-    changes.coordinates = count == dimension ? CoordinateSet::all(dimension)
-                                             : CoordinateSet::from_sorted(dimension, {});
-  } else if (places == static_cast<std::uint8_t>(Places::bits)) {
-    changes.coordinates = CoordinateSet::from_sorted(dimension, read_bits(frame, count, dimension));
-  } else if (places == static_cast<std::uint8_t>(Places::runs)) {
-    changes.coordinates = CoordinateSet::from_sorted(dimension, read_runs(frame, count, dimension));
-  } else {
-    throw Error(
-        ErrorCode::malformed_data,
-        fmt::format("places of form {} came for {} of {} coordinates; 1 (bits) and 2 (runs) are "
-                    "allowed",
-                    places, count, dimension));
-  }
-
-  changes.values.resize(count);
-  bool finite = true;
-  for (std::size_t j = 0; j < count; ++j) {
-    const auto bits = load_le<std::uint16_t>(halves.data() + 2 * j);
-    finite &= (bits & 0x7c00) != 0x7c00;
-    changes.values[j] = static_cast<float>(Eigen::numext::bit_cast<Eigen::half>(bits));
-  }
-  if (!finite) {
-    const auto bad = std::find_if_not(changes.values.begin(), changes.values.end(),
-                                      [](float value) { return std::isfinite(value); });
-    throw Error(ErrorCode::malformed_data,
-                fmt::format("value {} of {} is {}; every value must be finite",
-                            bad - changes.values.begin(), count, *bad));
-  }
+  changes.coordinates = decode_places(parts, count, held.manifest().dimension());
+  changes.values = decode_values(parts, count);
   return changes;
 }
 

@@ -19,6 +19,8 @@ namespace {
   throw Error(ErrorCode::invalid_argument, message);
 }
 
+constexpr std::int64_t max_step_count = std::int64_t{1} << 62;
+
 /// base^exponent by multiplications alone: std::pow may differ in the last bit between C libraries.
 double power(double base, std::int64_t exponent) {
   double result = 1;
@@ -114,8 +116,9 @@ void check_state(const AdamState& state) {
     refuse(fmt::format("Adam's state has {} first and {} second moments: equal numbers are allowed",
                        state.first_moment.size(), state.second_moment.size()));
   }
-  if (state.step_count < 0) {
-    refuse(fmt::format("Adam's step count is {}: at least 0 is allowed", state.step_count));
+  if (state.step_count < 0 || state.step_count > max_step_count) {
+    refuse(fmt::format("Adam's step count is {}: 0 to {} is allowed", state.step_count,
+                       max_step_count));
   }
 }
 

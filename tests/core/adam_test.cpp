@@ -389,6 +389,9 @@ TEST_CASE("sizes that differ are refused, and nothing changes") {
   AdamState negative(3);
   negative.step_count = -1;
   refused(negative, CoordinateSet::all(3), 3, 3, "step count");
+  AdamState endless(3);
+  endless.step_count = std::numeric_limits<std::int64_t>::max();
+  refused(endless, CoordinateSet::all(3), 3, 3, "step count");
 
   std::vector<float> u(2);
   expect_error(

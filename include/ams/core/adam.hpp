@@ -46,8 +46,9 @@ inline constexpr float max_gradient_magnitude = 1e18F;
 /// One gradient that is not a number would spoil its moments for all phases to come. So this throws
 /// Error(invalid_argument), with nothing changed, when a |gradient| is over max_gradient_magnitude or not a
 /// number, and on sizes that differ or options out of range.
-/// Arithmetic is float32 with one rounding an operation, the same bit for bit on every machine; at
-/// coordinates = all it is Adam. Not thread-safe for one state.
+/// Arithmetic is float32 with one rounding an operation, the same bit for bit on every machine (as long as
+/// nobody has told the processor to flush denormals or to round otherwise); at coordinates = all it is Adam.
+/// Not thread-safe for one state.
 void adam_step(AdamState& state, const AdamOptions& options, const CoordinateSet& coordinates,
                std::span<float> parameters, std::span<const float> gradients);
 

@@ -3,19 +3,49 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "muxer.hpp"
 #include "pixel_conversion.hpp"
 
+extern "C" {
+#include <libavutil/crc.h>
+}
+
 namespace ams {
+namespace {
+
+/// True when a frame is a row of FFV1 slices with checksums (version 3, "ec" = 1), all of them
+/// right. Such a slice ends with its size (3 bytes, without these 8), a status byte, and a CRC-32
+/// that makes the CRC of the whole slice 0 (RFC 9043, 4.9).
+bool slices_are_sound(std::span<const std::uint8_t> frame) {
+  constexpr std::size_t footer_bytes = 8;
+  const AVCRC* table = av_crc_get_table(AV_CRC_32_IEEE);
+  while (!frame.empty()) {
+    if (frame.size() < footer_bytes) return false;
+    const std::uint8_t* footer = frame.data() + frame.size() - footer_bytes;
+    const std::size_t bytes =
+        (static_cast<std::size_t>(footer[0]) << 16 | footer[1] << 8 | footer[2]) + footer_bytes;
+    if (bytes > frame.size()) return false;
+    if (av_crc(table, 0, frame.data() + frame.size() - bytes, bytes) != 0) return false;
+    frame = frame.first(frame.size() - bytes);
+  }
+  return true;
+}
+
+}  // namespace
 
 struct LabelTrackReader::Impl {
   std::string name;
   std::vector<libav::PacketPtr> packets;
   libav::CodecPtr decoder;
   libav::FramePtr picture = libav::make_frame();
+  // A slice whose checksum fails is filled in by the decoder, without a word, so they are checked
+  // here.
+  std::vector<bool> sound;
+  bool has_checksums = false;
   LabelMap current;
   std::optional<std::size_t> current_index;
   int width = 0, height = 0;
@@ -80,6 +110,8 @@ struct LabelTrackReader::Impl {
                                 limits.max_frames, limits.max_compressed_bytes));
       }
       libav::check(av_packet_make_refcounted(packet.get()), name);
+      sound.push_back(slices_are_sound({packet->data, static_cast<std::size_t>(packet->size)}));
+      has_checksums = has_checksums || sound.back();
       packets.push_back(std::move(packet));
     }
     if (packets.empty()) malformed("holds no label frame");
@@ -109,17 +141,19 @@ struct LabelTrackReader::Impl {
   }
 
   void decode_next(std::size_t index) {
-    const std::string what = fmt::format("{}: label frame {} is damaged", name, index);
     const auto refuse = [&](int code) {
       malformed(fmt::format("label frame {} is damaged: {}", index, libav::error_text(code)));
     };
+    if (has_checksums && !sound[index]) {
+      malformed(fmt::format("label frame {} is damaged: its checksum is wrong", index));
+    }
     av_frame_unref(picture.get());
     if (const int code = avcodec_send_packet(decoder.get(), packets[index].get()); code < 0)
       refuse(code);
     if (const int code = avcodec_receive_frame(decoder.get(), picture.get()); code < 0)
       refuse(code);
     if (picture->decode_error_flags != 0 || (picture->flags & AV_FRAME_FLAG_CORRUPT) != 0) {
-      throw Error(ErrorCode::malformed_data, what);
+      malformed(fmt::format("label frame {} is damaged", index));
     }
     if (picture->format != AV_PIX_FMT_GRAY8)
       malformed("a label track has 8-bit grey pictures (gray8)");
@@ -192,9 +226,9 @@ struct LabelTrackWriter::Impl {
   }
 
   static AVRational checked_rate(int w, int h, double fps) {
-    if (w < 1 || h < 1 || w > 4096 || h > 4096) {
+    if (w < 16 || h < 16 || w > 4096 || h > 4096) {
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("a label track of {} x {}; both sides may be 1 to 4096", w, h));
+                  fmt::format("a label track of {} x {}; both sides may be 16 to 4096", w, h));
     }
     if (!(fps > 0) || fps > 1000) {
       throw Error(ErrorCode::invalid_argument,

@@ -125,6 +125,24 @@ Pass run_pass(const x264_param_t& parameters, std::span<const libav::FramePtr> p
   return pass;
 }
 
+/// Nothing when x264 cannot plan so small a size; it says so when it is opened.
+std::optional<Pass> run_planned_pass(const x264_param_t& parameters,
+                                     std::span<const libav::FramePtr> pictures) {
+  try {
+    return run_pass(parameters, pictures);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_argument) throw;
+    return std::nullopt;
+  }
+}
+
+Pass coarsest(x264_param_t parameters, std::span<const libav::FramePtr> pictures) {
+  parameters.rc.b_stat_read = 0;
+  parameters.rc.i_rc_method = X264_RC_CQP;
+  parameters.rc.i_qp_constant = parameters.rc.i_qp_max;
+  return run_pass(parameters, pictures);
+}
+
 }  // namespace
 
 std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double period_seconds,
@@ -181,7 +199,12 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double p
   double low_miss = 0, high_miss = 0;
   for (int pass_number = 2; pass_number <= options.max_passes; ++pass_number) {
     aim(parameters);
-    Pass pass = run_pass(parameters, pictures);
+    std::optional<Pass> planned = run_planned_pass(parameters, pictures);
+    if (!planned) {
+      if (best.empty()) best = coarsest(parameters, pictures).bitstream;
+      break;
+    }
+    Pass& pass = *planned;
     const double ratio = static_cast<double>(pass.bitstream.size()) / target_bytes;
     const double miss = std::log(ratio);
     const bool at_ceiling = ratio < 1 && pass.highest_qp <= options.min_qp;

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -171,7 +171,8 @@ struct VideoReader::Impl {
                                   std::chrono::duration<double>(options.timeout_seconds));
   }
   [[noreturn]] void fail(int code, const std::string& doing) const {
-    if (code == AVERROR_EXIT) {
+    // Protocols report the interruption in words of their own.
+    if (code == AVERROR_EXIT || out_of_time()) {
       throw Error(ErrorCode::io_error,
                   fmt::format("{}: nothing came for {} s", source, options.timeout_seconds));
     }
@@ -185,15 +186,26 @@ struct VideoReader::Impl {
     }
   }
 
+  /// Opens the file itself and nothing else that its content may name.
+  static int open_only_the_file(AVFormatContext* context, AVIOContext** io, const char* url,
+                                int flags, AVDictionary** io_options) {
+    const auto* impl = static_cast<const Impl*>(context->opaque);
+    if (impl->file_url != url || (flags & AVIO_FLAG_WRITE) != 0) return AVERROR(EACCES);
+    return impl->usual_open(context, io, url, flags, io_options);
+  }
+
+  bool out_of_time() const { return kind != SourceKind::file && Clock::now() > deadline; }
+
   static int interrupted(void* self) {
     const auto* impl = static_cast<const Impl*>(self);
-    if (impl->cancelled.load(std::memory_order_relaxed)) return 1;
-    return impl->kind != SourceKind::file && Clock::now() > impl->deadline ? 1 : 0;
+    return impl->cancelled.load(std::memory_order_relaxed) || impl->out_of_time() ? 1 : 0;
   }
 
   std::string source;
   VideoReaderOptions options;
   SourceKind kind;
+  std::string file_url;
+  int (*usual_open)(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) = nullptr;
   std::atomic<bool> cancelled{false};
   Clock::time_point deadline{};
 
@@ -263,6 +275,12 @@ void VideoReader::Impl::open() {
   AVFormatContext* context = avformat_alloc_context();
   if (context == nullptr) throw std::bad_alloc();
   context->interrupt_callback = {&Impl::interrupted, this};
+  if (kind == SourceKind::file) {
+    file_url = url;
+    usual_open = context->io_open;
+    context->opaque = this;
+    context->io_open = &Impl::open_only_the_file;
+  }
   start_waiting();
   // On failure avformat_open_input frees the context itself.
   if (const int code = avformat_open_input(&context, url.c_str(), format, settings.handle());
@@ -277,7 +295,16 @@ void VideoReader::Impl::open() {
 
   const AVCodec* codec = nullptr;
   const int index = av_find_best_stream(input.get(), AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
-  if (index == AVERROR_DECODER_NOT_FOUND) fail(index, "cannot decode its video");
+  if (index == AVERROR_DECODER_NOT_FOUND) {
+    // A stream that was found but not described (a cut file) is damage; one of an unknown kind is
+    // not.
+    for (unsigned i = 0; i < input->nb_streams; ++i) {
+      const AVCodecParameters& found = *input->streams[i]->codecpar;
+      if (found.codec_type == AVMEDIA_TYPE_VIDEO && found.codec_id != AV_CODEC_ID_NONE) {
+        fail(index, fmt::format("cannot decode its video ({})", avcodec_get_name(found.codec_id)));
+      }
+    }
+  }
   if (index < 0) throw Error(ErrorCode::malformed_data, source + ": holds no video stream");
   for (unsigned i = 0; i < input->nb_streams; ++i) {
     if (static_cast<int>(i) != index) input->streams[i]->discard = AVDISCARD_ALL;

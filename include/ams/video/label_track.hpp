@@ -48,7 +48,7 @@ class LabelTrackReader {
 /// the writer is destroyed before. The same labels give the same bytes. One thread at a time.
 class LabelTrackWriter {
  public:
-  /// Sizes in pixels, 1 to 4096; fps above 0, up to 1000. Errors: invalid_argument, io_error.
+  /// Sizes in pixels, 16 to 4096; fps above 0, up to 1000. Errors: invalid_argument, io_error.
   LabelTrackWriter(const std::filesystem::path& path, int width, int height, double fps);
   ~LabelTrackWriter();
   LabelTrackWriter(LabelTrackWriter&&) noexcept;

@@ -32,7 +32,7 @@ struct Settings {
   std::string schedule = "demo";
   int label_stride = 1;
   unsigned threads = 0;
-  double crf = 18;
+  double crf = 20;
   bool replace = false;
   bool quiet = false;
 };
@@ -165,6 +165,7 @@ int render(const Settings& settings) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   Renderer renderer(street, settings.threads > 0 ? settings.threads : cores);
   const auto start = std::chrono::steady_clock::now();
+  double shown_seconds = 0;
   for (std::size_t done = 1; done <= street.frame_count(); ++done) {
     const LabelledFrame frame = renderer.next();
     if (writer.wants_labels()) {
@@ -173,7 +174,11 @@ int render(const Settings& settings) {
       writer.add(frame.frame);
     }
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    if (!settings.quiet) show_progress(done, street.frame_count(), elapsed.count());
+    if (!settings.quiet &&
+        (elapsed.count() > shown_seconds + 0.25 || done == street.frame_count())) {
+      show_progress(done, street.frame_count(), elapsed.count());
+      shown_seconds = elapsed.count();
+    }
   }
   writer.finish();
   if (!settings.quiet) std::fputc('\n', stderr);
@@ -181,11 +186,9 @@ int render(const Settings& settings) {
     fs::remove_all(target);
     fs::rename(fresh, target);
   }
-  std::printf("%s: %zu frames of %dx%d at %g frames/s, every %s labelled\n",
+  std::printf("%s: %zu frames of %dx%d at %g frames/s, labels for one of %d\n",
               settings.out.string().c_str(), street.frame_count(), options.width, options.height,
-              options.fps,
-              settings.label_stride == 1 ? "frame"
-                                         : (std::to_string(settings.label_stride) + "th").c_str());
+              options.fps, settings.label_stride);
   for (const StreetSegment& segment : street.options().segments) {
     std::printf("  from %5.1f s: %s, %s\n", segment.start_seconds,
                 std::string(to_string(segment.district)).c_str(),

@@ -53,7 +53,7 @@ Atmosphere atmosphere_of(Weather weather) {
       a.cloud_cover = 0.55f;
       a.lamps = 0.8f;
       a.exposure = 0.85f;
-      a.grain = 3.0f;
+      a.grain = 2.0f;
       break;
     case Weather::rain:
       a.sun_direction = normalized({-0.2f, 0.95f, 0.2f});
@@ -71,7 +71,7 @@ Atmosphere atmosphere_of(Weather weather) {
       a.rain = 1.0f;
       a.lamps = 0.5f;
       a.exposure = 0.95f;
-      a.grain = 2.6f;
+      a.grain = 1.8f;
       a.saturation = 0.85f;
       break;
     case Weather::night:
@@ -89,7 +89,7 @@ Atmosphere atmosphere_of(Weather weather) {
       a.wetness = 0.25f;
       a.lamps = 1.0f;
       a.exposure = 1.35f;
-      a.grain = 4.5f;
+      a.grain = 3.0f;
       a.saturation = 0.9f;
       break;
   }

@@ -35,6 +35,7 @@ void validate(const ClientOptions& options) {
   require_range<std::size_t>("max_buffered_frames", options.max_buffered_frames, 1, no_limit);
   require_range<std::size_t>("max_frames_per_batch", options.max_frames_per_batch, 1, 512);
   require_range("welcome_timeout_seconds", options.welcome_timeout_seconds, 1e-3, 1e6);
+  require_range("goodbye_timeout_seconds", options.goodbye_timeout_seconds, 1e-3, 1e6);
   require_range("reconnect_min_seconds", options.reconnect_min_seconds, 1e-3, 1e6);
   require_range("reconnect_max_seconds", options.reconnect_max_seconds,
                 options.reconnect_min_seconds, 1e6);

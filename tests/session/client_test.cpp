@@ -84,6 +84,7 @@ TEST_CASE("it connects, says Hello and takes the server's rates") {
   ClientOptions options;
   options.device_id = "camera";
   options.token = "secret";
+  options.student_fingerprint = 7;
   Client client = make_client(options);
   CHECK_FALSE(client.next_wake_seconds());
   REQUIRE(find_action<ConnectToServer>(client.on_start(0)) != nullptr);
@@ -94,6 +95,7 @@ TEST_CASE("it connects, says Hello and takes the server's rates") {
   CHECK(hellos[0].device_id == "camera");
   CHECK(hellos[0].token == "secret");
   CHECK(hellos[0].manifest_digest == toy::manifest()->digest());
+  CHECK(hellos[0].student_fingerprint == 7);
   CHECK(hellos[0].held == toy::initial_state().version());
   CHECK_FALSE(client.streaming());
   CHECK_THROWS_AS(client.on_connected(1), Error);
@@ -481,9 +483,14 @@ TEST_CASE("stopping says Bye and stays away; starting comes back") {
   const auto byes = find_messages<Bye>(actions);
   REQUIRE(byes.size() == 1);
   CHECK(byes[0].reason == "enough");
-  CHECK(find_action<DisconnectServer>(actions) != nullptr);
+  CHECK(find_action<DisconnectServer>(actions) == nullptr);  // the server closes
   CHECK(client.buffered_frames() == 0);
+  CHECK(client.on_stop("again", 8).empty());
+  CHECK_FALSE(client.stopped());
+  CHECK(client.on_message(Control{0.5, 10}, 8).empty());
+  CHECK(client.on_message(Bye{}, 8).empty());
   CHECK(client.on_disconnected("closed", 9).empty());
+  CHECK(client.stopped());
   CHECK_FALSE(client.next_wake_seconds());
   CHECK_FALSE(client.wants_frame(100));
   CHECK(frame(client, 100, 10).empty());
@@ -491,6 +498,25 @@ TEST_CASE("stopping says Bye and stays away; starting comes back") {
   CHECK(client.on_time(1000).empty());
   CHECK(find_messages<FrameBatch>(client.on_encoded(1, bitstream(), 1000)).empty());
   connect(client, 1001);
+
+  // What was on its way when it left is still taken over, or else left out.
+  ModelState server = toy::initial_state();
+  Client leaving = make_client();
+  connect(leaving, 0);
+  leaving.on_stop("", 1);
+  const Actions taken = leaving.on_message(update_from(server, 4), 2);
+  CHECK(find_action<Publish>(taken) != nullptr);
+  CHECK(find_action<Persist>(taken) != nullptr);
+  CHECK(leaving.held().version() == server.version());
+  CHECK(leaving.on_published(server.version(), 2).empty());
+  CHECK(leaving.on_message(Update{}, 3).empty());
+  CHECK(leaving.counters().refusals == 1);
+
+  // A server that does not close is left.
+  CHECK(leaving.next_wake_seconds() == 6);
+  CHECK(find_action<DisconnectServer>(leaving.on_time(6)) != nullptr);
+  CHECK(leaving.stopped());
+  CHECK(leaving.on_disconnected("closed", 7).empty());
 
   // A connection that opens after it was stopped is closed again.
   Client late = make_client();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -251,7 +252,8 @@ TEST_CASE("what cannot be encoded changes nothing") {
   feed.connect(feed.held().version(), 0);
   publish(feed, random);
   const ModelVersion held = feed.held().version();
-  for (const float bad : {1e30F, std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     std::vector<float> values = trained(feed, random);
     values[10] = bad;
     CHECK_THROWS_AS(feed.publish(values, some_weights(), 0), Error);

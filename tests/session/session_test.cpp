@@ -359,7 +359,7 @@ TEST_CASE("a failed phase loses nothing but itself") {
   };
   spoil(10, [](TrainingResult& r) { r.losses[1] = not_a_number; });
   spoil(20, [](TrainingResult& r) { r.parameters[2] = static_cast<float>(not_a_number); });
-  spoil(30, [](TrainingResult& r) { r.parameters[2] = 1e9F; });  // beyond fp16
+  spoil(30, [](TrainingResult& r) { r.parameters[2] = -static_cast<float>(infinity); });
   spoil(40, [](TrainingResult& r) { r.adam.first_moment[0] = static_cast<float>(not_a_number); });
   spoil(50, [](TrainingResult& r) { r.adam.second_moment[0] = static_cast<float>(infinity); });
   session.begin_phase(60);
@@ -430,17 +430,48 @@ TEST_CASE("wrong Acks and refusals are counted and healed, endless ones end the 
   CHECK_FALSE(session.connected());
 }
 
-TEST_CASE("Bye ends the connection and keeps the session") {
+TEST_CASE("Bye ends the connection and keeps the session; nothing moves until the device is back") {
   Session session = make_session();
   session.on_hello(hello(), 0);
   feed(session, 1, {0, 1, 2, 3}, 4);
+  CHECK(session.training_due());
+  session.on_frame_batch(batch(2, {4, 5}), 5);
   const ServerActions actions = session.on_bye({"done"}, 5);
+  CHECK(find_message<Bye>(actions) != nullptr);
   CHECK(find_action<DisconnectDevice>(actions) != nullptr);
   CHECK(find_message<Fault>(actions) == nullptr);
   session.on_disconnect(6);
-  CHECK(session.buffered_samples() == 4);
-  CHECK(session.training_due());
-  CHECK(find_message<Welcome>(session.on_hello(hello(), 7)) != nullptr);
+  CHECK_FALSE(session.training_due());
+  session.on_labelled(2, samples_for({4, 5}), 6);
+  CHECK_FALSE(session.next_wake_seconds());
+  CHECK(session.on_time(100).empty());
+  CHECK(session.buffered_samples() == 6);
+  const ServerActions back = session.on_hello(hello(), 101);
+  CHECK(find_message<Welcome>(back)->resume == Resume::in_step);
+  CHECK(find_action<TrainingDue>(back) != nullptr);
+}
+
+TEST_CASE("a phase that runs when the device says Bye is used only if it is back in time") {
+  for (const bool back_in_time : {false, true}) {
+    Session session = make_session();
+    session.on_hello(hello(), 0);
+    feed(session, 1, {0, 1, 2, 3}, 4);
+    TrainingJob<toy::Sample> job = session.begin_phase(4);
+    TrainingResult result{job.parameters, job.adam, {}, 1};
+    result.parameters[0] = 5;
+    result.adam.step_count = 4;
+    session.on_bye({}, 5);
+    session.on_disconnect(5);
+    if (back_in_time) session.on_hello(hello(), 6);
+    const ServerActions actions = session.on_phase_done(std::move(result), 7);
+    CHECK((find_message<Update>(actions) != nullptr) == back_in_time);
+    CHECK(session.held().version().number == (back_in_time ? 1 : 0));
+    CHECK(session.counters().phases_abandoned == (back_in_time ? 0 : 1));
+    if (back_in_time) continue;
+    session.on_hello(hello(), 8);
+    REQUIRE(find_action<TrainingDue>(session.on_time(14)) != nullptr);
+    CHECK(session.begin_phase(14).adam.step_count == 0);
+  }
 }
 
 TEST_CASE("a device that begins its timeline anew goes on learning") {

@@ -332,6 +332,35 @@ TEST_CASE("a device away for long keeps its newest frames only") {
   CHECK(world.in_step());
 }
 
+TEST_CASE("a device that leaves in good order holds what the server holds, whatever was going on") {
+  std::uint64_t abandoned = 0;
+  for (int i = 0; i < 60; ++i) {
+    VirtualWorld::Setup setup = setup_for_tests();
+    setup.delay_seconds = i % 2 == 0 ? 0.05 : 1.1;
+    VirtualWorld world(setup);
+    world.run_until(20 + 0.21 * i);
+    const ModelVersion before = world.client->held().version();
+    world.stop_edge();
+    world.run_until(world.now + 4);
+    CHECK(world.client->stopped());
+    CHECK(world.in_step());
+    world.run_until(world.now + 40);
+    CHECK(world.in_step());
+    CHECK(world.client->held().version().number <= before.number + 1);
+    CHECK_FALSE(world.session->connected());
+    abandoned += world.session->counters().phases_abandoned;
+
+    // It may come back, and the same session goes on.
+    world.run_until(world.now + 2);
+    world.restart_client();
+    world.run_until(world.now + 40);
+    CHECK(world.resumes.back() == Resume::in_step);
+    CHECK(world.client->held().version().number > before.number + 1);
+  }
+  CHECK(abandoned > 0);
+  CHECK(abandoned < 60);
+}
+
 TEST_CASE("reconnecting backs off, and no two devices alike") {
   const auto attempts_of = [](std::uint64_t seed) {
     VirtualWorld::Setup setup = setup_for_tests();

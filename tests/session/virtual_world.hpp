@@ -100,6 +100,11 @@ class VirtualWorld {
     perform(client->on_start(now));
   }
 
+  /// The device's program ends in good order.
+  void stop_edge() { perform(client->on_stop("the end", now)); }
+
+  void restart_client() { perform(client->on_start(now)); }
+
   void kill_edge() {
     client.reset();
     ++edge_life_;

@@ -107,6 +107,7 @@ class EdgeClient {
 
   // ---- events: the connection ----
 
+  /// No effect unless stopped().
   Actions on_start(double now_seconds);
   Actions on_connected(double now_seconds);
 
@@ -115,7 +116,9 @@ class EdgeClient {
   Actions on_disconnected(const std::string& reason, double now_seconds);
   Actions on_message(const ServerMessage& message, double now_seconds);
 
-  /// Says Bye and stays away until on_start(). Frames that were not sent yet are dropped.
+  /// Says Bye and stays away until on_start(). Frames that were not sent yet are dropped. Updates
+  /// that are on their way are still taken over until the server closes the connection, so that
+  /// both ends hold the same; after goodbye_timeout_seconds the client closes it.
   Actions on_stop(const std::string& reason, double now_seconds);
 
   // ---- events: frames ----
@@ -150,6 +153,9 @@ class EdgeClient {
 
   /// Between Welcome and the connection's end.
   bool streaming() const noexcept { return link_ == Link::streaming; }
+
+  /// Before on_start(), and when all is over after on_stop().
+  bool stopped() const noexcept { return link_ == Link::stopped; }
   double sampling_rate_fps() const noexcept { return clock_.rate_fps(); }
   double update_interval_seconds() const noexcept {
     return update_interval_seconds_;
@@ -168,6 +174,7 @@ class EdgeClient {
     connecting,  // the driver is at it
     greeting,    // Hello is sent, Welcome is to come
     streaming,
+    leaving,  // Bye is sent, the server is to close
     closing,  // DisconnectServer was given, on_disconnected() is to come
   };
   struct BufferedFrame {
@@ -198,6 +205,8 @@ class EdgeClient {
   bool set_rates(double sampling_rate_fps, double update_interval_seconds, Actions& actions);
   void welcome(const Welcome& welcome, Actions& actions);
   void fault(const Fault& fault, Actions& actions);
+  void update(const Update& update, Actions& actions);
+  void snapshot(const Snapshot& snapshot, Actions& actions);
   Encoding finish_encoding(std::uint64_t batch_id);
 
   ClientOptions options_;
@@ -209,6 +218,7 @@ class EdgeClient {
   Backoff backoff_;
   double reconnect_seconds_ = 0;         // while waiting
   double welcome_deadline_seconds_ = 0;  // while greeting
+  double goodbye_deadline_seconds_ = 0;  // while leaving
   std::optional<double> streaming_since_seconds_;
   std::size_t refusals_in_a_row_ = 0;
 
@@ -259,6 +269,10 @@ void EdgeClient<FrameHandle>::poll(Actions& actions) {
   }
   if (link_ == Link::greeting && now_seconds_ >= welcome_deadline_seconds_) {
     close("no Welcome within " + std::to_string(options_.welcome_timeout_seconds) + " s", actions);
+  }
+  if (link_ == Link::leaving && now_seconds_ >= goodbye_deadline_seconds_) {
+    link_ = Link::stopped;
+    actions.emplace_back(DisconnectServer{"the server did not close the connection"});
   }
   if (link_ != Link::streaming || encoding_ || buffer_.empty()) return;
   if (flush_seconds_ && now_seconds_ >= *flush_seconds_) {
@@ -351,6 +365,11 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_disconnected(const std::str
   // When we closed it, why we did says more than that it is closed.
   if (link_ != Link::closing) last_error_ = reason;
   ++counters_.disconnections;
+  if (link_ == Link::leaving) {
+    link_ = Link::stopped;
+    streaming_since_seconds_.reset();
+    return actions;
+  }
   // A connection that lasted is a success; one that ends right after its Welcome is not.
   if (streaming_since_seconds_ &&
       now_seconds_ - *streaming_since_seconds_ >= backoff_.current_seconds()) {
@@ -367,10 +386,14 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_stop(const std::string& rea
                                                           double now_seconds) {
   advance(now_seconds);
   Actions actions;
-  const bool open = link_ == Link::greeting || link_ == Link::streaming;
-  if (open) actions.emplace_back(SendToServer{Bye{reason.substr(0, max_text_bytes)}});
-  if (open || link_ == Link::connecting) actions.emplace_back(DisconnectServer{reason});
-  link_ = Link::stopped;
+  if (link_ == Link::greeting || link_ == Link::streaming) {
+    link_ = Link::leaving;
+    goodbye_deadline_seconds_ = now_seconds_ + options_.goodbye_timeout_seconds;
+    actions.emplace_back(SendToServer{Bye{reason.substr(0, max_text_bytes)}});
+  } else if (link_ != Link::leaving) {
+    if (link_ == Link::connecting) actions.emplace_back(DisconnectServer{reason});
+    link_ = Link::stopped;
+  }
   buffer_.clear();
   due_frames_ = 0;
   flush_seconds_.reset();
@@ -442,13 +465,15 @@ void EdgeClient<FrameHandle>::taken_over(Actions& actions) {
   const ModelVersion version = held_.version();
   actions.emplace_back(Publish{version});
   actions.emplace_back(Persist{version});
-  if (options_.ack_policy == AckPolicy::applied) actions.emplace_back(SendToServer{Ack{version}});
+  if (streaming() && options_.ack_policy == AckPolicy::applied)
+    actions.emplace_back(SendToServer{Ack{version}});
 }
 
 template <class FrameHandle>
 void EdgeClient<FrameHandle>::refuse(const Error& error, Actions& actions) {
   ++counters_.refusals;
   last_error_ = std::string(to_string(error.code())) + ": " + error.what();
+  if (!streaming()) return;  // leaving: nobody would heal it
   actions.emplace_back(SendToServer{
       Refusal{held_.version(), error.code(), std::string(error.what()).substr(0, max_text_bytes)}});
   if (++refusals_in_a_row_ >= options_.max_consecutive_refusals) {
@@ -456,6 +481,30 @@ void EdgeClient<FrameHandle>::refuse(const Error& error, Actions& actions) {
               " updates in a row; the latest: " + last_error_,
           actions);
   }
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::update(const Update& update, Actions& actions) {
+  try {
+    apply_update(update.bytes, held_);
+  } catch (const Error& error) {
+    return refuse(error, actions);
+  }
+  ++counters_.updates;
+  counters_.update_bytes += update.bytes.size();
+  taken_over(actions);
+}
+
+template <class FrameHandle>
+void EdgeClient<FrameHandle>::snapshot(const Snapshot& snapshot, Actions& actions) {
+  try {
+    held_ = decode_snapshot(snapshot.bytes, held_.manifest_ptr());
+  } catch (const Error& error) {
+    return refuse(error, actions);
+  }
+  ++counters_.snapshots;
+  counters_.snapshot_bytes += snapshot.bytes.size();
+  taken_over(actions);
 }
 
 template <class FrameHandle>
@@ -473,25 +522,13 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_message(const ServerMessage
     } else {
       close("the server's first message is not Welcome", actions);
     }
-  } else if (link_ == Link::streaming) {
+  } else if (link_ == Link::streaming || link_ == Link::leaving) {
     if (const auto* u = std::get_if<Update>(&message)) {
-      try {
-        apply_update(u->bytes, held_);
-        ++counters_.updates;
-        counters_.update_bytes += u->bytes.size();
-        taken_over(actions);
-      } catch (const Error& error) {
-        refuse(error, actions);
-      }
+      update(*u, actions);
     } else if (const auto* s = std::get_if<Snapshot>(&message)) {
-      try {
-        held_ = decode_snapshot(s->bytes, held_.manifest_ptr());
-        ++counters_.snapshots;
-        counters_.snapshot_bytes += s->bytes.size();
-        taken_over(actions);
-      } catch (const Error& error) {
-        refuse(error, actions);
-      }
+      snapshot(*s, actions);
+    } else if (link_ == Link::leaving) {
+      // All but the model has lost its meaning.
     } else if (const auto* c = std::get_if<Control>(&message)) {
       set_rates(c->sampling_rate_fps, c->update_interval_seconds, actions);
     } else if (const auto* f = std::get_if<Fault>(&message)) {
@@ -509,8 +546,8 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_message(const ServerMessage
 
 template <class FrameHandle>
 bool EdgeClient<FrameHandle>::wants_frame(double capture_seconds) const noexcept {
-  return link_ != Link::stopped && std::isfinite(capture_seconds) && capture_seconds >= 0 &&
-         clock_.wants(capture_seconds);
+  return link_ != Link::stopped && link_ != Link::leaving && std::isfinite(capture_seconds) &&
+         capture_seconds >= 0 && clock_.wants(capture_seconds);
 }
 
 template <class FrameHandle>
@@ -521,7 +558,8 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_frame(double capture_second
   ++counters_.frames;
   if (!std::isfinite(capture_seconds) || capture_seconds < 0) {
     ++counters_.frames_invalid;
-  } else if (link_ != Link::stopped && clock_.take(capture_seconds)) {
+  } else if (wants_frame(capture_seconds)) {
+    clock_.take(capture_seconds);
     ++counters_.frames_sampled;
     if (!flush_seconds_) flush_seconds_ = now_seconds_ + options_.first_batch_seconds;
     if (buffer_.size() >= options_.max_buffered_frames) {
@@ -602,6 +640,7 @@ template <class FrameHandle>
 std::optional<double> EdgeClient<FrameHandle>::next_wake_seconds() const {
   if (link_ == Link::waiting) return reconnect_seconds_;
   if (link_ == Link::greeting) return welcome_deadline_seconds_;
+  if (link_ == Link::leaving) return goodbye_deadline_seconds_;
   if (link_ == Link::streaming && !encoding_ && !buffer_.empty()) return flush_seconds_;
   return std::nullopt;
 }

@@ -33,6 +33,7 @@ struct ClientOptions {
 
   // ---- connection ----
   double welcome_timeout_seconds = 30;       ///< from connection to Welcome, > 0
+  double goodbye_timeout_seconds = 5;        ///< from Bye to the connection\'s end, > 0
   double reconnect_min_seconds = 0.5;        ///< first delay; doubles with every failure, > 0
   double reconnect_max_seconds = 30;         ///< >= reconnect_min_seconds
   std::size_t max_consecutive_refusals = 8;  ///< then the device disconnects and starts over, >= 1

@@ -14,7 +14,7 @@
 namespace ams {
 
 struct ModelFeedOptions {
-  EncodeOptions encode;
+  EncodeOptions encode = {};
   int snapshot_zstd_level = 3;                ///< 1 to 19
   std::size_t max_history_updates = 64;       ///< updates kept for a device that comes back
   std::size_t max_history_bytes = 8UL << 20;  ///< and their bytes

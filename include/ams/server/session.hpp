@@ -45,7 +45,8 @@ struct LabelBatch {
 };
 
 /// A training phase is due: get the session a turn on the trainer, then call begin_phase(). Comes
-/// once for each phase.
+/// once for each phase. A device that says goodbye meanwhile withdraws it: ask training_due() when
+/// the turn has come.
 struct TrainingDue {};
 
 /// Send what is queued, then close the connection and call on_disconnect().
@@ -78,8 +79,9 @@ struct SessionCounters {
   std::uint64_t samples_dropped = 0;   ///< too old or too large for it
   std::uint64_t phases = 0;            ///< that gave an update
   std::uint64_t phases_failed = 0;
-  double phase_seconds = 0;   ///< sum over `phases`
-  std::uint64_t updates = 0;  ///< encoded; each counted once
+  std::uint64_t phases_abandoned = 0;  ///< the device had left when they were done
+  double phase_seconds = 0;            ///< sum over `phases`
+  std::uint64_t updates = 0;           ///< encoded; each counted once
   std::uint64_t update_bytes = 0;
   std::uint64_t update_coordinates = 0;  ///< values in them
   std::uint64_t updates_sent_again = 0;  ///< after a reconnection
@@ -127,6 +129,9 @@ class ServerSession {
   ServerActions on_frame_batch(FrameBatch batch, double now_seconds);
   ServerActions on_ack(const Ack& ack, double now_seconds);
   ServerActions on_refusal(const Refusal& refusal, double now_seconds);
+
+  /// The device leaves for good, as far as it knows. Until it comes back no phase begins, and the
+  /// result of one that runs is not used: what the device took along stays what held() says.
   ServerActions on_bye(const Bye& bye, double now_seconds);
 
   /// The connection is gone. No effect when there is none.
@@ -256,6 +261,7 @@ class ServerSession {
   AdamState adam_;
   Random random_;
   Phase phase_ = Phase::idle;
+  bool has_left_ = false;     // the device said goodbye and has not come back
   bool has_trained_ = false;  // a phase has begun
   double phase_begin_seconds_ = 0;
   CoordinateSet phase_coordinates_;
@@ -332,7 +338,7 @@ void ServerSession<Sample>::advance(double now_seconds) {
 /// When the next phase may begin, as far as is known now.
 template <class Sample>
 std::optional<double> ServerSession<Sample>::next_phase_seconds() const {
-  if (phase_ != Phase::idle || new_samples_ == 0) return std::nullopt;
+  if (phase_ != Phase::idle || new_samples_ == 0 || has_left_) return std::nullopt;
   if (feed_.in_flight() >= options_.max_updates_in_flight) return std::nullopt;
   if (has_trained_) return phase_begin_seconds_ + update_interval_seconds();
   if (replay_->count_in_horizon(newest_sample_seconds_) < options_.min_samples) return std::nullopt;
@@ -455,6 +461,7 @@ ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_sec
   }
 
   device_id_ = hello.device_id;
+  has_left_ = false;
   link_ = Link::connected;
   ++counters_.connections;
   ModelFeed::Resumption resumption = feed_.connect(hello.held, now_seconds_);
@@ -528,10 +535,12 @@ ServerActions ServerSession<Sample>::on_bye(const Bye&, double now_seconds) {
   advance(now_seconds);
   ServerActions actions;
   if (!expect_connected("Bye", actions)) return actions;
+  has_left_ = true;
+  if (phase_ == Phase::due) phase_ = Phase::idle;
   feed_.disconnect();
   link_ = Link::closing;
+  send(Bye{"goodbye"}, actions);
   actions.emplace_back(DisconnectDevice{"the device said goodbye"});
-  poll(actions);
   return actions;
 }
 
@@ -754,7 +763,10 @@ ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double
   advance(now_seconds);
   ServerActions actions;
   phase_ = Phase::idle;
-  if (!unusable.empty()) {
+  if (has_left_) {
+    ++counters_.phases_abandoned;
+    new_samples_ += phase_new_samples_;
+  } else if (!unusable.empty()) {
     phase_failed(unusable);
   } else {
     try {

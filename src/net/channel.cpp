@@ -124,6 +124,7 @@ Channel::Channel(WebSocket websocket, std::shared_ptr<SocketCounters> counters, 
 void Channel::start(Handlers handlers) {
   handlers_ = std::move(handlers);
   beast::get_lowest_layer(websocket_).expires_never();
+  websocket_.next_layer().set_teardown_timeout(options_.close_timeout);
   websocket::stream_base::timeout timeout{};
   timeout.handshake_timeout = options_.close_timeout;
   timeout.idle_timeout = options_.idle_timeout;
@@ -345,6 +346,9 @@ std::string Channel::reason_of(error_code error) const {
   }
   if (error == websocket::error::message_too_big || error == websocket::error::buffer_overflow) {
     return "the peer sent a WebSocket message that is too long";
+  }
+  if (error == websocket::condition::protocol_violation) {
+    return "the peer broke a rule of WebSocket: " + describe(error);
   }
   if (error == beast::error::timeout) {
     return "the peer was silent for too long";

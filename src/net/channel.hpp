@@ -67,10 +67,35 @@ class CountingPolicy {
 };
 
 using TcpStream = beast::basic_stream<tcp, asio::any_io_executor, CountingPolicy>;
-using TlsStream = beast::ssl_stream<TcpStream>;
-using WebSocket = websocket::stream<TlsStream, false>;  // false: without permessage-deflate
-
 using Duration = std::chrono::steady_clock::duration;
+
+/// TLS whose end has a deadline too. Beast ends a connection with TLS's own goodbye, and waits for
+/// the peer's; one that breaks WebSocket's rules is not going to say it.
+class TlsStream : public beast::ssl_stream<TcpStream> {
+ public:
+  using Base = beast::ssl_stream<TcpStream>;
+  using Base::Base;
+
+  void set_teardown_timeout(Duration timeout) { teardown_timeout_ = timeout; }
+
+  // Found by argument-dependent look-up, from websocket::stream.
+  template <typename Handler>
+  friend void async_teardown(beast::role_type role, TlsStream& stream, Handler&& handler) {
+    stream.next_layer().expires_after(stream.teardown_timeout_);
+    // How the goodbye went must not hide why it was said.
+    async_teardown(
+        role, static_cast<Base&>(stream),
+        [handler = std::forward<Handler>(handler)](error_code) mutable { handler(error_code()); });
+  }
+  friend void teardown(beast::role_type role, TlsStream& stream, error_code& error) {
+    teardown(role, static_cast<Base&>(stream), error);
+  }
+
+ private:
+  Duration teardown_timeout_ = std::chrono::seconds(5);
+};
+
+using WebSocket = websocket::stream<TlsStream, false>;  // false: without permessage-deflate
 
 /// Throws Error(invalid_argument) unless 0 < seconds <= 1e6.
 Duration to_timeout(double seconds, const char* option);

@@ -173,8 +173,7 @@ std::vector<std::byte> encode(const Hello& message) {
   const auto held = to_wire(message.held);
   return finish(MessageKind::hello, builder,
                 wire::CreateHello(builder, message.version, device_id, token,
-                                  message.manifest_digest, &held,
-                                  message.student_fingerprint));
+                                  message.manifest_digest, &held, message.student_fingerprint));
 }
 
 std::vector<std::byte> encode(const FrameBatch& message) {

@@ -17,7 +17,7 @@ enum class AckPolicy : std::uint8_t {
 /// Everything that can be set about a device's client.
 struct ClientOptions {
   std::string device_id = "device";  ///< 1 to 128 bytes; names the session to resume
-  std::string token;                 ///< up to 1024 bytes
+  std::string token = {};            ///< up to 1024 bytes
   Digest student_fingerprint = 0;    ///< goes into Hello as it is
 
   // ---- sampling (section 3.2) ----

@@ -23,19 +23,20 @@ struct SessionOptions {
   std::size_t iterations = 20;          ///< K, 1 to 10000
   std::size_t batch_size = 8;           ///< samples a mini-batch, 1 to 4096
   std::size_t min_samples = 4;  ///< the first phase waits for so many labelled samples, >= 1
-  AdamOptions adam;
+  AdamOptions adam = {};
 
   /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
-  std::shared_ptr<const SelectionStrategy> strategy;
+  std::shared_ptr<const SelectionStrategy> strategy = nullptr;
 
-  EncodeOptions encode;
+  EncodeOptions encode = {};
   int snapshot_zstd_level = 3;  ///< 1 to 19
 
   // ---- rates (section 3.2, appendix D) ----
-  SamplingRateOptions sampling;
-  bool adapt_sampling_rate = true;    ///< false: always sampling.initial_fps
-  TrainingRateOptions training_rate;  ///< its base interval is replaced by update_interval_seconds
-  bool adapt_training_rate = false;   ///< false: T_update never changes
+  SamplingRateOptions sampling = {};
+  bool adapt_sampling_rate = true;  ///< false: always sampling.initial_fps
+  TrainingRateOptions training_rate =
+      {};                            ///< its base interval is replaced by update_interval_seconds
+  bool adapt_training_rate = false;  ///< false: T_update never changes
 
   // ---- resuming ----
   std::size_t max_history_updates = 64;  ///< updates kept for a device that comes back

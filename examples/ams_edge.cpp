@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -245,9 +246,10 @@ class Program {
     return callbacks;
   }
 
+  using Event = std::function<EdgeActions<FramePtr>(EdgeClient<FramePtr>&, double now_seconds)>;
+
   /// One event into the client, its actions out; from any thread. None of the actions blocks.
-  template <class Event>
-  void drive(Event&& event) {
+  void drive(const Event& event) {
     const std::lock_guard lock(client_mutex_);
     for (auto& action : event(client_, now_seconds())) {
       if (std::holds_alternative<ConnectToServer>(action)) {

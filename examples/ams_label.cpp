@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <thread>
 
-#include "ams/core/miou.hpp"
+#include "ams/core/error.hpp"
 #include "ams/torch/network_teacher.hpp"
 #include "ams/torch/runtime.hpp"
 #include "ams/video/clip.hpp"

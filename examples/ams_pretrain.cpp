@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <thread>
 
+#include "ams/core/error.hpp"
+#include "ams/core/label_resize.hpp"
 #include "ams/core/miou.hpp"
 #include "ams/core/random.hpp"
 #include "ams/synthetic/street.hpp"
@@ -73,7 +75,9 @@ std::vector<LabelledFramePtr> read_clip(const std::string& folder) {
 
 double evaluate(const StudentSpec& spec, const std::vector<LabelledFramePtr>& frames) {
   const auto predictor = make_predictor(spec);
-  ConfusionMatrix confusion(spec.num_classes, spec.selected_classes);
+  std::vector<std::uint8_t> classes(spec.selected_classes.begin(), spec.selected_classes.end());
+  ConfusionMatrix confusion(classes.empty() ? ClassSubset::first(static_cast<std::size_t>(spec.num_classes))
+                                            : ClassSubset(std::move(classes)));
   for (const auto& sample : frames) {
     const LabelMap prediction = predictor->predict(sample->frame);
     confusion.add(prediction, resize_nearest(sample->labels, prediction.width, prediction.height));

@@ -168,6 +168,7 @@ TEST_CASE("many readers, two writers: versions are whole and never go back") {
   std::atomic<std::uint64_t> reads{0};
 
   std::vector<std::thread> readers;
+  readers.reserve(reader_count);
   for (int r = 0; r < reader_count; ++r) {
     readers.emplace_back([&, r] {
       std::uint64_t last = 0;
@@ -190,6 +191,7 @@ TEST_CASE("many readers, two writers: versions are whole and never go back") {
   }
 
   std::vector<std::thread> writers;
+  writers.reserve(2);
   std::atomic<int> failed{0};
   for (int w = 0; w < 2; ++w) {
     writers.emplace_back([&, w] {

@@ -242,9 +242,11 @@ TEST_CASE("one thread adds while another draws") {
   struct Pair {
     int a, b;
   };
+  constexpr std::size_t sample_bytes = 64;
+  constexpr std::size_t max_bytes = 30 * sample_bytes;
   HorizonReplayBuffer<std::shared_ptr<const Pair>> buffer(
-      {.horizon_seconds = 50, .max_samples = 40, .max_bytes = 64 * 30},
-      [](const auto& p) { return static_cast<std::size_t>(64 + 0 * p->a); });
+      {.horizon_seconds = 50, .max_samples = 40, .max_bytes = max_bytes},
+      [](const auto& p) { return p != nullptr ? sample_bytes : 0; });
   constexpr int count = 20000;
   std::atomic<int> newest{-1};
   std::thread writer([&] {
@@ -276,7 +278,7 @@ TEST_CASE("one thread adds while another draws") {
       failures += entries[i].sample->a != static_cast<int>(entries[i].time_seconds);
       failures += i > 0 && entries[i].sample->a != entries[i - 1].sample->a + 1;
     }
-    failures += buffer.size_bytes() > 64 * 30;
+    failures += buffer.size_bytes() > max_bytes;
   }
   writer.join();
   CHECK(failures == 0);

@@ -55,6 +55,7 @@ template <class Model>
 class DoubleBufferedHolder {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
                 "the holder needs lock-free 64-bit atomics");
+  struct Slot;
 
  public:
   /// Access to the active copy while it lives. Movable; a moved-from guard may only be destroyed or
@@ -81,9 +82,9 @@ class DoubleBufferedHolder {
 
    private:
     friend class DoubleBufferedHolder;
-    explicit ReadGuard(typename DoubleBufferedHolder::Slot* slot) noexcept : slot_(slot) {}
+    explicit ReadGuard(Slot* slot) noexcept : slot_(slot) {}
 
-    typename DoubleBufferedHolder::Slot* slot_;
+    Slot* slot_;
   };
 
   /// Two copies of one value.
@@ -96,6 +97,9 @@ class DoubleBufferedHolder {
 
   DoubleBufferedHolder(const DoubleBufferedHolder&) = delete;
   DoubleBufferedHolder& operator=(const DoubleBufferedHolder&) = delete;
+  DoubleBufferedHolder(DoubleBufferedHolder&&) = delete;
+  DoubleBufferedHolder& operator=(DoubleBufferedHolder&&) = delete;
+  ~DoubleBufferedHolder() = default;
 
   /// The active copy. Wait-free.
   [[nodiscard]] ReadGuard read() const noexcept {
@@ -125,7 +129,7 @@ class DoubleBufferedHolder {
     to.generation = from.generation + 1;
     to.departures.store(0, std::memory_order_relaxed);
     const std::uint64_t old =
-        word_.exchange(std::uint64_t{1 - active} << active_shift, std::memory_order_acq_rel);
+        word_.exchange(std::uint64_t{1 - active} << active_shift, std::memory_order_release);
     from.entries = old & entries_mask;
     return to.generation;
   }
@@ -144,16 +148,16 @@ class DoubleBufferedHolder {
  private:
   static constexpr int active_shift = 63;
   static constexpr std::uint64_t entries_mask = (std::uint64_t{1} << active_shift) - 1;
-  static constexpr std::size_t cache_line = 64;  // readers' counters stay off each other's lines
+  static constexpr std::size_t cache_line = 64;
 
-  struct Slot {
+  // Departures have a cache line to themselves: readers write it, and they read the model.
+  struct Slot {  // NOLINT(clang-analyzer-optin.performance.Padding)
     explicit Slot(const Model& value) : model(value) {}
     explicit Slot(Model&& value) : model(std::move(value)) {}
 
     Model model;
     std::uint64_t generation = 0;
-    std::uint64_t entries =
-        0;  // final number of readers that entered; known once the slot is inactive
+    std::uint64_t entries = 0;  // readers that entered in all; known once the slot is inactive
     alignas(cache_line) std::atomic<std::uint64_t> departures{0};
   };
 

@@ -30,10 +30,9 @@ namespace ams {
 ///
 /// Progress:
 /// - read() and the guard's end are wait-free: one atomic addition each, whatever other threads do.
-/// - update() waits for nobody but other updates and those readers that still use the copy which it
-/// is about to
-///   write, that is, who began to read before the update before this one was published. Readers of
-///   the active copy, however slow, do not hold it up. It polls, so that readers need not wake it.
+/// - update() waits for nobody but other updates and those readers that still use the copy which
+///   it is about to write: they began to read before the active copy was published. Readers of the
+///   active copy, however slow, do not hold it up. It polls, so that readers need not wake it.
 ///
 /// A guard pins its copy: hold it for one inference. A thread that keeps one while it calls
 /// update() twice waits for itself forever. All guards must have ended before the holder is

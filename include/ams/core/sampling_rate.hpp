@@ -6,18 +6,20 @@ namespace ams {
 ///
 /// The rate rises while the mean phi-score of consecutive samples is above phi_target and falls
 /// while it is below. Samples further apart differ more, so the rate settles where neighbouring
-/// samples are phi_target apart, or at an end of its range. The paper does not print phi_target;
-/// the default is chosen for HardLabelCrossEntropy with its default floor (0.39 is 8.5% of the
-/// pixels changing class) from label streams of seven clips, scored on each clip's own classes:
-/// - five driving clips: 0.42 to 0.84 even at one sample a second, so they stay near max_fps (mean
-/// rate
-///   0.97 to 1.00 fps);
-/// - a fixed camera over a quiet street: 0.24 at one second and 0.37 at ten, so it goes down to
-/// min_fps
-///   within two minutes (mean rate after that 0.16 fps);
-/// - a fixed camera over dense traffic: 0.33 at one second and 0.40 at two, so it wanders in
-/// between (0.73). A teacher that flickers adds its own noise to phi (0.18 on the quiet street,
-/// five labels a second), so measure phi anew for another teacher, and always for another loss.
+/// samples are phi_target apart, or at an end of its range.
+///
+/// The paper does not print phi_target. The default is chosen for HardLabelCrossEntropy with its
+/// default floor (0.39 is 8.5% of the pixels changing class), from the label streams of seven
+/// clips, each over its own classes:
+/// - Five driving clips have 0.42 to 0.84 even at one sample a second: they stay near max_fps, at
+///   a mean rate of 0.97 to 1.00 fps.
+/// - A fixed camera over a quiet street has 0.24 at one second and 0.37 at ten: it comes down to
+///   min_fps within two minutes; the mean rate from then on is 0.16 fps.
+/// - A fixed camera over dense traffic has 0.33 at one second and 0.40 at two: it wanders in
+///   between, at 0.73 fps.
+///
+/// A teacher that flickers adds its own noise to phi (0.17 on the quiet street, between labels
+/// 0.2 s apart), so measure anew for another teacher, and always for another loss.
 struct SamplingRateOptions {
   double min_fps = 0.1;    ///< r_min, > 0
   double max_fps = 1;      ///< r_max, >= min_fps

@@ -90,7 +90,7 @@ class Watched {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  State state_;
+  State state_{};
 };
 
 struct ServerEvents {

@@ -21,6 +21,13 @@ foreach(_dir IN LISTS _ams_header_dirs)
           FILES_MATCHING PATTERN "*.hpp")
 endforeach()
 
+set(AMS_VIDEO_DEPENDENCIES "")
+foreach(_module IN ITEMS libavcodec libavformat libavdevice libavutil libswscale)
+  string(APPEND AMS_VIDEO_DEPENDENCIES "_ams_pkg(${_module} ${_module})\n  ")
+endforeach()
+if(AMS_WITH_X264)
+  string(APPEND AMS_VIDEO_DEPENDENCIES "_ams_pkg(x264 x264)")
+endif()
 string(REPLACE ";" " " AMS_LAYERS "${_ams_layers}")
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/amsConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/amsConfig.cmake

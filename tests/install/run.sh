@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
 for main in "$here"/*.cpp; do
   layer=$(basename "$main" .cpp)
-  if [ ! -d "$work/prefix/include/ams/$layer" ]; then
+  if ! find "$work/prefix" -name "ams-$layer-targets.cmake" | grep -q .; then
     echo "ams::$layer: not installed by this build, skipped"
     continue
   fi

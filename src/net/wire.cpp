@@ -314,8 +314,14 @@ FrameBatch read_frame_batch(Bytes body) {
                 "number of frames in a batch");
   FrameBatch message;
   message.batch_id = table->batch_id();
-  message.capture_seconds.assign(table->capture_seconds()->begin(),
-                                 table->capture_seconds()->end());
+  // The verifier lets vectors of 8-byte elements begin at any multiple of 4, so they are copied as
+  // bytes.
+  message.capture_seconds.resize(table->capture_seconds()->size());
+  std::memcpy(message.capture_seconds.data(), table->capture_seconds()->Data(),
+              message.capture_seconds.size() * sizeof(double));
+  for (double& seconds : message.capture_seconds) {
+    seconds = flatbuffers::EndianScalar(seconds);
+  }
   const auto* first = reinterpret_cast<const std::byte*>(table->bitstream()->data());
   message.bitstream.assign(first, first + table->bitstream()->size());
   decoding.frame_batch(message);

@@ -1,0 +1,103 @@
+"""Writes one small network for the tests: make_fixtures.py <kind> <output file>.
+
+kind is the name of a function below. Exit status 3: this Python has no torch.
+"""
+
+import sys
+
+try:
+    import torch
+    from torch import nn
+except ImportError:
+    sys.exit(3)
+
+
+def network():
+    torch.manual_seed(11)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 4, 1),
+    ).eval()
+
+
+class Dictionary(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return {"out": self.inner(x), "aux": x}
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return self.inner(x), x
+
+
+class Mean(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return self.inner(x).mean(dim=(2, 3))
+
+
+class Text(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return "labels"
+
+
+def script(path):
+    torch.jit.script(network()).save(path)
+
+
+def trace(path):
+    torch.jit.trace(network(), torch.zeros(1, 3, 32, 64)).save(path)
+
+
+def frozen(path):
+    torch.jit.freeze(torch.jit.script(network())).save(path)
+
+
+def untrainable(path):
+    torch.jit.script(network().requires_grad_(False)).save(path)
+
+
+def double(path):
+    torch.jit.script(network().double()).save(path)
+
+
+def dictionary(path):
+    torch.jit.script(Dictionary()).save(path)
+
+
+def pair(path):
+    torch.jit.script(Pair()).save(path)
+
+
+def mean(path):
+    torch.jit.script(Mean()).save(path)
+
+
+def text(path):
+    torch.jit.script(Text()).save(path)
+
+
+def package(path):
+    exported = torch.export.export(network(), (torch.zeros(1, 3, 32, 64),))
+    torch._inductor.aoti_compile_and_package(exported, package_path=path)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](sys.argv[2])

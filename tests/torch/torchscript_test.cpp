@@ -1,0 +1,128 @@
+#include <torch/script.h>
+#include <torch/torch.h>
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "ams/core/error.hpp"
+#include "ams/torch/student.hpp"
+#include "fixtures.hpp"
+#include "scene.hpp"
+
+namespace {
+
+ams::StudentSpec spec_of(const std::string& path) {
+  ams::StudentSpec spec;
+  spec.network = path;
+  spec.num_classes = 4;
+  spec.input_width = 64;
+  spec.input_height = 32;
+  return spec;
+}
+
+ams::TrainingJob<ams::LabelledFramePtr> job_of(const ams::StudentValues& start,
+                                               std::size_t iterations) {
+  const std::size_t n = start.manifest->dimension();
+  ams::AdamOptions options;
+  options.learning_rate = 1e-2;
+  ams::TrainingJob<ams::LabelledFramePtr> job{
+      start.manifest,
+      start.values,
+      ams::AdamState(n),
+      options,
+      ams::CoordinateSet::all(n),
+      std::vector<bool>(start.manifest->tensors().size(), true),
+      {}};
+  for (std::size_t k = 0; k < iterations; ++k) {
+    job.mini_batches.push_back(
+        {ams::testing::make_scene(2 * k), ams::testing::make_scene(2 * k + 1)});
+  }
+  return job;
+}
+
+void check_refused(const std::string& path, ams::ErrorCode code, const std::string& reason) {
+  try {
+    ams::open_student(spec_of(path));
+    FAIL("accepted: " << path);
+  } catch (const ams::Error& error) {
+    CHECK(error.code() == code);
+    CHECK_MESSAGE(std::string(error.what()).find(reason) != std::string::npos, error.what());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a TorchScript student trains as the same network in C++") {
+  for (const char* kind : {"script", "trace"}) {
+    CAPTURE(kind);
+    const std::string path = ams::testing::fixture(kind);
+    if (path.empty()) return;
+    const ams::StudentValues start = ams::load_student_values(spec_of(path));
+    CHECK(start.manifest->tensors()[0].name == "0.weight");
+
+    const auto module = std::make_shared<torch::nn::SequentialImpl>(
+        torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 8, 3).stride(2).padding(1)),
+        torch::nn::BatchNorm2d(8), torch::nn::ReLU(), torch::nn::Conv2d(8, 4, 1));
+    ams::StudentSpec spec = spec_of("mine");
+    const ams::Student mine{
+        ams::wrap_module(module,
+                         [m = module.get()](const torch::Tensor& x) { return m->forward(x); }),
+        spec};
+    const auto values = ams::student_values(mine);
+    REQUIRE(values.manifest->digest() == start.manifest->digest());
+
+    const auto expected = ams::make_segmentation_trainer(mine)->train(job_of(start, 12));
+    const auto trainer = ams::make_segmentation_trainer(spec_of(path));
+    const auto result = trainer->train(job_of(start, 12));
+    CHECK(result.losses.back() < result.losses.front());
+    for (std::size_t i = 0; i < expected.parameters.size(); ++i) {
+      REQUIRE(result.parameters[i] == doctest::Approx(expected.parameters[i]).epsilon(1e-2));
+    }
+
+    // Only the last layer, then everything again.
+    auto last = job_of(start, 3);
+    last.required_gradients = {false, false, false, false, true, true};
+    const auto moments = trainer->train(std::move(last)).adam.second_moment;
+    CHECK(moments.front() == 0);
+    CHECK(moments.back() > 0);
+    CHECK(trainer->train(job_of(start, 12)).parameters == result.parameters);
+
+    const auto predictor = ams::make_predictor(spec_of(path));
+    const auto before = predictor->predict(ams::testing::make_scene(50)->frame).ids;
+    predictor->load(result.parameters);
+    CHECK(predictor->predict(ams::testing::make_scene(50)->frame).ids != before);
+  }
+}
+
+TEST_CASE("outputs in a dictionary or a tuple are found") {
+  for (const char* kind : {"dictionary", "pair"}) {
+    const std::string path = ams::testing::fixture(kind);
+    if (path.empty()) return;
+    const auto predictor = ams::make_predictor(spec_of(path));
+    CHECK(predictor->predict(ams::testing::make_scene(1)->frame).ids.size() == 64 * 32);
+  }
+}
+
+TEST_CASE("modules that cannot be trained are refused with the reason") {
+  using Code = ams::ErrorCode;
+  if (ams::testing::fixture("frozen").empty()) return;
+  check_refused(ams::testing::fixture("frozen"), Code::invalid_argument, "no trainable parameters");
+  check_refused(ams::testing::fixture("untrainable"), Code::invalid_argument,
+                "no trainable parameters");
+  check_refused(ams::testing::fixture("mean"), Code::invalid_argument,
+                "needed are float logits [1, 4, 32, 64]");
+  check_refused(ams::testing::fixture("text"), Code::invalid_argument, "returns String");
+  check_refused(ams::testing::fixture("double"), Code::invalid_argument, "fails on an input");
+  ams::StudentSpec spec = spec_of(ams::testing::fixture("script"));
+  spec.num_classes = 7;
+  CHECK_THROWS_AS(ams::open_student(spec), ams::Error);
+  check_refused(AMS_TEST_FIXTURES, Code::invalid_argument, "there is no student");
+
+  const std::string garbage = ams::testing::temporary_folder().file("garbage.pt");
+  std::FILE* file = std::fopen(garbage.c_str(), "wb");
+  REQUIRE(file != nullptr);
+  std::fputs("not a module", file);
+  std::fclose(file);
+  check_refused(garbage, Code::malformed_data, "not a TorchScript module");
+}

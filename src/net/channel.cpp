@@ -131,7 +131,7 @@ void Channel::start(Handlers handlers) {
   timeout.keep_alive_pings = true;
   websocket_.set_option(timeout);
   websocket_.binary(true);
-  // One chunk is one frame, and (channel.hpp of the chunk size) one TLS record.
+  // One chunk is one frame, and one TLS record (default_chunk_bytes).
   websocket_.auto_fragment(false);
   websocket_.write_buffer_bytes(16384);
   set_max_message_bytes(options_.max_message_bytes);
@@ -210,8 +210,7 @@ bool Channel::send(MessageKind kind, std::vector<std::byte> message) {
   if (kind == MessageKind::bye || kind == MessageKind::fault) {
     accepts_ = false;
   }
-  // A call from another thread must not keep the order of calls from this one waiting, nor the
-  // other way round; so all of them go through the queue of the executor.
+  // Through the executor's queue even on the io thread, so that the order of the calls is kept.
   asio::post(executor_, [self = shared_from_this(), kind, message = std::move(message)]() mutable {
     const std::size_t posted = message.size();
     if (self->state_ != State::open && self->state_ != State::draining) {
@@ -297,11 +296,9 @@ void Channel::fail(const Error& error) {
   std::vector<std::byte> message = handlers_.farewell(error);
   queued_bytes_ += message.size();
   queue_.push(Lane::control, std::move(message));
-  if (state_ == State::draining) {
-    close_code_ = close_code_of(error.code());
-    close_reason_ = error.what();
-  }
-  close(close_code_of(error.code()), error.what());
+  close(close_code_of(error.code()), error.what());  // has no effect when draining already
+  close_code_ = close_code_of(error.code());
+  close_reason_ = error.what();
   write();
 }
 

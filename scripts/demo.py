@@ -38,7 +38,7 @@ def parse_arguments():
     parser.add_argument("--input", default="256x128", help="student's input, WxH (default 256x128)")
     parser.add_argument("--gamma", type=float, default=0.05, help="fraction of parameters sent (default 0.05)")
     parser.add_argument("--strategy", default="gradient_guided", help="which parameters (default gradient_guided)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="Adam's alpha (default 1e-3)")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="Adam's alpha (default 2e-3)")
     parser.add_argument("--update-interval-seconds", type=float, default=10, help="T_update (default 10)")
     parser.add_argument("--iterations", type=int, default=20, help="K, training steps a phase (default 20)")
     parser.add_argument("--batch-size", type=int, default=8, help="frames a training step (default 8)")
@@ -82,7 +82,7 @@ def prepare_clip(arguments):
     if not (clip / "clip.json").is_file():
         print("Rendering a street drive with exact labels ...")
         run([arguments.bin / "ams-render", "--out", clip, "--seed", STREET_SEED, "--seconds", arguments.seconds,
-             "--schedule", "demo"], "rendering")
+             "--schedule", "demo", "--label-stride", 3], "rendering")
     return clip
 
 

@@ -5,12 +5,14 @@
 #ifdef AMS_WITH_X264
 
 #include <fmt/format.h>
-#include <stdlib.h>
+#include <stdlib.h>  // mkdtemp
 
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <system_error>
 
@@ -125,6 +127,18 @@ Pass run_pass(const x264_param_t& parameters, std::span<const libav::FramePtr> p
   return pass;
 }
 
+/// The smallest size that x264 agrees to plan for: what the first pass spent on headers and block
+/// modes. It refuses less, and (version 164) leaks megabytes when it does.
+double least_plannable_bytes(const std::string& statistics) {
+  std::ifstream file(statistics);
+  double bits = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (const auto at = line.find(" misc:"); at != std::string::npos)
+      bits += std::atof(line.c_str() + at + 6);
+  }
+  return bits / 8;
+}
+
 /// Nothing when x264 cannot plan so small a size; it says so when it is opened.
 std::optional<Pass> run_planned_pass(const x264_param_t& parameters,
                                      std::span<const libav::FramePtr> pictures) {
@@ -190,30 +204,39 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double p
   // x264 plans the second pass from the sizes of the first. Where the first was far off, as with a
   // handful of frames, so is the plan. From the same plan, size follows aim steadily, so moving the
   // aim by what was missed, then between the nearest misses on both sides, comes near in a pass or
-  // two more.
+  // two more. (x264's rate is a whole number: the least aim stays two units away from refusal.)
+  const double least_aim_bytes = least_plannable_bytes(statistics) + 2 * 1000 * nominal_seconds / 8;
+  aim_bytes = std::max(aim_bytes, least_aim_bytes);
   parameters.rc.b_stat_write = 0;
   parameters.rc.b_stat_read = 1;
   std::vector<std::byte> best;
   double best_miss = 0;
+  const auto keep_if_nearer = [&](Pass pass) {
+    const double miss =
+        std::abs(std::log(static_cast<double>(pass.bitstream.size()) / target_bytes));
+    if (!best.empty() && miss >= best_miss) return;
+    best = std::move(pass.bitstream);
+    best_miss = miss;
+  };
   std::optional<double> low_aim, high_aim;
   double low_miss = 0, high_miss = 0;
   for (int pass_number = 2; pass_number <= options.max_passes; ++pass_number) {
     aim(parameters);
     std::optional<Pass> planned = run_planned_pass(parameters, pictures);
     if (!planned) {
-      if (best.empty()) best = coarsest(parameters, pictures).bitstream;
+      keep_if_nearer(coarsest(parameters, pictures));
       break;
     }
-    Pass& pass = *planned;
-    const double ratio = static_cast<double>(pass.bitstream.size()) / target_bytes;
+    const double ratio = static_cast<double>(planned->bitstream.size()) / target_bytes;
     const double miss = std::log(ratio);
-    const bool at_ceiling = ratio < 1 && pass.highest_qp <= options.min_qp;
-    const bool at_floor = ratio > 1 && pass.lowest_qp >= parameters.rc.i_qp_max;
-    if (best.empty() || std::abs(miss) < best_miss) {
-      best = std::move(pass.bitstream);
-      best_miss = std::abs(miss);
-    }
+    const bool at_ceiling = ratio < 1 && planned->highest_qp <= options.min_qp;
+    const bool at_floor = ratio > 1 && planned->lowest_qp >= parameters.rc.i_qp_max;
+    keep_if_nearer(std::move(*planned));
     if (std::abs(ratio - 1) <= options.tolerance || at_ceiling || at_floor) break;
+    if (ratio > 1 && aim_bytes <= least_aim_bytes) {
+      keep_if_nearer(coarsest(parameters, pictures));
+      break;
+    }
     if (ratio < 1) {
       low_aim = std::log(aim_bytes);
       low_miss = miss;
@@ -226,6 +249,7 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double p
     } else {
       aim_bytes /= ratio;
     }
+    aim_bytes = std::max(aim_bytes, least_aim_bytes);
   }
   return best;
 }

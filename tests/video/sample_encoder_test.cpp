@@ -99,12 +99,18 @@ TEST_CASE("the quality ceiling keeps a small buffer below its target") {
 }
 
 TEST_CASE("a target below what the coarsest quantiser needs gives the smallest stream") {
-  SampleEncoderOptions options;
-  options.target_bps = 1;
   const auto frames = buffer(4, 192, 128, 5, 60);
-  const auto bytes = encode_samples(frames, 10, options);
-  CHECK(pictures_in(bytes) == 4);
-  CHECK(decode_samples(bytes, 4).size() == 4);
+  SampleEncoderOptions options;
+  std::size_t last = 0;
+  for (const double target_bps : {1.0, 300.0, 600.0, 1'000.0, 2'000.0, 4'000.0, 8'000.0}) {
+    CAPTURE(target_bps);
+    options.target_bps = target_bps;
+    const auto bytes = encode_samples(frames, 10, options);
+    CHECK(pictures_in(bytes) == 4);
+    CHECK(decode_samples(bytes, 4).size() == 4);
+    CHECK(bytes.size() * 1.1 >= last);  // a larger target never makes a much smaller stream
+    last = bytes.size();
+  }
 }
 
 TEST_CASE("the same frames give the same bytes") {

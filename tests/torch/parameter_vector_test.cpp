@@ -14,13 +14,13 @@ namespace {
 
 torch::nn::Sequential small_module() {
   torch::manual_seed(1);
-  return {torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4), torch::nn::Conv2d(4, 2, 1)};
+  return torch::nn::Sequential(torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4), torch::nn::Conv2d(4, 2, 1));
 }
 
 }  // namespace
 
 TEST_CASE("parameters and gradients are views of the flat vectors") {
-  const auto module = small_module();
+  auto module = small_module();
   const torch::Tensor before = module->named_parameters()["0.weight"].detach().clone();
   ams::ParameterVector vector(ams::trainable_parameters(*module));
   const auto& manifest = *vector.manifest();
@@ -58,7 +58,7 @@ TEST_CASE("parameters and gradients are views of the flat vectors") {
 }
 
 TEST_CASE("gradients that are not required do not exist") {
-  const auto module = small_module();
+  auto module = small_module();
   ams::ParameterVector vector(ams::trainable_parameters(*module));
   vector.set_required_gradients({false, false, true, true, false, true});
   module->forward(torch::ones({2, 3, 5, 5})).square().sum().backward();
@@ -81,7 +81,7 @@ TEST_CASE("gradients that are not required do not exist") {
 }
 
 TEST_CASE("statistics stand after all parameters and are the module's own") {
-  const auto module = small_module();
+  auto module = small_module();
   ams::ParameterVector vector(ams::trainable_parameters(*module),
                               ams::batch_norm_statistics(*module));
   const auto tensors = vector.manifest()->tensors();

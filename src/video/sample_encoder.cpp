@@ -73,15 +73,14 @@ class TemporaryDirectory {
  public:
   TemporaryDirectory() {
     std::error_code error;
-    std::filesystem::path base = std::filesystem::temp_directory_path(error);
-    if (error) base = "/tmp";
+    const std::filesystem::path base = std::filesystem::temp_directory_path(error);
     std::string pattern = (base / "ams-x264-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) {
-      throw Error(
-          ErrorCode::io_error,
-          fmt::format("cannot make a temporary directory in {}: {}; set TMPDIR to one that can be "
-                      "written",
-                      base.string(), std::generic_category().message(errno)));
+    if (!error && mkdtemp(pattern.data()) == nullptr) error.assign(errno, std::generic_category());
+    if (error) {
+      throw Error(ErrorCode::io_error,
+                  fmt::format("cannot make a temporary directory {}: {}; set TMPDIR to a directory "
+                              "that can be written",
+                              pattern, error.message()));
     }
     path_ = pattern;
   }

@@ -14,7 +14,8 @@ namespace {
 
 torch::nn::Sequential small_module() {
   torch::manual_seed(1);
-  return torch::nn::Sequential(torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4), torch::nn::Conv2d(4, 2, 1));
+  return torch::nn::Sequential(torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4),
+                               torch::nn::Conv2d(4, 2, 1));
 }
 
 }  // namespace

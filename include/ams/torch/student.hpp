@@ -28,9 +28,9 @@ struct Student {
 /// Builds the network and loads its values. Throws as load_student_values().
 Student open_student(const StudentSpec& spec);
 
-/// Runs the network once on a blank input. Throws Error(invalid_argument) when it fails, when its
-/// output is not as Student says, or when it has no trainable parameters, with the reason and what
-/// to do.
+/// Freezes batch norm and runs the network once on a blank input. Throws Error(invalid_argument)
+/// when it fails, when its output is not as Student says, or when it has no trainable parameters,
+/// with the reason and what to do.
 void check_student(const Student& student);
 
 /// As the functions of the same name that take a spec; `student` is theirs from then on.

@@ -24,7 +24,7 @@ enum class UpdateProfile : std::uint8_t {
 struct EncodeOptions {
   UpdateProfile profile = UpdateProfile::reference;
   /// 1 (fast) to 19 (slow). Places and values of trained coordinates are close to noise: on random
-  /// sets of 1 to 20% of the coordinates the levels differ by a few percent, and level 1 often wins.
+  /// sets of 1 to 20% of the coordinates the levels differ by a few percent, and 1 often wins.
   int zstd_level = 1;
 };
 
@@ -62,8 +62,8 @@ UpdateInfo inspect_update(std::span<const std::byte> bytes);
 
 /// The whole vector, exact (float32), compressed, for a device whose version the server does not
 /// know, and for saving a state to a file. About 3.4 bytes a value. `zstd_level`: 1 (fast) to 19
-/// (about 1% smaller, tens of times slower). Throws Error(invalid_argument) on another level or an empty
-/// state.
+/// (about 1% smaller, tens of times slower). Throws Error(invalid_argument) on another level or an
+/// empty state.
 std::vector<std::byte> encode_snapshot(const ModelState& state, int zstd_level = 1);
 
 /// The state that was saved, bit for bit, with the given manifest. Throws as apply_update does, and

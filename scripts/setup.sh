@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 packages=(
   build-essential cmake ninja-build ccache pkg-config git ca-certificates
   python3 python3-venv python3-dev
-  libzstd-dev libeigen3-dev libfmt-dev doctest-dev                                      # core
+  libzstd-dev zlib1g-dev libeigen3-dev libfmt-dev doctest-dev                                      # core
   libavcodec-dev libavformat-dev libavutil-dev libavdevice-dev libswscale-dev libx264-dev  # video
   libboost-dev libssl-dev libflatbuffers-dev flatbuffers-compiler                       # net
   libcli11-dev nlohmann-json3-dev                                                       # programs

@@ -221,7 +221,14 @@ bool Channel::send(MessageKind kind, std::vector<std::byte> message) {
       self->drop_queue_but_control();
     }
     self->queue_.push(lane_of(kind), std::move(message));
-    if (kind == MessageKind::bye || kind == MessageKind::fault) {
+    if (kind == MessageKind::bye && self->options_.peer_closes_after_bye) {
+      self->close_timer_.expires_after(self->options_.close_timeout);
+      self->close_timer_.async_wait([self](error_code error) {
+        if (!error) {
+          self->close(websocket::close_code::normal, "said Bye");
+        }
+      });
+    } else if (kind == MessageKind::bye || kind == MessageKind::fault) {
       self->close(kind == MessageKind::bye ? websocket::close_code::normal
                                            : websocket::close_code::policy_error,
                   kind == MessageKind::bye ? "said Bye" : "sent a Fault");

@@ -121,6 +121,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
     std::size_t max_queue_bytes = 0;
     Duration idle_timeout{};
     Duration close_timeout{};
+    /// After a Bye of ours, the peer closes: what it sent before it read the Bye still arrives.
+    bool peer_closes_after_bye = false;
   };
 
   struct Handlers {

@@ -364,6 +364,7 @@ void WebSocketClient::Impl::opened(WebSocket websocket, std::shared_ptr<SocketCo
   options.max_queue_bytes = options_.max_queue_bytes;
   options.idle_timeout = idle_timeout_;
   options.close_timeout = close_timeout_;
+  options.peer_closes_after_bye = true;
   const auto channel =
       std::make_shared<Channel>(std::move(websocket), std::move(counters), options);
   {

@@ -258,8 +258,15 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     } else if (hello != nullptr) {
       throw Error(ErrorCode::protocol_violation, "a second Hello");
     }
+    const bool leaving = std::holds_alternative<Bye>(message);
     if (server_.callbacks_.on_message) {
       server_.callbacks_.on_message(id_, std::move(message));
+    }
+    if (leaving) {
+      // Posted, so that an answer which the callback has sent goes first.
+      server_.post([channel = channel_] {
+        channel->close(websocket::close_code::normal, "the device said Bye");
+      });
     }
   }
 

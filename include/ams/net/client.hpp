@@ -72,7 +72,8 @@ class WebSocketClient {
   void connect();
 
   /// Queues a message. Control messages overtake chunks of big ones; messages of one kind stay in
-  /// order; a Bye goes after everything queued and closes the connection when it is sent. False,
+  /// order; a Bye goes after everything queued and is the last: the server then closes,
+  /// and what it had sent before still arrives. False,
   /// and nothing is sent, when not connected or closing. Throws Error(invalid_argument) on a
   /// message that breaks a limit of the protocol.
   bool send(const DeviceMessage& message);

@@ -52,7 +52,8 @@ struct WebSocketServerCallbacks {
   std::function<void(ConnectionId, const std::string& peer)> on_connected;
 
   /// A message of a connected device, checked against the limits of the protocol. The first one is
-  /// its Hello, and there is no second. After a Bye the connection closes by itself.
+  /// its Hello, and there is no second. After a Bye the connection closes by itself,
+  /// once everything that is queued has been sent.
   std::function<void(ConnectionId, DeviceMessage)> on_message;
 
   /// Exactly once for each on_connected. counters(id) still answers in here.

@@ -50,6 +50,13 @@ function(ams_add_test layer name)
     set(ARG_TIMEOUT 300)
   endif()
   set_tests_properties(${layer}/${name} PROPERTIES LABELS "${layer};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  # tests_<label> builds what `ctest -L <label>` runs.
+  foreach(label IN ITEMS ${layer} ${ARG_LABELS})
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${target})
+  endforeach()
 endfunction()
 
 # ams_add_program(<name> SOURCES <files> LIBS <targets>): an installed executable.

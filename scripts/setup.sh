@@ -17,7 +17,7 @@ packages=(
   libcli11-dev nlohmann-json3-dev                                                       # programs
 )
 if [ "${1:-}" = "--test" ]; then
-  packages+=(clang-14 libclang-rt-14-dev)  # fuzzing
+  packages+=(clang-14 libclang-rt-14-dev libpng-dev)  # fuzzing; reading probe pictures
 fi
 
 missing=()

@@ -26,7 +26,7 @@ void load_weights(Network& network, const std::string& path);
 /// Runs the network on a blank input; throws Error(invalid_argument) when it fails or its output is
 /// not float [1, num_classes, h <= height, w <= width].
 void check_network_output(Network& network, const std::string& name, int num_classes, int width,
-                          int height);
+                          int height, torch::Device device = torch::kCPU);
 
 /// Throw Error(invalid_argument) with what is allowed.
 void validate_classes(const std::vector<int>& selected, int num_classes);

@@ -6,6 +6,7 @@
 #include "ams/torch/image.hpp"
 #include "ams/torch/parameter_vector.hpp"
 #include "ams/torch/student.hpp"
+#include "autocast.hpp"
 #include "translate_errors.hpp"
 
 namespace ams {
@@ -13,8 +14,9 @@ namespace {
 
 class NetworkPredictor final : public Predictor {
  public:
-  explicit NetworkPredictor(Student student)
+  NetworkPredictor(Student student, const PredictorOptions& options)
       : student_(std::move(student)),
+        options_(options),
         vector_(*student_.network, student_.spec.train_batch_norm_statistics) {
     student_.network->train(false);
     student_.network->prepare_inference();
@@ -29,28 +31,32 @@ class NetworkPredictor final : public Predictor {
 
   LabelMap predict(const Frame& frame) override {
     const StudentSpec& spec = student_.spec;
+    at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
     return translate_errors(ErrorCode::invalid_argument, "the frame cannot be predicted", [&] {
       const torch::Tensor input = normalized_batch(
           {scaled_rgb(frame, spec.input_width, spec.input_height)}, spec.normalization);
+      const Autocast autocast(options_.bfloat16);
       return argmax_labels(student_.forward(input), spec.selected_classes);
     });
   }
 
  private:
   Student student_;
+  PredictorOptions options_;
   ParameterVector vector_;
 };
 
 }  // namespace
 
-std::unique_ptr<Predictor> make_predictor(Student student) {
+std::unique_ptr<Predictor> make_predictor(Student student, const PredictorOptions& options) {
   check_student(student);
-  return std::make_unique<NetworkPredictor>(std::move(student));
+  return std::make_unique<NetworkPredictor>(std::move(student), options);
 }
 
-std::unique_ptr<Predictor> make_predictor(const StudentSpec& spec) {
-  return std::make_unique<NetworkPredictor>(open_student(spec));
+std::unique_ptr<Predictor> make_predictor(const StudentSpec& spec,
+                                          const PredictorOptions& options) {
+  return std::make_unique<NetworkPredictor>(open_student(spec), options);
 }
 
 }  // namespace ams

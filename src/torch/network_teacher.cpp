@@ -65,26 +65,29 @@ std::shared_ptr<Network> open_network(const NetworkTeacherSpec& spec) {
 class NetworkTeacher final : public Teacher {
  public:
   explicit NetworkTeacher(const NetworkTeacherSpec& spec)
-      : spec_(spec), network_(open_network(spec)) {
+      : spec_(spec), network_(open_network(spec)), device_(open_device(spec.device)) {
+    network_->to(device_);
     network_->train(false);
     network_->prepare_inference();
     check_network_output(*network_, spec.network, spec.num_classes, spec.input_width,
-                         spec.input_height);
+                         spec.input_height, device_);
   }
 
   LabelMap label(const Frame& frame) override {
+    at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
     return translate_errors(
         ErrorCode::invalid_argument, "the teacher cannot label this frame", [&] {
           const torch::Tensor input = normalized_batch(
               {scaled_rgb(frame, spec_.input_width, spec_.input_height)}, spec_.normalization);
-          return argmax_labels(network_->forward(input), spec_.selected_classes);
+          return argmax_labels(network_->forward(input.to(device_)), spec_.selected_classes);
         });
   }
 
  private:
   NetworkTeacherSpec spec_;
   std::shared_ptr<Network> network_;
+  torch::Device device_;
 };
 
 }  // namespace

@@ -26,6 +26,20 @@ std::size_t bytes_of(const PreparedSample& prepared) {
   throw Error(ErrorCode::invalid_argument, message);
 }
 
+std::shared_ptr<Network> on_device(std::shared_ptr<Network> network, const std::string& device) {
+  network->to(open_device(device));
+  return network;
+}
+
+/// Whether a convolution that is larger than one pixel needs its weights' gradient.
+bool trains_spatial_kernels(const Manifest& manifest, const std::vector<bool>& required) {
+  for (std::size_t t = 0; t < required.size(); ++t) {
+    const auto& shape = manifest.tensors()[t].shape;
+    if (required[t] && shape.size() == 4 && shape[2] * shape[3] > 1) return true;
+  }
+  return false;
+}
+
 void check(const TrainingJob<int>& job, const Manifest& own) {
   if (job.manifest == nullptr || job.manifest->digest() != own.digest()) {
     throw Error(ErrorCode::manifest_mismatch, "the training job belongs to another network");
@@ -82,7 +96,7 @@ void PreparedSampleCache::erase(const void* sample) {
 }
 
 PhaseRunner::PhaseRunner(std::shared_ptr<Network> network, const NetworkTrainerOptions& options)
-    : network_(std::move(network)),
+    : network_(on_device(std::move(network), options.device)),
       options_(options),
       vector_(*network_, options.train_batch_norm_statistics) {}
 
@@ -92,6 +106,7 @@ TrainingResult PhaseRunner::run(
     const std::function<torch::Tensor(const torch::Tensor&, const TrainingBatch&)>& loss) {
   const auto start = std::chrono::steady_clock::now();
   check(job, *manifest());
+  at::init_num_threads();  // this thread may be new, see set_compute_threads()
   vector_.load(job.parameters);
   vector_.set_required_gradients(job.required_gradients);
   network_->train(options_.train_batch_norm_statistics);
@@ -102,18 +117,27 @@ TrainingResult PhaseRunner::run(
   GradientGuidedAdam adam(std::move(job.adam), job.adam_options, vector_.values().device());
   adam.begin_phase(std::move(job.coordinates));
 
+  const torch::Device device = vector_.values().device();
+  // oneDNN (of torch 2.13) gives infinite bfloat16 weight gradients of dilated kernels in
+  // channels-last memory.
+  const bool contiguous =
+      options_.bfloat16 && trains_spatial_kernels(*manifest(), job.required_gradients);
+
   TrainingResult result;
   result.losses.reserve(iterations);
   for (std::size_t k = 0; k < iterations; ++k) {
     const auto where = [k] { return "mini-batch " + std::to_string(k + 1); };
-    const TrainingBatch next = batch(k);
+    TrainingBatch next = batch(k);
     if (!next.inputs.defined()) refuse(where() + " of the training job is empty");
     const bool stepped =
         translate_errors(ErrorCode::invalid_argument, where() + " cannot be trained on", [&] {
           vector_.zero_gradients();
+          next.inputs = next.inputs.to(device);
+          if (contiguous) next.inputs = next.inputs.contiguous();
+          if (next.targets.defined()) next.targets = next.targets.to(device);
           torch::Tensor value;
           {
-            const Autocast autocast(options_.bfloat16);
+            const Autocast autocast(options_.bfloat16, device);
             value = loss(network_->forward(next.inputs), next);
           }
           result.losses.push_back(value.defined() ? value.item<double>() : 0.0);

@@ -137,7 +137,10 @@ PretrainResult pretrain(const StudentSpec& spec, const LabelledDataset& dataset,
           torch::Tensor loss;
           {
             const Autocast autocast(options.bfloat16);
-            loss = task.loss(student.network->forward(batch.inputs), batch);
+            // Not channels-last in bfloat16: see PhaseRunner::run().
+            const torch::Tensor inputs =
+                options.bfloat16 ? batch.inputs.contiguous() : batch.inputs;
+            loss = task.loss(student.network->forward(inputs), batch);
           }
           losses.push_back(loss.defined() ? loss.item<double>() : 0.0);
           if (!std::isfinite(losses.back())) {

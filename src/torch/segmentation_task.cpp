@@ -77,7 +77,7 @@ std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
   return std::make_unique<NetworkTrainer<LabelledFramePtr>>(
       std::move(student.network), std::move(task),
       NetworkTrainerOptions{student.spec.train_batch_norm_statistics, options.bfloat16,
-                            options.cache_bytes});
+                            options.device, options.cache_bytes});
 }
 
 std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(

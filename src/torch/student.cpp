@@ -148,14 +148,14 @@ void check_student(const Student& student) {
 }
 
 void check_network_output(Network& network, const std::string& name, int num_classes, int width,
-                          int height) {
+                          int height, torch::Device device) {
   const torch::Tensor output =
       translate_errors(ErrorCode::invalid_argument,
                        "the network '" + name + "' fails on an input of " + std::to_string(width) +
                            " x " + std::to_string(height),
                        [&] {
                          const c10::InferenceMode inference;
-                         return network.forward(torch::zeros({1, 3, height, width}));
+                         return network.forward(torch::zeros({1, 3, height, width}, device));
                        });
   if (output.dim() != 4 || output.size(0) != 1 || output.size(1) != num_classes ||
       output.size(2) < 1 || output.size(3) < 1 || output.size(2) > height ||

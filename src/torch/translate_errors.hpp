@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
 #include <filesystem>
@@ -22,6 +23,17 @@ std::invoke_result_t<F&> translate_errors(ErrorCode code, const std::string& wha
   } catch (const std::exception& error) {
     throw Error(code, what + ": " + error.what());
   }
+}
+
+/// Throws Error(unavailable) unless a tensor can be made there.
+inline at::Device open_device(const std::string& name) {
+  return translate_errors(
+      ErrorCode::unavailable,
+      "the device '" + name + "' is not available (allowed are cpu, cuda, cuda:1, ...)", [&] {
+        const at::Device device(name);
+        at::zeros({1}, at::TensorOptions().device(device)).add_(1);
+        return device;
+      });
 }
 
 /// Throws Error(io_error) unless `path` is a file.

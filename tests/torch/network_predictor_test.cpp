@@ -84,6 +84,22 @@ TEST_CASE("labels are selected classes at the input size, for frames of any size
   }
 }
 
+TEST_CASE("bfloat16 labels nearly all pixels as float32 does") {
+  const ams::StudentSpec spec = small_spec();
+  const auto values = trained(spec, 40);
+  const auto wide = ams::make_predictor(spec);
+  const auto narrow = ams::make_predictor(spec, {.bfloat16 = true});
+  wide->load(values);
+  narrow->load(values);
+  std::size_t equal = 0;
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    const auto frame = ams::testing::make_scene(seed)->frame;
+    const auto a = wide->predict(frame).ids, b = narrow->predict(frame).ids;
+    for (std::size_t i = 0; i < a.size(); ++i) equal += a[i] == b[i];
+  }
+  CHECK(equal > 5 * 64 * 32 * 97 / 100);
+}
+
 TEST_CASE("values and frames that do not fit are refused, and the old values stay") {
   const auto predictor = ams::make_predictor(small_spec());
   const auto frame = ams::testing::make_scene(1)->frame;

@@ -235,6 +235,32 @@ TEST_CASE("gradients that are not required are not computed, and the rest is as 
   }
 }
 
+TEST_CASE("bfloat16 follows float32, and a device that is not there is refused") {
+  const ams::StudentSpec spec = small_spec();
+  ams::SegmentationTrainerOptions options;
+  options.bfloat16 = true;
+  const auto narrow = ams::make_segmentation_trainer(spec, options);
+  const auto wide = ams::make_segmentation_trainer(spec);
+  Job last = make_job(spec);
+  last.required_gradients.assign(last.required_gradients.size(), false);
+  last.required_gradients.back() = true;
+  for (const Job& job : {make_job(spec), last}) {
+    const auto expected = wide->train(job);
+    const auto result = narrow->train(job);
+    CHECK(expected.parameters != result.parameters);
+    for (std::size_t k = 0; k < expected.losses.size(); ++k) {
+      CHECK(result.losses[k] == doctest::Approx(expected.losses[k]).epsilon(0.05));
+    }
+  }
+  options.device = "nowhere";
+  try {
+    ams::make_segmentation_trainer(spec, options);
+    FAIL("accepted");
+  } catch (const ams::Error& error) {
+    CHECK(error.code() == ams::ErrorCode::unavailable);
+  }
+}
+
 TEST_CASE("batch-norm statistics are frozen unless asked for, and then come back") {
   ams::StudentSpec spec = small_spec();
   CHECK(!ams::load_student_values(spec).manifest->has_statistics());

@@ -7,10 +7,17 @@
 
 namespace ams {
 
+struct PredictorOptions {
+  /// Matrix products and convolutions in bfloat16: faster on CPUs with native bfloat16, and a few
+  /// labels at borders change.
+  bool bfloat16 = false;
+};
+
 /// One copy of the student for a device, loaded with load_student_values(spec). Frames of any size
 /// are scaled to the input size; predict() returns the argmax over the selected classes at the
 /// input size. load() costs more than a copy: batch norm is folded into the convolutions where that
 /// is possible. Throws as load_student_values() does.
-std::unique_ptr<Predictor> make_predictor(const StudentSpec& spec);
+std::unique_ptr<Predictor> make_predictor(const StudentSpec& spec,
+                                          const PredictorOptions& options = {});
 
 }  // namespace ams

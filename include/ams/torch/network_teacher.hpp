@@ -25,6 +25,9 @@ struct NetworkTeacherSpec {
   std::vector<int> selected_classes;
 
   Normalization normalization;
+
+  std::string device =
+      "cpu";  ///< "cpu", "cuda", "cuda:1", ...; a package runs where it was compiled for
 };
 
 /// A teacher whose labels are the argmax of a network, in the size of the network's output. Opening

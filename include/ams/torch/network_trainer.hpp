@@ -5,7 +5,7 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <span>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -82,6 +82,7 @@ class PreparedSampleCache {
 struct NetworkTrainerOptions {
   bool train_batch_norm_statistics = false;  ///< see StudentSpec
   bool bfloat16 = false;                     ///< see SegmentationTrainerOptions
+  std::string device = "cpu";                ///< see SegmentationTrainerOptions
   std::size_t cache_bytes = std::size_t{256} << 20;
 };
 

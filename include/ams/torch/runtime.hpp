@@ -10,8 +10,10 @@ namespace ams {
 /// nothing where malloc is not glibc's.
 void tune_allocator_for_training();
 
-/// Threads that one network operation may use, >= 1, for the calling thread and the threads that it
-/// starts later. Throws Error(invalid_argument).
+/// Threads that one network operation may use, >= 1, in the calling thread and in every thread that
+/// has not computed yet. Throws Error(invalid_argument). Where other programs are busy on the same
+/// cores, one thread is often fastest: threads of one operation wait for each other by spinning,
+/// unless the environment has OMP_WAIT_POLICY=passive at start.
 void set_compute_threads(int threads);
 int compute_threads();
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "ams/core/frame.hpp"
 #include "ams/server/training_job.hpp"
@@ -17,6 +18,9 @@ struct SegmentationTrainerOptions {
   /// with native bfloat16.
   bool bfloat16 = false;
 
+  /// Where the network is trained: "cpu", "cuda", "cuda:1", ...
+  std::string device = "cpu";
+
   /// Frames and labels at the student's size are kept as long as their sample lives, up to this
   /// size.
   std::size_t cache_bytes = std::size_t{256} << 20;
@@ -29,7 +33,8 @@ struct SegmentationTrainerOptions {
 /// Only the gradients that a job requires are computed. The same job gives the same bits on one
 /// machine with the same number of threads. train() throws Error(manifest_mismatch) for another
 /// network's job, Error(invalid_argument) for sizes that do not fit and for a loss that is not
-/// finite; the trainer remains usable.
+/// finite; the trainer remains usable. Opening it throws as load_student_values(), and
+/// Error(unavailable) for a device that is not there.
 std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
     const StudentSpec& spec, const SegmentationTrainerOptions& options = {});
 

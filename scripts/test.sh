@@ -38,7 +38,5 @@ for program in build-fuzz/tests/fuzz/fuzz_*; do
   pids+=($!)
 done
 for pid in "${pids[@]}"; do wait "$pid"; done
-step "Installed package and its consumers"
-tests/install/run.sh build
-step "Tests"
+step "Tests: every layer, the programs, consumers of the installed package"
 ctest --preset default -j 1

@@ -72,10 +72,9 @@ class WebSocketClient {
   void connect();
 
   /// Queues a message. Control messages overtake chunks of big ones; messages of one kind stay in
-  /// order; a Bye goes after everything queued and is the last: the server then closes,
-  /// and what it had sent before still arrives. False,
-  /// and nothing is sent, when not connected or closing. Throws Error(invalid_argument) on a
-  /// message that breaks a limit of the protocol.
+  /// order; a Bye goes after everything queued and is the last: the server then closes, and what it
+  /// had sent before still arrives. False, and nothing is sent, when not connected or closing.
+  /// Throws Error(invalid_argument) on a message that breaks a limit of the protocol.
   bool send(const DeviceMessage& message);
 
   /// Sends what is queued, then closes with this reason (cut to 123 bytes).

@@ -114,14 +114,14 @@ class Strangers(ProgramsTest):
         server = self.start_server()
         subprocess.run([BIN / "ams-server", "--generate-certificate", self.work / "other"], check=True,
                        stdout=subprocess.DEVNULL)
-        edge = self.start_edge("--ca", self.work / "other" / "certificate.pem")
+        edge = self.start_edge(ca=self.work / "other" / "certificate.pem")
         self.finish(edge)
         self.assertIn("certificate", self.events("edge", "disconnected")[0]["reason"])
         self.stop_server(server)
 
     def test_another_student_is_refused(self):
         server = self.start_server()
-        edge = self.start_edge("--input", "192x96")
+        edge = self.start_edge(student=STUDENT[:-1] + ["192x96"])
         self.finish(edge)
         self.assertEqual(self.events("edge", "server_fault")[0]["code"], "manifest_mismatch")
         self.stop_server(server)

@@ -67,11 +67,11 @@ class ProgramsTest(unittest.TestCase):
         self.port = int(port_file.read_text())
         return process
 
-    def start_edge(self, *flags, name="edge", token="token"):
+    def start_edge(self, *flags, name="edge", token="token", ca=None, student=STUDENT):
         return self.start(name, [
-            BIN / "ams-edge", "--server", f"127.0.0.1:{self.port}", "--ca", self.folder / "tls" / "certificate.pem",
-            "--token-file", self.folder / token, "--clip", self.clip, "--first-batch-seconds", "2", "--log-format",
-            "json", "--status", "none", "--report", self.work / f"{name}.json", *STUDENT, *flags])
+            BIN / "ams-edge", "--server", f"127.0.0.1:{self.port}", "--ca",
+            ca or self.folder / "tls" / "certificate.pem", "--token-file", self.folder / token, "--clip", self.clip, "--first-batch-seconds", "2", "--log-format",
+            "json", "--status", "none", "--report", self.work / f"{name}.json", *student, *flags])
 
     def wait_until(self, condition, seconds, what, *alive):
         deadline = time.monotonic() + seconds

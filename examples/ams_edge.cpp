@@ -359,6 +359,9 @@ class Program {
         const auto model = holder_.read();
         prediction = (*model)->predict(*frame);
         latency_seconds_.push_back(now_seconds() - due);
+        if (latency_seconds_.size() > 1'000'000) {  // a camera runs for weeks: the report keeps the latest
+          latency_seconds_.erase(latency_seconds_.begin(), latency_seconds_.begin() + 500'000);
+        }
       }
       drive([&](auto& client, double now) { return client.on_frame(frame->capture_seconds, frame, now); });
       if (scorer_) {

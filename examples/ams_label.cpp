@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "ams/core/error.hpp"
 #include "ams/torch/network_teacher.hpp"
 #include "ams/torch/runtime.hpp"
 #include "ams/video/clip.hpp"
+#include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
 #include "common/options.hpp"
 
@@ -74,21 +77,28 @@ int label() {
   for (int id = 0; id < classes; ++id) info.eval_classes.push_back(static_cast<std::uint8_t>(id));
 
   // The labels decide which classes are common, and clip.json is written with them: label first, then write.
+  // In between they wait in a file: a long video's would not fit into memory.
   std::vector<std::uint64_t> counts(static_cast<std::size_t>(classes));
-  std::vector<LabelMap> labels;
+  const std::string scratch = output + ".labels.partial.mkv";
+  std::optional<LabelTrackWriter> labels;
   const double duration = probe.duration_seconds().value_or(0);
   for (std::size_t index = 0; auto frame = video.next(); ++index) {
     if (max_seconds > 0 && frame->capture_seconds >= max_seconds) break;
     if (index % static_cast<std::size_t>(info.label_stride) != 0) continue;
-    labels.push_back(network->label(*frame));
-    for (std::uint8_t id : labels.back().ids) {
+    const LabelMap map = network->label(*frame);
+    if (!labels) labels.emplace(scratch, map.width, map.height, 1 / info.label_period_seconds());
+    labels->add(map);
+    for (std::uint8_t id : map.ids) {
       if (id < counts.size()) ++counts[id];
     }
     if (!quiet) std::fprintf(stderr, "\rlabelling %.0f of %.0f s ", frame->capture_seconds, duration);
   }
   if (!quiet) std::fputc('\n', stderr);
+  if (!labels) throw Error(ErrorCode::malformed_data, "'" + video_path + "' has no frame to label");
+  labels->finish();
   info.eval_classes = most_common(counts);
 
+  LabelTrackReader labelled(scratch);
   if (replace) std::filesystem::remove_all(output);
   ClipWriter writer(output, info);
   VideoReader again(video_path, scaled);
@@ -96,14 +106,15 @@ int label() {
   while (auto frame = again.next()) {
     if (max_seconds > 0 && frame->capture_seconds >= max_seconds) break;
     if (writer.wants_labels()) {
-      if (next_label == labels.size()) break;
-      writer.add(*frame, labels[next_label++]);
+      if (next_label == labelled.size()) break;
+      writer.add(*frame, labelled.at(next_label++));
     } else {
       writer.add(*frame);
     }
   }
   writer.finish();
-  std::printf("%s: %zu labelled frames, scored on", output.c_str(), labels.size());
+  std::filesystem::remove(scratch);
+  std::printf("%s: %zu labelled frames, scored on", output.c_str(), labelled.size());
   for (auto id : info.eval_classes) std::printf(" '%s'", info.classes[id].c_str());
   std::printf("\n");
   return 0;

@@ -191,9 +191,11 @@ class Program {
     session.session_id = devices_.size() + 1;
     session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
     auto phi = [this](const LabelledFramePtr& previous, const LabelledFramePtr& current) {
-      return phi_(current->labels, previous->labels).value_or(0);
+      return phi_(current->labels, previous->labels);
     };
-    return devices_.try_emplace(hello.device_id, Device{Session(initial_, std::move(session), phi), {}, {}, {}})
+    auto size_of = [](const LabelledFramePtr& sample) { return sample->frame.rgb.size() + sample->labels.ids.size(); };
+    return devices_
+        .try_emplace(hello.device_id, Device{Session(initial_, std::move(session), phi, size_of), {}, {}, {}})
         .first->second;
   }
 

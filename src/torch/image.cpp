@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <numeric>
 #include <string>
 
 #include "ams/core/error.hpp"
@@ -86,28 +85,26 @@ torch::Tensor normalized_batch(const std::vector<torch::Tensor>& images,
   return batch;
 }
 
-LabelMap argmax_labels(const torch::Tensor& logits, const std::vector<int>& selected) {
-  std::vector<int> classes = selected;
-  if (classes.empty()) {
-    classes.resize(static_cast<std::size_t>(logits.size(1)));
-    std::iota(classes.begin(), classes.end(), 0);
-  }
+LabelMap argmax_labels(const torch::Tensor& logits, const std::vector<int>& classes) {
+  const auto id = [&classes](std::size_t channel) {
+    return static_cast<std::uint8_t>(classes.empty() ? channel
+                                                     : static_cast<std::size_t>(classes[channel]));
+  };
   const torch::Tensor planes = logits.select(0, 0).to(torch::kCPU, torch::kFloat).contiguous();
   LabelMap labels;
   labels.height = static_cast<int>(planes.size(1));
   labels.width = static_cast<int>(planes.size(2));
   const auto pixels = static_cast<std::size_t>(planes.size(1) * planes.size(2));
-  const float* first = planes.data_ptr<float>();
-  const auto plane = [&](int c) { return first + static_cast<std::size_t>(c) * pixels; };
-  labels.ids.assign(pixels, static_cast<std::uint8_t>(classes.front()));
-  std::vector<float> best(plane(classes.front()), plane(classes.front()) + pixels);
-  for (std::size_t k = 1; k < classes.size(); ++k) {
-    const float* values = plane(classes[k]);
-    const auto id = static_cast<std::uint8_t>(classes[k]);
+  const float* values = planes.data_ptr<float>();
+  labels.ids.assign(pixels, id(0));
+  std::vector<float> best(values, values + pixels);
+  for (std::size_t channel = 1; channel < static_cast<std::size_t>(planes.size(0)); ++channel) {
+    values += pixels;
+    const std::uint8_t here = id(channel);
     for (std::size_t i = 0; i < pixels; ++i) {
       const bool better = values[i] > best[i];
       best[i] = better ? values[i] : best[i];
-      labels.ids[i] = better ? id : labels.ids[i];
+      labels.ids[i] = better ? here : labels.ids[i];
     }
   }
   return labels;

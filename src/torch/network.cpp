@@ -139,6 +139,12 @@ std::shared_ptr<Network> open_torchscript(const std::string& path) {
                           [&] { return wrap_torchscript(torch::jit::load(path, torch::kCPU)); });
 }
 
+torch::Tensor select_classes(const torch::Tensor& logits, const std::vector<int>& classes) {
+  if (classes.empty() || static_cast<std::int64_t>(classes.size()) == logits.size(1)) return logits;
+  const std::vector<std::int64_t> channels(classes.begin(), classes.end());
+  return logits.index_select(1, torch::tensor(channels, logits.options().dtype(torch::kLong)));
+}
+
 torch::Tensor resize_logits(const torch::Tensor& logits, std::int64_t height, std::int64_t width,
                             bool align_corners) {
   if (logits.size(2) == height && logits.size(3) == width) return logits;

@@ -37,7 +37,11 @@ class NetworkPredictor final : public Predictor {
       const torch::Tensor input = normalized_batch(
           {scaled_rgb(frame, spec.input_width, spec.input_height)}, spec.normalization);
       const Autocast autocast(options_.bfloat16);
-      return argmax_labels(student_.forward(input), spec.selected_classes);
+      const torch::Tensor logits =
+          select_classes(student_.network->forward(input), spec.selected_classes).to(torch::kFloat);
+      return argmax_labels(resize_logits(logits, spec.input_height, spec.input_width,
+                                         student_.network->align_corners()),
+                           spec.selected_classes);
     });
   }
 

@@ -80,7 +80,9 @@ class NetworkTeacher final : public Teacher {
         ErrorCode::invalid_argument, "the teacher cannot label this frame", [&] {
           const torch::Tensor input = normalized_batch(
               {scaled_rgb(frame, spec_.input_width, spec_.input_height)}, spec_.normalization);
-          return argmax_labels(network_->forward(input.to(device_)), spec_.selected_classes);
+          return argmax_labels(
+              select_classes(network_->forward(input.to(device_)), spec_.selected_classes),
+              spec_.selected_classes);
         });
   }
 

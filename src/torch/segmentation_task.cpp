@@ -32,13 +32,8 @@ torch::Tensor segmentation_loss(const torch::Tensor& logits, const torch::Tensor
                                 const std::vector<int>& selected, bool align_corners) {
   const std::int64_t valid = (targets != ignored).sum().item<std::int64_t>();
   if (valid == 0) return {};
-  torch::Tensor chosen = logits;
-  if (!selected.empty() && static_cast<std::int64_t>(selected.size()) != logits.size(1)) {
-    // Before the resizing, which works on each class alone: less to resize.
-    const std::vector<std::int64_t> places(selected.begin(), selected.end());
-    chosen = logits.index_select(1, torch::tensor(places, logits.options().dtype(torch::kLong)));
-  }
-  chosen = resize_logits(chosen.to(torch::kFloat), targets.size(1), targets.size(2), align_corners);
+  const torch::Tensor chosen = resize_logits(select_classes(logits, selected).to(torch::kFloat),
+                                             targets.size(1), targets.size(2), align_corners);
   return torch::cross_entropy_loss(chosen, targets, {}, at::Reduction::Mean, ignored);
 }
 

@@ -21,8 +21,8 @@ torch::Tensor scaled_labels(const LabelMap& labels, int width, int height);
 torch::Tensor normalized_batch(const std::vector<torch::Tensor>& images,
                                const Normalization& normalization);
 
-/// Argmax of logits [1, C, h, w] over the classes `selected` (empty: all), in the logits' size;
-/// among equals the first class wins.
-LabelMap argmax_labels(const torch::Tensor& logits, const std::vector<int>& selected);
+/// Argmax of float32 logits [1, C, h, w] in their size; channel c stands for class classes[c]
+/// (empty: c), and among equals the first channel wins.
+LabelMap argmax_labels(const torch::Tensor& logits, const std::vector<int>& classes);
 
 }  // namespace ams

@@ -74,6 +74,10 @@ std::shared_ptr<Network> wrap_torchscript(torch::jit::Module module);
 /// Throws Error(io_error) and Error(malformed_data).
 std::shared_ptr<Network> open_torchscript(const std::string& path);
 
+/// The channels of these classes, in this order (empty: all, as they are). Cheapest before
+/// resizing, which works on each channel alone.
+torch::Tensor select_classes(const torch::Tensor& logits, const std::vector<int>& classes);
+
 /// Logits [N, C, h, w] at height x width, bilinear. Returns them as they are when the size is
 /// right.
 torch::Tensor resize_logits(const torch::Tensor& logits, std::int64_t height, std::int64_t width,

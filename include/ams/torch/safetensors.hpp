@@ -42,7 +42,7 @@ struct Safetensors {
 /// Throws Error(malformed_data) for anything that the format does not allow: a header longer than
 /// the file or than 100 MB, JSON that is not as specified, a repeated name, an unknown element
 /// type, a shape whose size overflows or differs from its byte range, ranges that overlap, leave
-/// gaps or do not end with the file. Memory is bounded by a small multiple of bytes.size().
+/// gaps or do not end with the file. Memory is proportional to bytes.size().
 Safetensors parse_safetensors(std::span<const std::byte> bytes);
 
 /// Throws Error(malformed_data) for an empty or repeated name or a tensor whose bytes do not fit

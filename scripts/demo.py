@@ -38,7 +38,7 @@ def parse_arguments():
     parser.add_argument("--input", default="256x128", help="student's input, WxH (default 256x128)")
     parser.add_argument("--gamma", type=float, default=0.05, help="fraction of parameters sent (default 0.05)")
     parser.add_argument("--strategy", default="gradient_guided", help="which parameters (default gradient_guided)")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="Adam's alpha (default 2e-3)")
+    parser.add_argument("--learning-rate", type=float, default=4e-3, help="Adam's alpha (default 4e-3)")
     parser.add_argument("--update-interval-seconds", type=float, default=5, help="T_update (default 5)")
     parser.add_argument("--iterations", type=int, default=10, help="K, training steps a phase (default 10)")
     parser.add_argument("--batch-size", type=int, default=8, help="frames a training step (default 8)")
@@ -80,9 +80,12 @@ def prepare_clip(arguments):
         return clip
     clip = arguments.out / f"street-{STREET_SEED}-{arguments.seconds:g}"
     if not (clip / "clip.json").is_file():
+        # Fair weather first, as the student knows it; then three scenes that it has never seen.
+        scenes = [(0, "residential/clear"), (0.12, "downtown/dusk"), (0.45, "industrial/rain"), (0.73, "boulevard/night")]
+        schedule = ",".join(f"{part * arguments.seconds:g}:{scene}" for part, scene in scenes)
         print("Rendering a street drive with exact labels ...")
         run([arguments.bin / "ams-render", "--out", clip, "--seed", STREET_SEED, "--seconds", arguments.seconds,
-             "--schedule", "demo", "--label-stride", 3], "rendering")
+             "--schedule", schedule, "--label-stride", 3], "rendering")
     return clip
 
 

@@ -1,7 +1,6 @@
 // ams-annotate: makes the video that shows what adaptation does: a clip, its teacher, and recorded
 // predictions of the student as it was and as it was adapted, side by side.
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -18,6 +17,7 @@
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
 #include "ams/video/video_writer.hpp"
+#include "common/program.hpp"
 
 namespace {
 
@@ -32,7 +32,7 @@ struct Flags {
   double crf = 23;
   int panel_width = 640;
   bool legend = true;
-};
+} flags;
 
 constexpr const char* purpose =
     "Makes an annotated video of a clip: the video, its teacher's labels, and what a student\n"
@@ -70,7 +70,10 @@ class Recording {
   LabelMap labels_;
 };
 
-int annotate(const Flags& flags) {
+int annotate() {
+  if (flags.out.empty() && flags.picture.empty()) {
+    throw Error(ErrorCode::invalid_argument, "nothing to write: give --out or --picture");
+  }
   const Clip clip = Clip::open(flags.clip);
   const ClipInfo& info = clip.info();
   VideoReader video(clip.video_path().string());
@@ -163,7 +166,6 @@ int annotate(const Flags& flags) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Flags flags;
   CLI::App app(purpose);
   app.add_option("--clip", flags.clip, "folder with video.mp4, labels.mkv and clip.json")
       ->required();
@@ -191,14 +193,6 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.0, 51.0));
   app.add_flag("--legend,!--no-legend", flags.legend, "colours of the classes at the bottom")
       ->default_str("on");
-  CLI11_PARSE(app, argc, argv);
-  try {
-    if (flags.out.empty() && flags.picture.empty()) {
-      throw Error(ErrorCode::invalid_argument, "nothing to write: give --out or --picture");
-    }
-    return annotate(flags);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "ams-annotate: %s\n", error.what());
-    return 1;
-  }
+  options::add_common(app);
+  return options::run(app, argc, argv, annotate);
 }

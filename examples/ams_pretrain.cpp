@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <thread>
 
 #include "ams/core/error.hpp"
@@ -93,6 +94,9 @@ int pretrain_student() {
   if (clips.empty() && streets == 0) {
     throw Error(ErrorCode::invalid_argument, "nothing to learn from: give --streets N or --clips FOLDER...");
   }
+
+  const std::filesystem::path folder_of_output = std::filesystem::absolute(output).parent_path();
+  std::filesystem::create_directories(folder_of_output);  // fails now, and not after the training
 
   std::vector<LabelledFramePtr> samples = render_streets(first_street_seed, streets, frames_per_street);
   for (const auto& folder : clips) {

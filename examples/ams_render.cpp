@@ -1,7 +1,6 @@
 // ams-render: films a rendered street drive into a clip folder, with the exact class of every
 // pixel.
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -12,11 +11,13 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "ams/core/error.hpp"
 #include "ams/synthetic/street.hpp"
 #include "ams/video/clip.hpp"
+#include "common/program.hpp"
 
 namespace {
 
@@ -35,7 +36,7 @@ struct Settings {
   double crf = 20;
   bool replace = false;
   bool quiet = false;
-};
+} settings;
 
 /// Renders frames on several threads and hands them out in order. At most `window` frames wait.
 class Renderer {
@@ -110,7 +111,7 @@ void show_progress(std::size_t done, std::size_t total, double elapsed_seconds) 
                total, rate);
 }
 
-int render(const Settings& settings) {
+int render() {
   if (fs::exists(settings.out)) {
     if (!fs::exists(settings.out / "clip.json")) {
       throw Error(
@@ -122,25 +123,21 @@ int render(const Settings& settings) {
                   "'" + settings.out.string() + "' is there already; --replace renders it anew");
     }
   }
-  StreetOptions options;
-  options.seed = settings.seed;
-  options.seconds = settings.seconds;
-  options.fps = settings.fps;
-  const std::size_t x = settings.size.find('x');
-  if (!CLI::detail::lexical_cast(settings.size.substr(0, x), options.width) ||
-      x == std::string::npos ||
-      !CLI::detail::lexical_cast(settings.size.substr(x + 1), options.height) ||
-      options.width % 2 != 0 || options.height % 2 != 0) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        "--size '" + settings.size + "' is not <width>x<height> with even numbers, e.g. 512x256");
+  StreetOptions street_options;
+  street_options.seed = settings.seed;
+  street_options.seconds = settings.seconds;
+  street_options.fps = settings.fps;
+  std::tie(street_options.width, street_options.height) = options::parse_size(settings.size);
+  if (street_options.width % 2 != 0 || street_options.height % 2 != 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "--size '" + settings.size + "': both must be even, e.g. 512x256");
   }
-  options.segments = parse_schedule(settings.schedule, settings.seed, settings.seconds);
-  const Street street(options);
+  street_options.segments = parse_schedule(settings.schedule, settings.seed, settings.seconds);
+  const Street street(street_options);
 
   ClipInfo info;
   info.name = settings.out.filename().string();
-  info.fps = options.fps;
+  info.fps = street_options.fps;
   info.label_stride = settings.label_stride;
   for (const std::string_view name : street_class_names()) info.classes.emplace_back(name);
   info.eval_classes.assign(street_eval_classes().begin(), street_eval_classes().end());
@@ -149,6 +146,10 @@ int render(const Settings& settings) {
   info.source =
       "ams-render --seed " + std::to_string(settings.seed) + " --schedule " + settings.schedule;
   info.licence = "MIT";
+  for (const StreetSegment& segment : street.options().segments) {
+    info.scenes.push_back({segment.start_seconds, std::string(to_string(segment.district)) + ", " +
+                                                      std::string(to_string(segment.weather))});
+  }
 
   // With --replace the old clip stays until the new one is complete.
   fs::path target = fs::absolute(settings.out);
@@ -187,8 +188,8 @@ int render(const Settings& settings) {
     fs::rename(fresh, target);
   }
   std::printf("%s: %zu frames of %dx%d at %g frames/s, labels for one of %d\n",
-              settings.out.string().c_str(), street.frame_count(), options.width, options.height,
-              options.fps, settings.label_stride);
+              settings.out.string().c_str(), street.frame_count(), street_options.width,
+              street_options.height, street_options.fps, settings.label_stride);
   for (const StreetSegment& segment : street.options().segments) {
     std::printf("  from %5.1f s: %s, %s\n", segment.start_seconds,
                 std::string(to_string(segment.district)).c_str(),
@@ -200,7 +201,6 @@ int render(const Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Settings settings;
   CLI::App app(
       "Renders a drive along a street into a clip folder (video.mp4, labels.mkv, clip.json), with "
       "the exact\n"
@@ -218,7 +218,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", settings.seconds, "length of the drive")->capture_default_str();
   app.add_option("--fps", settings.fps, "frames a second")->capture_default_str();
   app.add_option("--size", settings.size, "width x height of video and labels")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(options::size_between(16, 4096));
   app.add_option("--schedule", settings.schedule,
                  "demo, fair, or <start second>:<district>/<weather>, comma-separated")
       ->capture_default_str();
@@ -231,13 +232,6 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 256));
   app.add_flag("--replace", settings.replace, "replace an older clip folder of this name");
   app.add_flag("--quiet", settings.quiet, "no progress on stderr");
-  CLI11_PARSE(app, argc, argv);
-  try {
-    return render(settings);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "\nams-render: %s: %s\n", to_string(error.code()), error.what());
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "\nams-render: %s\n", error.what());
-  }
-  return 1;
+  options::add_common(app);
+  return options::run(app, argc, argv, render);
 }

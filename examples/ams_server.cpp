@@ -1,5 +1,5 @@
-// ams-server: teaches any number of devices. Everything that decides is in ams::ServerSession; this program
-// connects it to the network, a teacher and a trainer.
+// ams-server: teaches any number of devices. Everything that decides is in ams::ServerSession; this
+// program connects it to the network, a teacher and a trainer.
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "ams/core/phi_score.hpp"
+#include "ams/edge/client_options.hpp"
 #include "ams/net/certificate.hpp"
 #include "ams/net/server.hpp"
 #include "ams/net/token.hpp"
@@ -33,14 +34,14 @@ using Session = ServerSession<LabelledFramePtr>;
 
 struct Flags {
   WebSocketServerOptions network;
-  std::string generate_certificate, port_file, token, token_file, teacher, teacher_input = "1024x512", clip, report;
+  std::string generate_certificate, port_file, token, token_file, clip, report;
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
+  options::TeacherFlags teacher;
   std::string strategy = "gradient_guided";
   double gamma = 0.05;
   SessionOptions session;
   SegmentationTrainerOptions trainer;
-  int teacher_classes = 19;
   int threads = 0;
   std::size_t max_devices = 64;
   std::uint64_t damage_update = 0;
@@ -57,9 +58,11 @@ struct Device {
   std::optional<ConnectionId> connection;
   LinkCounters past_links;  ///< of connections that have ended
   std::vector<double> phase_seconds;
+  double last_seen_seconds = 0;
 };
 
-/// Sessions live on the network's io thread; labelling and training have a thread each, and post back.
+/// Sessions live on the network's io thread; labelling and training have a thread each, and post
+/// back.
 class Program {
  public:
   Program(StudentSpec spec, std::unique_ptr<Teacher> teacher)
@@ -76,7 +79,8 @@ class Program {
   void start() {
     server_.start();
     tick();
-    if (!flags.port_file.empty()) write_file_atomically(flags.port_file, std::to_string(server_.port()) + "\n");
+    if (!flags.port_file.empty())
+      write_file_atomically(flags.port_file, std::to_string(server_.port()) + "\n");
     log::info("listening", {{"address", flags.network.address},
                             {"port", server_.port()},
                             {"student", flags.student.name()},
@@ -99,23 +103,24 @@ class Program {
     nlohmann::json sessions = nlohmann::json::array();
     for (const auto& [id, device] : devices_) {
       const SessionCounters& c = device.session.counters();
-      sessions.push_back({{"device_id", id},
-                          {"model_version", device.session.held().version().number},
-                          {"digest", hex(parameter_digest(device.session.held().values()))},
-                          {"updates", c.updates},
-                          {"update_bytes_mean", c.updates ? double(c.update_bytes) / double(c.updates) : 0},
-                          {"bits_per_coordinate",
-                           c.update_coordinates ? 8.0 * double(c.update_bytes) / double(c.update_coordinates) : 0},
-                          {"samples", c.samples},
-                          {"snapshots", c.snapshots},
-                          {"resumed_in_step", c.resumed_in_step},
-                          {"resumed_with_updates", c.resumed_with_updates},
-                          {"resumed_with_snapshot", c.resumed_with_snapshot},
-                          {"refusals", c.refusals},
-                          {"phases_failed", c.phases_failed},
-                          {"phase_seconds", percentiles(device.phase_seconds)},
-                          {"uplink_bytes", device.past_links.uplink_bytes},
-                          {"downlink_bytes", device.past_links.downlink_bytes}});
+      sessions.push_back(
+          {{"device_id", id},
+           {"model_version", device.session.held().version().number},
+           {"digest", hex(parameter_digest(device.session.held().values()))},
+           {"updates", c.updates},
+           {"update_bytes_mean", c.updates ? double(c.update_bytes) / double(c.updates) : 0},
+           {"bits_per_coordinate",
+            c.update_coordinates ? 8.0 * double(c.update_bytes) / double(c.update_coordinates) : 0},
+           {"samples", c.samples},
+           {"snapshots", c.snapshots},
+           {"resumed_in_step", c.resumed_in_step},
+           {"resumed_with_updates", c.resumed_with_updates},
+           {"resumed_with_snapshot", c.resumed_with_snapshot},
+           {"refusals", c.refusals},
+           {"phases_failed", c.phases_failed},
+           {"phase_seconds", percentiles(device.phase_seconds)},
+           {"uplink_bytes", device.past_links.uplink_bytes},
+           {"downlink_bytes", device.past_links.downlink_bytes}});
     }
     const LinkCounters total = server_.total_counters();
     return {{"sessions", sessions},
@@ -128,7 +133,8 @@ class Program {
  private:
   static std::vector<std::uint8_t> phi_classes(const StudentSpec& spec) {
     std::vector<std::uint8_t> ids(spec.selected_classes.begin(), spec.selected_classes.end());
-    for (int id = 0; ids.empty() || (spec.selected_classes.empty() && id < spec.num_classes); ++id) {
+    for (int id = 0; ids.empty() || (spec.selected_classes.empty() && id < spec.num_classes);
+         ++id) {
       ids.push_back(static_cast<std::uint8_t>(id));
     }
     return ids;
@@ -142,21 +148,28 @@ class Program {
       if (check_token) {
         if (auto fault = check_token(hello)) return fault;
       }
-      if (hello.student_fingerprint != student_.fingerprint) {
+      if (hello.student_fingerprint != 0 && hello.student_fingerprint != student_.fingerprint) {
         return Fault{ErrorCode::manifest_mismatch,
-                     "the device runs another student than this server trains; start both with the same --student, "
+                     "the device runs another student than this server trains; start both with the "
+                     "same --student, "
                      "--weights, --classes, --input and --selected-classes"};
       }
-      if (!devices_.contains(hello.device_id) && devices_.size() >= flags.max_devices) {
-        return Fault{ErrorCode::limit_exceeded, "the server has as many devices as it takes (--max-devices)"};
+      if (!devices_.contains(hello.device_id) && devices_.size() >= flags.max_devices &&
+          !forget_longest_absent()) {
+        return Fault{ErrorCode::limit_exceeded,
+                     "the server has as many devices as it takes (--max-devices)"};
       }
       return std::nullopt;
     };
     callbacks.on_connected = [](ConnectionId id, const std::string& peer) {
       log::debug("connected", {{"connection", id}, {"peer", peer}});
     };
-    callbacks.on_message = [this](ConnectionId id, DeviceMessage message) { on_message(id, std::move(message)); };
-    callbacks.on_disconnected = [this](ConnectionId id, const std::string& reason) { on_disconnected(id, reason); };
+    callbacks.on_message = [this](ConnectionId id, DeviceMessage message) {
+      on_message(id, std::move(message));
+    };
+    callbacks.on_disconnected = [this](ConnectionId id, const std::string& reason) {
+      on_disconnected(id, reason);
+    };
     callbacks.on_refused = [](const std::string& peer, const std::string& reason) {
       log::warning("refused", {{"peer", peer}, {"reason", reason}});
     };
@@ -167,12 +180,16 @@ class Program {
   std::string metrics() const {
     std::string text =
         "# HELP ams_updates_total Updates sent to a device.\n# TYPE ams_updates_total counter\n"
-        "# HELP ams_update_bytes_total Their bytes, before framing.\n# TYPE ams_update_bytes_total counter\n"
-        "# HELP ams_phase_seconds_total Time spent training.\n# TYPE ams_phase_seconds_total counter\n"
-        "# HELP ams_sampling_rate_fps Sampling rate that the device was told.\n# TYPE ams_sampling_rate_fps gauge\n";
+        "# HELP ams_update_bytes_total Their bytes, before framing.\n# TYPE ams_update_bytes_total "
+        "counter\n"
+        "# HELP ams_phase_seconds_total Time spent training.\n# TYPE ams_phase_seconds_total "
+        "counter\n"
+        "# HELP ams_sampling_rate_fps Sampling rate that the device was told.\n# TYPE "
+        "ams_sampling_rate_fps gauge\n";
     for (const auto& [id, device] : devices_) {
       std::string label;
-      for (char c : id) label += (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) ? '_' : c;
+      for (char c : id)
+        label += (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) ? '_' : c;
       const auto& c = device.session.counters();
       const auto line = [&](const char* name, double value) {
         text += std::string(name) + "{device=\"" + label + "\"} " + std::to_string(value) + "\n";
@@ -185,17 +202,41 @@ class Program {
     return text;
   }
 
+  /// Makes room for a new device: ends the session of the one that has been away longest. False
+  /// when none is away, or its frames are being labelled or trained on.
+  bool forget_longest_absent() {
+    auto oldest = devices_.end();
+    for (auto it = devices_.begin(); it != devices_.end(); ++it) {
+      const Device& device = it->second;
+      if (device.connection || device.session.phase_running() ||
+          device.session.pending_batches() > 0)
+        continue;
+      if (oldest == devices_.end() || device.last_seen_seconds < oldest->second.last_seen_seconds)
+        oldest = it;
+    }
+    if (oldest == devices_.end()) return false;
+    log::info("forgotten", {{"device", oldest->first},
+                            {"away_seconds", now_seconds() - oldest->second.last_seen_seconds}});
+    turns_.remove(oldest->first);
+    std::erase_if(closing_, [&](const auto& item) { return item.second == oldest->first; });
+    devices_.erase(oldest);
+    return true;
+  }
+
   Device& device_of(const Hello& hello) {
-    if (const auto found = devices_.find(hello.device_id); found != devices_.end()) return found->second;
+    if (const auto found = devices_.find(hello.device_id); found != devices_.end())
+      return found->second;
     SessionOptions session = flags.session;
     session.session_id = devices_.size() + 1;
-    session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
     auto phi = [this](const LabelledFramePtr& previous, const LabelledFramePtr& current) {
       return phi_(current->labels, previous->labels);
     };
-    auto size_of = [](const LabelledFramePtr& sample) { return sample->frame.rgb.size() + sample->labels.ids.size(); };
+    auto size_of = [](const LabelledFramePtr& sample) {
+      return sample->frame.rgb.size() + sample->labels.ids.size();
+    };
     return devices_
-        .try_emplace(hello.device_id, Device{Session(initial_, std::move(session), phi, size_of), {}, {}, {}})
+        .try_emplace(hello.device_id,
+                     Device{Session(initial_, std::move(session), phi, size_of), {}, {}, {}, {}})
         .first->second;
   }
 
@@ -205,7 +246,8 @@ class Program {
       if (device.connection) {
         perform(hello->device_id, device.session.on_disconnect(now_seconds()));
         by_connection_.erase(*device.connection);
-        leave(device, "the device has connected again");
+        closing_[*device.connection] = hello->device_id;  // its bytes count until it is closed
+        server_.close(*device.connection, "the device has connected again");
       }
       device.connection = connection;
       by_connection_[connection] = hello->device_id;
@@ -214,7 +256,8 @@ class Program {
                           {"server_version", device.session.held().version().number}});
     }
     const auto id = by_connection_.find(connection);
-    if (id == by_connection_.end()) return;  // a device that has connected again: its old link says no more
+    if (id == by_connection_.end())
+      return;  // a device that has connected again: its old link says no more
     const std::string device_id = id->second;
     if (const auto* refusal = std::get_if<Refusal>(&message)) {
       log::warning("update_refused", {{"device", device_id},
@@ -222,10 +265,16 @@ class Program {
                                       {"message", refusal->message},
                                       {"held_version", refusal->held.number}});
     }
-    perform(device_id, devices_.at(device_id).session.on_message(std::move(message), now_seconds()));
+    perform(device_id,
+            devices_.at(device_id).session.on_message(std::move(message), now_seconds()));
   }
 
   void on_disconnected(ConnectionId connection, const std::string& reason) {
+    if (const auto old = closing_.find(connection); old != closing_.end()) {
+      remember_link(devices_.at(old->second), connection);
+      closing_.erase(old);
+      return;
+    }
     const auto id = by_connection_.find(connection);
     if (id == by_connection_.end()) return;
     const std::string device_id = id->second;
@@ -233,14 +282,9 @@ class Program {
     Device& device = devices_.at(device_id);
     remember_link(device, connection);
     device.connection.reset();
+    device.last_seen_seconds = now_seconds();
     log::info("disconnected", {{"device", device_id}, {"reason", reason}});
     perform(device_id, device.session.on_disconnect(now_seconds()));
-  }
-
-  void leave(Device& device, const std::string& reason) {
-    remember_link(device, *device.connection);
-    server_.close(*device.connection, reason);
-    device.connection.reset();
   }
 
   void remember_link(Device& device, ConnectionId connection) {
@@ -254,7 +298,8 @@ class Program {
     for (ServerAction& action : actions) {
       if (auto* send = std::get_if<SendToDevice>(&action)) {
         if (auto* update = std::get_if<Update>(&send->message)) {
-          if (++updates_sent_ == flags.damage_update) update->bytes.at(update->bytes.size() / 2) ^= std::byte{1};
+          if (++updates_sent_ == flags.damage_update)
+            update->bytes.at(update->bytes.size() / 2) ^= std::byte{1};
           log::info("update_sent", {{"device", id},
                                     {"version", device.session.held().version().number},
                                     {"bytes", update->bytes.size()}});
@@ -263,7 +308,9 @@ class Program {
                               {"sampling_rate_fps", control->sampling_rate_fps},
                               {"update_interval_seconds", control->update_interval_seconds}});
         } else if (const auto* fault = std::get_if<Fault>(&send->message)) {
-          log::warning("fault_sent", {{"device", id}, {"code", to_string(fault->code)}, {"message", fault->message}});
+          log::warning(
+              "fault_sent",
+              {{"device", id}, {"code", to_string(fault->code)}, {"message", fault->message}});
         }
         if (device.connection) server_.send(*device.connection, send->message);
       } else if (auto* batch = std::get_if<LabelBatch>(&action)) {
@@ -286,16 +333,17 @@ class Program {
       for (std::size_t i = 0; i < frames.size(); ++i) {
         frames[i].capture_seconds = batch.capture_seconds[i];
         LabelMap labels = teacher_->label(frames[i]);
-        samples.push_back({batch.capture_seconds[i], std::make_shared<const LabelledFrame>(LabelledFrame{
-                                                         std::move(frames[i]), std::move(labels)})});
+        samples.push_back({batch.capture_seconds[i], training_sample(spec_, frames[i], labels)});
       }
     } catch (const std::exception& error) {
       failure = error.what();
     }
-    server_.post([this, id, batch_id = batch.batch_id, samples = std::move(samples), failure]() mutable {
+    server_.post([this, id, batch_id = batch.batch_id, samples = std::move(samples),
+                  failure]() mutable {
       Session& session = devices_.at(id).session;
       if (!failure.empty()) {
-        log::warning("labelling_failed", {{"device", id}, {"batch", batch_id}, {"message", failure}});
+        log::warning("labelling_failed",
+                     {{"device", id}, {"batch", batch_id}, {"message", failure}});
         perform(id, session.on_label_failed(batch_id, now_seconds()));
       } else {
         log::debug("labelled", {{"device", id}, {"batch", batch_id}, {"samples", samples.size()}});
@@ -311,7 +359,8 @@ class Program {
         turns_.finish(*id);
         continue;
       }
-      auto job = std::make_shared<TrainingJob<LabelledFramePtr>>(session.begin_phase(now_seconds()));
+      auto job =
+          std::make_shared<TrainingJob<LabelledFramePtr>>(session.begin_phase(now_seconds()));
       boost::asio::post(training_, [this, id = *id, job] { train(id, std::move(*job)); });
     }
   }
@@ -335,7 +384,8 @@ class Program {
         perform(id, device.session.on_phase_failed(*failure, now_seconds()));
       } else {
         device.phase_seconds.push_back(result->seconds);
-        if (device.phase_seconds.size() > 10000) device.phase_seconds.erase(device.phase_seconds.begin());
+        if (device.phase_seconds.size() > 10000)
+          device.phase_seconds.erase(device.phase_seconds.begin());
         log::info("phase", {{"device", id},
                             {"seconds", result->seconds},
                             {"first_loss", result->losses.empty() ? 0 : result->losses.front()},
@@ -365,6 +415,8 @@ class Program {
   HardLabelCrossEntropy phi_;
   std::map<std::string, Device> devices_;
   std::map<ConnectionId, std::string> by_connection_;
+  std::map<ConnectionId, std::string>
+      closing_;  // replaced by a newer connection of the same device
   TurnScheduler<std::string> turns_;
   boost::asio::thread_pool labelling_{1};
   boost::asio::thread_pool training_{1};
@@ -374,11 +426,29 @@ class Program {
 };
 
 std::unique_ptr<Teacher> make_teacher() {
-  if (flags.teacher.starts_with("clip:")) {
-    return std::make_unique<LabelFileTeacher>(Clip::open(flags.teacher.substr(5)));
+  const std::string clip = flags.teacher.clip_folder();
+  if (!clip.empty()) return std::make_unique<LabelFileTeacher>(Clip::open(clip));
+  return make_network_teacher(flags.teacher.network());
+}
+
+/// Everything about training is wrong here or nowhere, and not when the first device connects.
+void check_training_flags() {
+  flags.session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
+  if (flags.session.sampling.max_fps > max_device_sampling_rate_fps) {
+    throw Error(ErrorCode::invalid_argument, "--sampling-max-fps must be at most " +
+                                                 std::to_string(int(max_device_sampling_rate_fps)) +
+                                                 ": devices do not sample faster");
   }
-  return make_network_teacher(
-      options::parse_network_teacher(flags.teacher, flags.teacher_input, flags.teacher_classes));
+  flags.session.sampling.min_fps =
+      std::min(flags.session.sampling.min_fps, flags.session.sampling.max_fps);
+  flags.session.sampling.initial_fps = flags.session.sampling.max_fps;
+  if (flags.session.adapt_training_rate && !flags.session.adapt_sampling_rate) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        "--adapt-update-interval follows the sampling rate (appendix D), so it does nothing with "
+        "--fixed-sampling-rate: give one of them");
+  }
+  validate(flags.session);
 }
 
 int serve() {
@@ -387,27 +457,43 @@ int serve() {
     const auto certificate = folder / "certificate.pem", key = folder / "private_key.pem";
     std::filesystem::create_directories(folder);
     if (std::filesystem::exists(certificate) && std::filesystem::exists(key)) {
-      std::printf("%s and %s are there already\n", certificate.c_str(), key.c_str());
+      std::printf(
+          "%s and %s are there already and stay as they are; delete them to make new ones\n",
+          certificate.c_str(), key.c_str());
       return 0;
     }
     write_self_signed_certificate(certificate, key, flags.certificate_hosts, 3650);
     std::printf("wrote %s and %s\n", certificate.c_str(), key.c_str());
     return 0;
   }
-  if (flags.teacher.empty()) throw Error(ErrorCode::invalid_argument, "--teacher is required; see --help");
+  check_training_flags();
+  if (flags.teacher.text().empty())
+    throw Error(ErrorCode::invalid_argument, "--teacher is required; see --help");
   if (flags.network.certificate_file.empty() || flags.network.private_key_file.empty()) {
     throw Error(ErrorCode::invalid_argument,
-                "--certificate and --private-key are required; `ams-server --generate-certificate tls` makes both");
+                "--certificate and --private-key are required; `ams-server --generate-certificate "
+                "tls` makes both");
   }
   tune_allocator_for_training();
-  set_compute_threads(flags.threads > 0 ? flags.threads
-                                        : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  set_compute_threads(flags.threads > 0
+                          ? flags.threads
+                          : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   std::vector<int> default_classes;
-  std::string clip = flags.clip;
-  if (clip.empty() && flags.teacher.starts_with("clip:")) clip = flags.teacher.substr(5);
+  const std::string clip = flags.clip.empty() ? flags.teacher.clip_folder() : flags.clip;
   if (!clip.empty()) {
     const Clip opened = Clip::open(clip);
     default_classes.assign(opened.info().eval_classes.begin(), opened.info().eval_classes.end());
+  }
+  flags.trainer.device = flags.teacher.device();
+  // Strangers that are still to say who they are, and health checks, have connections too.
+  flags.network.max_connections = flags.max_devices + 64;
+  if (flags.token.empty() && flags.token_file.empty()) {
+    log::warning(
+        "no_token",
+        {{"message", "every device that reaches this server is let in; see --token-file"}});
+  }
+  if (!flags.student.has_values()) {
+    log::warning("no_weights", {{"message", "the student starts untrained; see --weights"}});
   }
   Program program(flags.student.spec(default_classes), make_teacher());
   program.start();
@@ -424,58 +510,81 @@ int serve() {
 int main(int argc, char** argv) {
   block_stop_signals();
   CLI::App app(
-      "Teaches devices: labels their sampled frames with a teacher, trains a copy of each one's student on its last\n"
+      "Teaches devices: labels their sampled frames with a teacher, trains a copy of each one's "
+      "student on its last\n"
       "minutes of video, and streams back the few parameters that matter.\n\n"
       "  ams-server --generate-certificate tls\n"
-      "  ams-server --certificate tls/certificate.pem --private-key tls/private_key.pem --token-file token \\\n"
-      "             --student edanet --weights edanet.safetensors --teacher fddwnet:fddwnet.safetensors");
+      "  ams-server --certificate tls/certificate.pem --private-key tls/private_key.pem "
+      "--token-file token \\\n"
+      "             --student edanet --weights edanet.safetensors --teacher "
+      "fddwnet:fddwnet.safetensors");
   auto* network = app.add_option_group("Network");
-  network->add_option("--address", flags.network.address, "address to listen on")->capture_default_str();
-  network->add_option("--port", flags.network.port, "TCP port; 0 takes a free one")->capture_default_str();
-  network->add_option("--port-file", flags.port_file, "write the port here once devices can connect");
-  network->add_option("--certificate", flags.network.certificate_file, "PEM file of the TLS certificate");
+  network->add_option("--address", flags.network.address, "address to listen on")
+      ->capture_default_str();
+  network->add_option("--port", flags.network.port, "TCP port; 0 takes a free one")
+      ->capture_default_str();
+  network->add_option("--port-file", flags.port_file,
+                      "write the port here once devices can connect");
+  network->add_option("--certificate", flags.network.certificate_file,
+                      "PEM file of the TLS certificate");
   network->add_option("--private-key", flags.network.private_key_file, "PEM file of its key");
-  network->add_option("--generate-certificate", flags.generate_certificate,
-                      "write a self-signed certificate.pem and private_key.pem to this folder, and end");
-  network->add_option("--certificate-hosts", flags.certificate_hosts, "names and addresses it is made out to")
+  network->add_option(
+      "--generate-certificate", flags.generate_certificate,
+      "write a self-signed certificate.pem and private_key.pem to this folder, and end");
+  network
+      ->add_option("--certificate-hosts", flags.certificate_hosts,
+                   "names and addresses it is made out to")
       ->delimiter(',')
       ->capture_default_str();
-  network->add_option("--token", flags.token, "secret that devices must show (visible in process lists)");
+  network->add_option("--token", flags.token,
+                      "secret that devices must show (visible in process lists)");
   network->add_option("--token-file", flags.token_file, "file whose first line is that secret");
-  network->add_option("--max-devices", flags.max_devices, "devices that have a session")->capture_default_str();
+  network
+      ->add_option("--max-devices", flags.max_devices,
+                   "devices that have a session; a new one takes the place of one that is away")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
   flags.student.add_to(app);
-  auto* teacher = app.add_option_group("Teacher", "The large network that labels frames");
-  teacher->add_option("--teacher", flags.teacher,
-                      "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript) or "
-                      "model.pt2 (AOTInductor)");
-  teacher->add_option("--teacher-input", flags.teacher_input, "input size of a network teacher")
-      ->capture_default_str();
-  teacher->add_option("--teacher-classes", flags.teacher_classes, "outputs of a network teacher")
-      ->capture_default_str();
-  teacher->add_option("--clip", flags.clip, "clip folder whose classes are the selected ones");
-  auto* training = app.add_option_group("Training", "Algorithms 1 and 2; the defaults are the paper's");
-  training->add_option("--strategy", flags.strategy,
-                       "gradient_guided, random, first_layers, last_layers, first_and_last_layers or full")
+  flags.teacher.add_to(
+      app,
+      "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript) or "
+      "model.pt2 (AOTInductor)");
+  app.add_option("--clip", flags.clip, "clip folder whose classes are the selected ones");
+  auto* training =
+      app.add_option_group("Training", "Algorithms 1 and 2; the defaults are the paper's");
+  training
+      ->add_option(
+          "--strategy", flags.strategy,
+          "gradient_guided, random, first_layers, last_layers, first_and_last_layers or full")
       ->capture_default_str();
   training->add_option("--gamma", flags.gamma, "fraction of the parameters that an update carries")
       ->capture_default_str();
-  training->add_option("--learning-rate", flags.session.adam.learning_rate, "Adam's alpha")->capture_default_str();
-  training->add_option("--iterations", flags.session.iterations, "K, steps a training phase")->capture_default_str();
-  training->add_option("--batch-size", flags.session.batch_size, "frames a step")->capture_default_str();
-  training->add_option("--horizon-seconds", flags.session.horizon_seconds, "T_horizon")->capture_default_str();
-  training->add_option("--update-interval-seconds", flags.session.update_interval_seconds, "T_update")
+  training->add_option("--learning-rate", flags.session.adam.learning_rate, "Adam's alpha")
+      ->capture_default_str();
+  training->add_option("--iterations", flags.session.iterations, "K, steps a training phase")
+      ->capture_default_str();
+  training->add_option("--batch-size", flags.session.batch_size, "frames a step")
+      ->capture_default_str();
+  training->add_option("--horizon-seconds", flags.session.horizon_seconds, "T_horizon")
+      ->capture_default_str();
+  training
+      ->add_option("--update-interval-seconds", flags.session.update_interval_seconds, "T_update")
       ->capture_default_str();
   training->add_flag("--adapt-update-interval", flags.session.adapt_training_rate,
                      "longer T_update for slow scenes (appendix D)");
   training->add_flag("!--fixed-sampling-rate", flags.session.adapt_sampling_rate,
-                     "sample at the maximum rate instead of equation (1)");
-  training->add_option("--sampling-min-fps", flags.session.sampling.min_fps, "r_min")->capture_default_str();
-  training->add_option("--sampling-max-fps", flags.session.sampling.max_fps, "r_max")->capture_default_str();
+                     "always sample at --sampling-max-fps instead of by equation (1)");
+  training->add_option("--sampling-min-fps", flags.session.sampling.min_fps, "r_min")
+      ->capture_default_str();
+  training->add_option("--sampling-max-fps", flags.session.sampling.max_fps, "r_max")
+      ->capture_default_str();
   training->add_option("--phi-target", flags.session.sampling.phi_target, "target of the phi-score")
       ->capture_default_str();
-  training->add_flag("--bfloat16", flags.trainer.bfloat16, "compute in bfloat16 (faster on CPUs that have it)");
+  training->add_flag("--bfloat16", flags.trainer.bfloat16,
+                     "compute in bfloat16 (faster on CPUs that have it)");
   training->add_option("--threads", flags.threads, "compute threads (default: one a core)");
-  training->add_option("--seed", flags.session.seed, "one seed governs the run")->capture_default_str();
+  training->add_option("--seed", flags.session.seed, "one seed governs the run")
+      ->capture_default_str();
   app.add_option("--report", flags.report, "write a JSON report here at the end");
   app.add_option("--test-damage-update", flags.damage_update,
                  "for tests: flip one bit of the update of this number (from 1) on its way out");

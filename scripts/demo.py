@@ -29,6 +29,8 @@ def parse_arguments():
     source.add_argument("--video", type=Path, help="your own video file; needs --teacher")
     source.add_argument("--teacher", help="teacher of --video: model.pt (TorchScript), model.pt2 (AOTInductor) "
                                           "or fddwnet:weights.safetensors")
+    source.add_argument("--teacher-classes", type=int, default=19, help="outputs of --teacher (default 19)")
+    source.add_argument("--teacher-input", default="1024x512", help="input size of --teacher (default 1024x512)")
     parser.add_argument("--student", help="edanet, deeplabv3_mobilenetv2 or model.pt (TorchScript); default: the "
                                           "shipped street student, for recorded clips edanet")
     parser.add_argument("--weights", type=Path, help="safetensors of --student; default for edanet on clips: "
@@ -75,8 +77,8 @@ def prepare_clip(arguments):
     if arguments.video:
         clip = arguments.out / "labelled"
         print(f"Labelling {arguments.video} with the teacher, to have something to score against ...")
-        run([arguments.bin / "ams-label", "--video", arguments.video, "--teacher", arguments.teacher,
-             "--out", clip, "--replace"], "labelling")
+        run([arguments.bin / "ams-label", "--video", arguments.video, "--out", clip, "--replace",
+             *teacher_flags(arguments)], "labelling")
         return clip
     clip = arguments.out / f"street-{STREET_SEED}-{arguments.seconds:g}"
     if not (clip / "clip.json").is_file():
@@ -84,6 +86,12 @@ def prepare_clip(arguments):
         run([arguments.bin / "ams-render", "--out", clip, "--seed", STREET_SEED, "--seconds", arguments.seconds,
              "--schedule", "demo", "--label-stride", 3], "rendering")
     return clip
+
+
+def teacher_flags(arguments):
+    """The flags that name the network teacher of --video; the same for labelling and for the server."""
+    return ["--teacher", arguments.teacher, "--teacher-classes", arguments.teacher_classes,
+            "--teacher-input", arguments.teacher_input]
 
 
 def student_flags(arguments):
@@ -124,6 +132,18 @@ def wait_for_port(path, server, log_path):
     fail(f"ams-server was not ready within two minutes; see {log_path}")
 
 
+def end(process):
+    """Ends a program that still runs: it gets time to write its report before it is killed."""
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def stream(arguments, clip, out):
     """Runs both processes to the end of the video; gives their two reports."""
     student = [str(flag) for flag in student_flags(arguments)]
@@ -134,11 +154,11 @@ def stream(arguments, clip, out):
     token_file.chmod(0o600)
     run([arguments.bin / "ams-server", "--generate-certificate", certificates], "making a certificate")
 
-    teacher = f"clip:{clip}" if not arguments.video else arguments.teacher
+    teacher = teacher_flags(arguments) if arguments.video else ["--teacher", f"clip:{clip}"]
     server_command = [
         arguments.bin / "ams-server", "--port", 0, "--port-file", port_file, "--certificate",
         certificates / "certificate.pem", "--private-key", certificates / "private_key.pem", "--token-file",
-        token_file, "--teacher", teacher, "--clip", clip, "--strategy", arguments.strategy, "--gamma",
+        token_file, *teacher, "--clip", clip, "--strategy", arguments.strategy, "--gamma",
         arguments.gamma, "--learning-rate", arguments.learning_rate, "--iterations", arguments.iterations,
         "--batch-size", arguments.batch_size, "--update-interval-seconds", arguments.update_interval_seconds,
         "--seed", arguments.seed, "--report", out / "server.json", *student, *arguments.server_args.split()]
@@ -163,9 +183,7 @@ def stream(arguments, clip, out):
             fail(f"ams-server ended with exit code {server.returncode}; see {server_log}")
     finally:
         for process in (edge, server):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
+            end(process)
         token_file.unlink(missing_ok=True)
     return json.loads((out / "server.json").read_text()), json.loads((out / "edge.json").read_text())
 

@@ -43,17 +43,41 @@ else
   echo "  ${packages[*]}"
 fi
 
+# What Python needs, as "module:requirement".
+python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4')
+if [ "${1:-}" = "--test" ] || [ -z "${AMS_PYTHON:-}" ]; then
+  python_packages+=(tqdm:'tqdm>=4.66,<5' cv2:'opencv-python-headless>=4.8,<6')  # experiments
+fi
+if [ "${1:-}" = "--test" ]; then
+  python_packages+=(pytest:'pytest>=8,<10' pybind11_stubgen:'pybind11-stubgen==3.0.0'
+    nbclient:'nbclient>=0.10,<1' nbformat:'nbformat>=5.10,<6' ipykernel:'ipykernel>=6.29,<8'
+    scikit_build_core:'scikit-build-core>=0.11,<2' pybind11:'pybind11>=2.13,<4')
+fi
+find_missing() {  # find_missing <python>: sets `wanted` to the requirements that it lacks
+  wanted=()
+  for package in "${python_packages[@]}"; do
+    "$1" -c "import importlib.util as u, sys; sys.exit(u.find_spec('${package%%:*}') is None)" 2>/dev/null ||
+      wanted+=("${package#*:}")
+  done
+}
 if [ -n "${AMS_PYTHON:-}" ]; then
-  "$AMS_PYTHON" -c 'import torch, numpy, matplotlib' || {
-    echo "error: AMS_PYTHON=$AMS_PYTHON needs torch >= 2.7, numpy and matplotlib" >&2
+  "$AMS_PYTHON" -c 'import torch' || {
+    echo "error: AMS_PYTHON=$AMS_PYTHON needs torch >= 2.7" >&2
     exit 1
   }
+  find_missing "$AMS_PYTHON"
+  if [ ${#wanted[@]} -gt 0 ]; then
+    echo "error: AMS_PYTHON=$AMS_PYTHON lacks: ${wanted[*]}" >&2
+    exit 1
+  fi
   exit 0
 fi
-if ! .venv/bin/python -c 'import torch, numpy, matplotlib' 2>/dev/null; then
+[ -x .venv/bin/python ] || python3 -m venv .venv
+if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
   echo "Preparing .venv with ${AMS_TORCH:-torch==2.13.0}"
-  [ -x .venv/bin/python ] || python3 -m venv .venv
-  .venv/bin/python -c 'import torch' 2>/dev/null ||
-    .venv/bin/pip install --quiet --disable-pip-version-check "${AMS_TORCH:-torch==2.13.0}"
-  .venv/bin/pip install --quiet --disable-pip-version-check 'numpy>=1.26,<3' 'matplotlib>=3.8,<4'
+  .venv/bin/pip install --quiet --disable-pip-version-check "${AMS_TORCH:-torch==2.13.0}"
+fi
+find_missing .venv/bin/python
+if [ ${#wanted[@]} -gt 0 ]; then
+  .venv/bin/pip install --quiet --disable-pip-version-check "${wanted[@]}"
 fi

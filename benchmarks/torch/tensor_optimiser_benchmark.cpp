@@ -10,13 +10,13 @@
 
 #include "ams/core/random.hpp"
 #include "ams/core/selection.hpp"
-#include "ams/torch/gradient_guided_adam.hpp"
 #include "ams/torch/runtime.hpp"
+#include "ams/torch/tensor_adam.hpp"
 #include "harness.hpp"
 
 int main() {
   using namespace ams::benchmark;
-  using Arithmetic = ams::GradientGuidedAdam::Arithmetic;
+  using Arithmetic = ams::TensorAdam::Arithmetic;
   constexpr std::int64_t n = 2'113'043;
   ams::set_compute_threads(1);
   torch::manual_seed(1);
@@ -47,7 +47,7 @@ int main() {
     const torch::Tensor own = torch::randn({n});
     for (const auto& [arithmetic, name] : {std::pair{Arithmetic::automatic, "core's arithmetic"},
                                            {Arithmetic::torch, "torch operations"}}) {
-      ams::GradientGuidedAdam ours(ams::AdamState(n), {}, torch::kCPU, arithmetic);
+      ams::TensorAdam ours(ams::AdamState(n), {}, torch::kCPU, arithmetic);
       ours.begin_phase(set);
       const double seconds = median_seconds([&] { ours.step(own, gradients); });
       print_row({std::string(name) + (gamma < 1 ? ", gamma 5%" : ", full"), seconds,

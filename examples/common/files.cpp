@@ -14,7 +14,8 @@ namespace ams {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
-  throw Error(ErrorCode::io_error, std::string(what) + " '" + path.string() + "': " + std::strerror(errno));
+  throw Error(ErrorCode::io_error,
+              std::string(what) + " '" + path.string() + "': " + std::strerror(errno));
 }
 
 }  // namespace
@@ -53,14 +54,16 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
   write_file_atomically(path, std::as_bytes(std::span(text.data(), text.size())));
 }
 
-std::optional<std::vector<std::byte>> read_file(const std::filesystem::path& path, std::size_t max_bytes) {
+std::optional<std::vector<std::byte>> read_file(const std::filesystem::path& path,
+                                                std::size_t max_bytes) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) fail(path, "cannot read");
   const auto size = static_cast<std::size_t>(file.tellg());
   if (size > max_bytes) {
     throw Error(ErrorCode::limit_exceeded, "'" + path.string() + "' has " + std::to_string(size) +
-                                               " bytes; at most " + std::to_string(max_bytes) + " are allowed");
+                                               " bytes; at most " + std::to_string(max_bytes) +
+                                               " are allowed");
   }
   std::vector<std::byte> bytes(size);
   file.seekg(0);

@@ -10,14 +10,15 @@
 
 namespace ams {
 
-/// Writes beside `path` and renames: a reader, also one after a crash, finds the old file or the whole new
-/// one. Creates the folder. Throws Error(io_error).
+/// Writes beside `path` and renames: a reader, also one after a crash, finds the old file or the
+/// whole new one. Creates the folder. Throws Error(io_error).
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
-/// The whole file, or nothing when there is none. Throws Error(io_error), and Error(limit_exceeded) for a
-/// file of more than `max_bytes`.
-std::optional<std::vector<std::byte>> read_file(const std::filesystem::path& path, std::size_t max_bytes);
+/// The whole file, or nothing when there is none. Throws Error(io_error), and Error(limit_exceeded)
+/// for a file of more than `max_bytes`.
+std::optional<std::vector<std::byte>> read_file(const std::filesystem::path& path,
+                                                std::size_t max_bytes);
 
 /// 16 hexadecimal digits, as reports show digests.
 std::string hex(std::uint64_t value);

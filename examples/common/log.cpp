@@ -43,8 +43,8 @@ void configure(std::string_view level, std::string_view format) {
     }
   }
   if (!known) {
-    throw Error(ErrorCode::invalid_argument, "log level '" + std::string(level) +
-                                                 "' is not one of debug, info, warning, error");
+    throw Error(ErrorCode::invalid_argument,
+                "log level '" + std::string(level) + "' is not one of debug, info, warning, error");
   }
   if (format != "text" && format != "json") {
     throw Error(ErrorCode::invalid_argument,
@@ -66,12 +66,14 @@ void write(Level level, std::string_view event, std::initializer_list<Field> fie
     // Text that came over the network may not be UTF-8; a log line must be written all the same.
     line = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   } else {
-    line = utc_now().substr(11, 8) + (level >= Level::warning ? " " + std::string(level_name) : "") + " " +
+    line = utc_now().substr(11, 8) +
+           (level >= Level::warning ? " " + std::string(level_name) : "") + " " +
            std::string(event);
     for (const auto& [name, value] : fields) {
       line += "  " + std::string(name) + "=" +
-              (value.is_string() ? value.get<std::string>()
-                                 : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+              (value.is_string()
+                   ? value.get<std::string>()
+                   : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     }
     for (char& c : line) {  // nobody else's bytes may steer the terminal
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';

@@ -7,19 +7,21 @@
 
 namespace ams {
 
-/// Logs of the bundled programs, on stderr: lines for people, or one JSON object a line for machines.
-/// Thread-safe. The library itself never logs; it throws or returns.
+/// Logs of the bundled programs, on stderr: lines for people, or one JSON object a line for
+/// machines. Thread-safe. The library itself never logs; it throws or returns.
 namespace log {
 
 enum class Level { debug, info, warning, error };
 enum class Format { text, json };
 
-/// Level is one of debug, info, warning, error; format is text or json. Throws Error(invalid_argument).
+/// Level is one of debug, info, warning, error; format is text or json. Throws
+/// Error(invalid_argument).
 void configure(std::string_view level, std::string_view format);
 
 using Field = std::pair<std::string_view, nlohmann::json>;
 
-/// event: a short, stable name, e.g. "update_sent". fields: what belongs to it, with units in the names.
+/// event: a short, stable name, e.g. "update_sent". fields: what belongs to it, with units in the
+/// names.
 void write(Level level, std::string_view event, std::initializer_list<Field> fields = {});
 
 inline void debug(std::string_view event, std::initializer_list<Field> fields = {}) {

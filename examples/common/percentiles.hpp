@@ -10,8 +10,10 @@ namespace ams {
 /// The value below which `fraction` of the values lie (nearest rank); 0 for none.
 inline double percentile(std::vector<double> values, double fraction) {
   if (values.empty()) return 0;
-  const auto rank = static_cast<std::size_t>(std::ceil(fraction * static_cast<double>(values.size())));
-  const auto nth = values.begin() + static_cast<std::ptrdiff_t>(std::clamp<std::size_t>(rank, 1, values.size()) - 1);
+  const auto rank =
+      static_cast<std::size_t>(std::ceil(fraction * static_cast<double>(values.size())));
+  const auto nth = values.begin() +
+                   static_cast<std::ptrdiff_t>(std::clamp<std::size_t>(rank, 1, values.size()) - 1);
   std::nth_element(values.begin(), nth, values.end());
   return *nth;
 }

@@ -1,13 +1,15 @@
 #pragma once
 
-#include <csignal>
-
 #include <pthread.h>
+
+#include <csignal>
+#include <stop_token>
+#include <thread>
 
 namespace ams {
 
-/// Blocks SIGINT and SIGTERM in this thread and all that it starts later, so that one thread can wait for
-/// them: first thing in main().
+/// Blocks SIGINT and SIGTERM in this thread and all that it starts later, so that one thread can
+/// wait for them: first thing in main().
 inline void block_stop_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -28,5 +30,22 @@ inline int wait_for_stop_signal(double seconds) {
   const int signal = sigtimedwait(&set, nullptr, &timeout);
   return signal > 0 ? signal : 0;
 }
+
+/// Requests a stop as soon as a blocked SIGINT or SIGTERM comes, whatever the other threads wait
+/// for.
+class StopSignals {
+ public:
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  std::stop_source stop_;
+  std::jthread watcher_{[this](const std::stop_token& end) {
+    while (!end.stop_requested()) {
+      if (wait_for_stop_signal(0.1) == 0) continue;
+      stop_.request_stop();
+      return;
+    }
+  }};
+};
 
 }  // namespace ams

@@ -34,8 +34,19 @@ CoordinateSet changed_statistics(const Manifest& manifest, std::span<const float
   return CoordinateSet::from_sorted(manifest.dimension(), std::move(indices));
 }
 
+namespace {
+/// encode_snapshot() gives about 3.4 bytes a value; small models may have some history all the same.
+std::size_t about_snapshot_bytes(std::size_t dimension) {
+  return std::max<std::size_t>(dimension * 17 / 5, 1UL << 16);
+}
+}  // namespace
+
 ModelFeed::ModelFeed(ModelState initial, ModelFeedOptions options)
-    : held_(std::move(initial)), options_(options), confirmed_(held_.version()) {}
+    : held_(std::move(initial)), options_(options), confirmed_(held_.version()) {
+  if (options_.max_history_bytes == 0 && held_.manifest_ptr()) {
+    options_.max_history_bytes = about_snapshot_bytes(held_.manifest().dimension());
+  }
+}
 
 std::optional<double> ModelFeed::waiting_since_seconds() const noexcept {
   if (in_flight_.empty()) return std::nullopt;

@@ -47,11 +47,12 @@ TORCH_MODULE(InvertedResidual);
 
 /// A row of table 2 of the MobileNetV2 paper.
 struct BlockRow {
-  int ratio, channels, repeats, stride, dilation;
+  int ratio, channels, repeats, stride;
+  int dilation;  ///< of all but the row's first block, which has that of the row before
 };
 
-// The 160-channel row keeps its size and the three blocks after it are dilated: output stride 16 is
-// reached with the 96-channel row's input, so its own stride-2 successor would go to 32.
+// The first 160-channel block would go to output stride 32 and keeps the size instead; the three
+// blocks after it are dilated, so that they see as far as they would have.
 constexpr std::array<BlockRow, 7> rows{{{1, 16, 1, 1, 1},
                                         {6, 24, 2, 2, 1},
                                         {6, 32, 3, 2, 1},
@@ -65,11 +66,13 @@ class DeeplabImpl : public nn::Module {
   explicit DeeplabImpl(int num_classes) {
     backbone_->push_back(ConvNorm(convolution(3, 32, 3, 3, 2), Activation::relu6));
     std::int64_t in = 32;
+    int dilation = 1;
     for (const BlockRow& row : rows) {
       for (int i = 0; i < row.repeats; ++i) {
         backbone_->push_back(
-            InvertedResidual(in, row.channels, row.ratio, i == 0 ? row.stride : 1, row.dilation));
+            InvertedResidual(in, row.channels, row.ratio, i == 0 ? row.stride : 1, dilation));
         in = row.channels;
+        dilation = row.dilation;
       }
     }
     register_module("backbone", backbone_);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ams/core/error.hpp"
+#include "ams/core/label_resize.hpp"
 
 namespace ams {
 namespace {
@@ -37,23 +38,10 @@ torch::Tensor scaled_rgb(const Frame& frame, int width, int height) {
 }
 
 torch::Tensor scaled_labels(const LabelMap& labels, int width, int height) {
-  require_bytes("a label map", labels.width, labels.height, 1, labels.ids.size());
-  torch::Tensor scaled = torch::empty({height, width}, torch::kUInt8);
-  auto* out = scaled.data_ptr<std::uint8_t>();
-  // The source pixel below the centre of the output pixel, in integers so that it is the same
-  // everywhere.
-  const auto source = [](int i, int from, int to) {
-    return static_cast<std::size_t>((2 * std::int64_t{i} + 1) * from / (2 * std::int64_t{to}));
-  };
-  std::vector<std::size_t> columns(static_cast<std::size_t>(width));
-  for (int x = 0; x < width; ++x)
-    columns[static_cast<std::size_t>(x)] = source(x, labels.width, width);
-  for (int y = 0; y < height; ++y) {
-    const std::uint8_t* row = labels.ids.data() + source(y, labels.height, height) *
-                                                      static_cast<std::size_t>(labels.width);
-    for (const std::size_t x : columns) *out++ = row[x];
-  }
-  return scaled;
+  const LabelMap scaled = resize_nearest(labels, width, height);
+  torch::Tensor result = torch::empty({height, width}, torch::kUInt8);
+  std::memcpy(result.data_ptr<std::uint8_t>(), scaled.ids.data(), scaled.ids.size());
+  return result;
 }
 
 torch::Tensor normalized_batch(const std::vector<torch::Tensor>& images,

@@ -1,71 +1,30 @@
 #include "ams/torch/network_teacher.hpp"
 
-#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
-
 #include <utility>
 
 #include "ams/core/error.hpp"
-#include "ams/torch/fddwnet.hpp"
 #include "ams/torch/image.hpp"
+#include "ams/torch/open_network.hpp"
 #include "network_names.hpp"
 #include "translate_errors.hpp"
 
 namespace ams {
 namespace {
 
-/// A model compiled by AOTInductor (torch.export): inference only.
-class PackagedNetwork final : public Network {
- public:
-  explicit PackagedNetwork(const std::string& path) : loader_(path) {}
-
-  torch::Tensor forward(const torch::Tensor& input) override {
-    const std::vector<torch::Tensor> outputs = loader_.run({input.contiguous()});
-    if (outputs.empty()) throw Error(ErrorCode::invalid_argument, "the package returns nothing");
-    return outputs.front();
+std::shared_ptr<Network> open_teacher(const NetworkTeacherSpec& spec) {
+  const bool named = !is_torchscript_path(spec.network) && !is_package_path(spec.network);
+  if (named && spec.weights.empty()) {
+    throw Error(ErrorCode::invalid_argument, "the teacher '" + spec.network +
+                                                 "' needs a weights file (only a .pt or .pt2 file "
+                                                 "brings its own)");
   }
-
-  std::vector<NetworkTensor> parameters() const override { return {}; }
-  std::vector<NetworkTensor> buffers() const override { return {}; }
-  void train(bool) override {}
-  void to(torch::Device) override {}
-
- private:
-  torch::inductor::AOTIModelPackageLoader loader_;
-};
-
-std::shared_ptr<Network> open_network(const NetworkTeacherSpec& spec) {
-  const bool script = is_torchscript_path(spec.network);
-  const bool package = is_package_path(spec.network);
-  if ((script || package) != spec.weights.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                script || package
-                    ? "weights are not for a TorchScript module or an AOTInductor package"
-                    : "the teacher '" + spec.network + "' needs a weights file");
-  }
-  if (script) return open_torchscript(spec.network);
-  if (package) {
-    require_file(spec.network);
-    return translate_errors(ErrorCode::unavailable, spec.network + " cannot be loaded",
-                            [&] { return std::make_shared<PackagedNetwork>(spec.network); });
-  }
-  std::shared_ptr<Network> network = spec.network == "fddwnet"
-                                         ? make_fddwnet(spec.num_classes)
-                                         : make_named_network(spec.network, spec.num_classes);
-  if (network == nullptr) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        "there is no teacher '" + spec.network +
-            "'; allowed are fddwnet, edanet, deeplabv3_mobilenetv2, and the path of a TorchScript "
-            "module (.pt) or of an AOTInductor package (.pt2)");
-  }
-  load_weights(*network, spec.weights);
-  return network;
+  return open_network(spec.network, spec.num_classes, spec.weights);
 }
 
 class NetworkTeacher final : public Teacher {
  public:
   explicit NetworkTeacher(const NetworkTeacherSpec& spec)
-      : spec_(spec), network_(open_network(spec)), device_(open_device(spec.device)) {
+      : spec_(spec), network_(open_teacher(spec)), device_(open_device(spec.device)) {
     network_->to(device_);
     network_->train(false);
     network_->prepare_inference();

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "ams/core/error.hpp"
-#include "ams/torch/gradient_guided_adam.hpp"
+#include "ams/torch/tensor_adam.hpp"
 #include "autocast.hpp"
 #include "translate_errors.hpp"
 
@@ -114,7 +114,7 @@ TrainingResult PhaseRunner::run(
     torch::manual_seed(
         static_cast<std::uint64_t>(job.adam.step_count));  // of drop-out, if there is any
   }
-  GradientGuidedAdam adam(std::move(job.adam), job.adam_options, vector_.values().device());
+  TensorAdam adam(std::move(job.adam), job.adam_options, vector_.values().device());
   adam.begin_phase(std::move(job.coordinates));
 
   const torch::Device device = vector_.values().device();

@@ -129,13 +129,42 @@ void ParameterVector::set_required_gradients(const std::vector<bool>& required) 
     torch::Tensor& tensor = tensors_[i].tensor;
     const bool wanted = required[i] && spec.kind == TensorKind::parameter;
     tensor.set_requires_grad(wanted);
-    tensor.mutable_grad() = wanted ? gradients_
-                                         .narrow(0, static_cast<std::int64_t>(spec.offset),
-                                                 static_cast<std::int64_t>(spec.size))
-                                         .view(spec.shape)
-                                   : torch::Tensor();
+    tensor.mutable_grad() = wanted ? gradient_view(i) : torch::Tensor();
   }
   zero_gradients();
+}
+
+torch::Tensor ParameterVector::gradient_view(std::size_t tensor) const {
+  const TensorSpec& spec = manifest_->tensors()[tensor];
+  return gradients_
+      .narrow(0, static_cast<std::int64_t>(spec.offset), static_cast<std::int64_t>(spec.size))
+      .view(spec.shape);
+}
+
+void ParameterVector::gather_gradients() {
+  const torch::NoGradGuard no_gradients;
+  const auto* values = values_.data_ptr<float>();
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const TensorSpec& spec = manifest_->tensors()[i];
+    torch::Tensor& tensor = tensors_[i].tensor;
+    if (tensor.const_data_ptr() != values + spec.offset) {
+      throw Error(ErrorCode::invalid_argument,
+                  "tensor '" + spec.name +
+                      "' is no view of its parameter vector any more; move and convert the network "
+                      "before the vector is made");
+    }
+    if (!tensor.requires_grad()) continue;
+    torch::Tensor& gradient = tensor.mutable_grad();
+    torch::Tensor view = gradient_view(i);
+    if (!gradient.defined()) {
+      view.zero_();
+    } else if (gradient.const_data_ptr() != view.const_data_ptr()) {
+      view.copy_(gradient);
+    } else {
+      continue;
+    }
+    gradient = view;
+  }
 }
 
 void ParameterVector::zero_gradients() {

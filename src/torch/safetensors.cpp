@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -308,6 +309,9 @@ std::vector<std::byte> serialize_safetensors(const Safetensors& content) {
 }
 
 Safetensors read_safetensors(const std::string& path) {
+  if (std::filesystem::is_directory(path)) {
+    throw Error(ErrorCode::io_error, "'" + path + "' is a folder and not a safetensors file");
+  }
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) io_failed("cannot open", path);
   const std::streamoff size = file.tellg();

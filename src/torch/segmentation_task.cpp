@@ -3,8 +3,10 @@
 #include <array>
 #include <cstdint>
 
+#include "ams/core/label_resize.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/network.hpp"
+#include "ams/torch/segmentation_trainer.hpp"
 #include "ams/torch/student.hpp"
 
 namespace ams {
@@ -35,6 +37,19 @@ torch::Tensor segmentation_loss(const torch::Tensor& logits, const torch::Tensor
   const torch::Tensor chosen = resize_logits(select_classes(logits, selected).to(torch::kFloat),
                                              targets.size(1), targets.size(2), align_corners);
   return torch::cross_entropy_loss(chosen, targets, {}, at::Reduction::Mean, ignored);
+}
+
+LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
+                                 const LabelMap& labels) {
+  const torch::Tensor rgb = scaled_rgb(frame, spec.input_width, spec.input_height);
+  LabelledFrame sample;
+  sample.labels = resize_nearest(labels, spec.input_width, spec.input_height);
+  sample.frame.width = spec.input_width;
+  sample.frame.height = spec.input_height;
+  sample.frame.capture_seconds = frame.capture_seconds;
+  const auto* bytes = rgb.data_ptr<std::uint8_t>();
+  sample.frame.rgb.assign(bytes, bytes + rgb.numel());
+  return std::make_shared<const LabelledFrame>(std::move(sample));
 }
 
 TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ignore_id,

@@ -142,7 +142,6 @@ void check_student(const Student& student) {
   }
   // A probe in training mode would move the batch-norm statistics of a module that the caller made.
   student.network->train(false);
-  student.network->train(false);  // or the blank input would move batch-norm statistics
   check_network_output(*student.network, spec.network, spec.num_classes, spec.input_width,
                        spec.input_height);
 }

@@ -26,6 +26,8 @@ constexpr std::size_t max_json_bytes = std::size_t{1} << 20;
 constexpr std::size_t max_text_bytes = 4096;
 constexpr std::size_t max_class_name_bytes = 64;
 constexpr std::size_t max_classes = 255;
+constexpr std::size_t max_scenes = 1000;
+constexpr double max_seconds = 1e7;
 
 /// Takes typed, bounded fields out of an object; every refusal names the field.
 class Fields {
@@ -175,6 +177,20 @@ ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
   info.labels_by = fields.text_or_empty("labels_by");
   info.source = fields.text_or_empty("source");
   info.licence = fields.text_or_empty("licence");
+  if (fields.find("scenes") != nullptr) {
+    for (const json& item : fields.list("scenes", 0, max_scenes, "scenes")) {
+      if (!item.is_object())
+        fields.refuse("scenes", "must list objects with start_seconds and name");
+      const Fields scene(item, where + ": \"scenes\"");
+      info.scenes.push_back(
+          {scene.number("start_seconds", 0, max_seconds),
+           scene.text("name", scene.need("name", "a text"), 1, max_class_name_bytes)});
+      if (info.scenes.size() > 1 &&
+          info.scenes.back().start_seconds <= info.scenes[info.scenes.size() - 2].start_seconds) {
+        fields.refuse("scenes", "are not in ascending order of start_seconds");
+      }
+    }
+  }
   if (info.frames > 0 && (info.label_frames - 1) * info.label_stride >= info.frames) {
     fields.refuse("label_frames",
                   fmt::format("is {} at a label_stride of {}, but there are only {} frames",
@@ -207,6 +223,9 @@ std::string format_clip_info(const ClipInfo& info) {
   text("labels_by", info.labels_by);
   text("source", info.source);
   text("licence", info.licence);
+  for (const ClipScene& scene : info.scenes) {
+    object["scenes"].push_back({{"start_seconds", scene.start_seconds}, {"name", scene.name}});
+  }
   try {
     std::string out = object.dump(1) + "\n";
     parse_clip_info(out, "clip info");

@@ -253,6 +253,8 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double p
   return best;
 }
 
+bool can_encode_samples() noexcept { return true; }
+
 }  // namespace ams
 
 #else
@@ -265,6 +267,8 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr>, double,
       ErrorCode::unavailable,
       "this build of libams encodes no video: configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
 }
+
+bool can_encode_samples() noexcept { return false; }
 
 }  // namespace ams
 

@@ -36,6 +36,18 @@ SourceKind kind_of(std::string_view source) {
   return SourceKind::file;
 }
 
+/// An address without its user and password. The last '@' ends them, wherever it is: a password may
+/// hold anything, and hiding too much of an address does no harm.
+std::string masked(const std::string& source) {
+  const auto scheme = source.find("://");
+  const auto at = source.rfind('@');
+  if (kind_of(source) == SourceKind::file || scheme == std::string::npos ||
+      at == std::string::npos || at < scheme) {
+    return source;
+  }
+  return source.substr(0, scheme + 3) + "***" + source.substr(at);
+}
+
 /// Key-value options for libav; what the callee does not take stays in it and is freed here.
 class Dictionary {
  public:
@@ -161,7 +173,7 @@ class Timeline {
 
 struct VideoReader::Impl {
   Impl(const std::string& source_name, const VideoReaderOptions& opts)
-      : source(source_name), options(opts), kind(kind_of(source_name)) {}
+      : source(source_name), name(masked(source_name)), options(opts), kind(kind_of(source_name)) {}
 
   void open();
   std::optional<Frame> next();
@@ -172,16 +184,17 @@ struct VideoReader::Impl {
   }
   [[noreturn]] void fail(int code, const std::string& doing) const {
     // Protocols report the interruption in words of their own.
+    if (stopped()) throw Error(ErrorCode::io_error, name + ": stopped while it was opened");
     if (code == AVERROR_EXIT || out_of_time()) {
       throw Error(ErrorCode::io_error,
-                  fmt::format("{}: nothing came for {} s", source, options.timeout_seconds));
+                  fmt::format("{}: nothing came for {} s", name, options.timeout_seconds));
     }
-    libav::raise(code, fmt::format("{}: {}", source, doing));
+    libav::raise(code, fmt::format("{}: {}", name, doing));
   }
   void require_size(int w, int h) const {
     if (w > options.max_width || h > options.max_height) {
       throw Error(ErrorCode::limit_exceeded,
-                  fmt::format("{}: pictures of {} x {}; up to {} x {} are read", source, w, h,
+                  fmt::format("{}: pictures of {} x {}; up to {} x {} are read", name, w, h,
                               options.max_width, options.max_height));
     }
   }
@@ -194,14 +207,18 @@ struct VideoReader::Impl {
     return impl->usual_open(context, io, url, flags, io_options);
   }
 
+  bool stopped() const {
+    return cancelled.load(std::memory_order_relaxed) || options.stop.stop_requested();
+  }
   bool out_of_time() const { return kind != SourceKind::file && Clock::now() > deadline; }
 
   static int interrupted(void* self) {
     const auto* impl = static_cast<const Impl*>(self);
-    return impl->cancelled.load(std::memory_order_relaxed) || impl->out_of_time() ? 1 : 0;
+    return impl->stopped() || impl->out_of_time() ? 1 : 0;
   }
 
   std::string source;
+  std::string name;  // for people
   VideoReaderOptions options;
   SourceKind kind;
   std::string file_url;
@@ -241,7 +258,7 @@ void VideoReader::Impl::open() {
       format = av_find_input_format("v4l2");
       if (format == nullptr) {
         throw Error(ErrorCode::unavailable,
-                    source + ": this libavdevice reads no Video4Linux cameras");
+                    name + ": this libavdevice reads no Video4Linux cameras");
       }
       if (source.starts_with("camera:")) {
         const std::string number = source.substr(7);
@@ -249,8 +266,7 @@ void VideoReader::Impl::open() {
             number.find_first_not_of("0123456789") != std::string::npos) {
           throw Error(
               ErrorCode::invalid_argument,
-              source +
-                  ": a camera is camera:<number>, e.g. camera:0, or a path /dev/video<number>");
+              name + ": a camera is camera:<number>, e.g. camera:0, or a path /dev/video<number>");
         }
         url = "/dev/video" + number;
       }
@@ -292,6 +308,7 @@ void VideoReader::Impl::open() {
   if (const int code = avformat_find_stream_info(input.get(), nullptr); code < 0) {
     fail(code, "cannot find out what is in it");
   }
+  if (stopped()) fail(AVERROR_EXIT, "cannot open");
 
   const AVCodec* codec = nullptr;
   const int index = av_find_best_stream(input.get(), AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
@@ -305,7 +322,7 @@ void VideoReader::Impl::open() {
       }
     }
   }
-  if (index < 0) throw Error(ErrorCode::malformed_data, source + ": holds no video stream");
+  if (index < 0) throw Error(ErrorCode::malformed_data, name + ": holds no video stream");
   for (unsigned i = 0; i < input->nb_streams; ++i) {
     if (static_cast<int>(i) != index) input->streams[i]->discard = AVDISCARD_ALL;
   }
@@ -313,7 +330,7 @@ void VideoReader::Impl::open() {
 
   require_size(stream->codecpar->width, stream->codecpar->height);
   decoder = libav::make_codec(codec);
-  libav::check(avcodec_parameters_to_context(decoder.get(), stream->codecpar), source);
+  libav::check(avcodec_parameters_to_context(decoder.get(), stream->codecpar), name);
   decoder->pkt_timebase = stream->time_base;
   decoder->thread_count = options.threads;
   decoder->max_pixels = libav::pixels_with_padding(options.max_width, options.max_height);
@@ -340,10 +357,10 @@ void VideoReader::Impl::open() {
   }
 }
 
-/// Feeds the decoder one packet, or tells it that there are no more. False after cancel().
+/// Feeds the decoder one packet, or tells it that there are no more. False once stopped.
 bool VideoReader::Impl::pull_packet() {
   const int code = av_read_frame(input.get(), packet.get());
-  if (cancelled) return false;
+  if (stopped()) return false;
   if (code == AVERROR_EOF) {
     draining = true;
     avcodec_send_packet(decoder.get(), nullptr);
@@ -358,7 +375,7 @@ bool VideoReader::Impl::pull_packet() {
     ++refused;
     if (++refused_in_a_row >= max_refused_in_a_row) {
       throw Error(ErrorCode::malformed_data,
-                  fmt::format("{}: {} packets in a row cannot be decoded, the last one: {}", source,
+                  fmt::format("{}: {} packets in a row cannot be decoded, the last one: {}", name,
                               refused_in_a_row, libav::error_text(sent)));
     }
   }
@@ -367,7 +384,7 @@ bool VideoReader::Impl::pull_packet() {
 
 std::optional<Frame> VideoReader::Impl::next() {
   start_waiting();
-  while (!ended && !cancelled) {
+  while (!ended && !stopped()) {
     const int code = avcodec_receive_frame(decoder.get(), picture.get());
     if (code == 0) {
       refused_in_a_row = 0;
@@ -384,7 +401,7 @@ std::optional<Frame> VideoReader::Impl::next() {
       ended = true;
       if (frames == 0) {
         throw Error(ErrorCode::malformed_data,
-                    source + ": its video stream holds no frame that can be decoded");
+                    name + ": its video stream holds no frame that can be decoded");
       }
     } else if (code == AVERROR(EAGAIN)) {
       if (!pull_packet()) ended = true;
@@ -409,6 +426,9 @@ std::optional<Frame> VideoReader::next() {
 }
 void VideoReader::cancel() noexcept {
   impl_->cancelled = true;
+}
+const std::string& VideoReader::name() const noexcept {
+  return impl_->name;
 }
 int VideoReader::width() const noexcept {
   return impl_->width;

@@ -449,6 +449,50 @@ TEST_CASE("sent batches are kept until the server has them") {
   CHECK(client.counters().batches_sent_again == 3);
 }
 
+TEST_CASE("a batch that the server faults is not sent again") {
+  const auto sent_again_after = [](const ServerMessage& last_words, bool instead_of_welcome) {
+    Client client = make_client();
+    connect(client, 0);
+    double t = 0;
+    for (; t < 6; ++t) frame(client, t, t);
+    REQUIRE(find_messages<FrameBatch>(client.on_encoded(1, bitstream(), t)).size() == 1);
+    if (instead_of_welcome) {
+      client.on_disconnected("cut", t);
+      t = *client.next_wake_seconds();
+      client.on_time(t);
+      client.on_connected(t);
+    }
+    client.on_message(last_words, t);
+    client.on_disconnected("closed", t);
+    t = *client.next_wake_seconds();
+    client.on_time(t);
+    client.on_connected(t);
+    const auto again = find_messages<FrameBatch>(client.on_message(Welcome{}, t));
+    CHECK(client.counters().batches_refused + again.size() == 1);
+    return again.size();
+  };
+  CHECK(sent_again_after(Fault{ErrorCode::limit_exceeded, "too many frames"}, false) == 0);
+  CHECK(sent_again_after(Fault{ErrorCode::malformed_data, "no H.264"}, false) == 0);
+  CHECK(sent_again_after(Fault{ErrorCode::unavailable, "shutting down"}, false) == 1);
+  CHECK(sent_again_after(Bye{"restarting"}, false) == 1);
+  // In answer to Hello it is about the device (the server is full), not about a batch.
+  CHECK(sent_again_after(Fault{ErrorCode::limit_exceeded, "too many devices"}, true) == 1);
+}
+
+TEST_CASE("a batch that no server has seen outlives a fault") {
+  Client client = make_client();
+  connect(client, 0);
+  for (int t = 0; t < 6; ++t) frame(client, t, t);
+  client.on_message(Fault{ErrorCode::malformed_data, "an Ack of nonsense"}, 6);
+  client.on_encoded(1, bitstream(), 6);
+  client.on_disconnected("closed", 6);
+  const double t = *client.next_wake_seconds();
+  client.on_time(t);
+  client.on_connected(t);
+  CHECK(find_messages<FrameBatch>(client.on_message(Welcome{}, t)).size() == 1);
+  CHECK(client.counters().batches_refused == 0);
+}
+
 TEST_CASE("a restarted device counts its batches on from the server's") {
   Client client = make_client();
   Welcome welcome;

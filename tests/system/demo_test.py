@@ -27,7 +27,7 @@ class Demo(unittest.TestCase):
             self.assertLessEqual(KEYS, set(report))
             self.assertEqual(report["server_digest"], report["edge_digest"])
             self.assertEqual(report["frames_dropped"], 0)
-            self.assertGreaterEqual(report["updates"], 2)
+            self.assertGreaterEqual(report["updates"], 1)
             self.assertAlmostEqual(report["seconds"], 24, delta=0.5)
             self.assertTrue(0 < report["miou"] <= 100)
             self.assertLess(report["frame_latency_ms"]["p50"], report["frame_latency_ms"]["p99"] + 1e-9)

@@ -144,7 +144,7 @@ class Usage(unittest.TestCase):
             ((BIN / "ams-edge", "--clip", "nowhere"), "nowhere"),
             ((BIN / "ams-edge", "--video", "x.mp4", "--input", "12"), "WIDTHxHEIGHT"),
             ((BIN / "ams-server", "--teacher", "nonsense", "--certificate", "a", "--private-key", "b"), "nonsense"),
-            ((BIN / "ams-server", "--gamma", "7"), ""),
+            ((BIN / "ams-server", "--gamma", "7"), "gamma"),
         ]:
             with self.subTest(command=command):
                 result = self.run_program(*command)

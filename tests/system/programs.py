@@ -55,23 +55,25 @@ class ProgramsTest(unittest.TestCase):
         self.processes.append(process)
         return process
 
-    def start_server(self, *flags, port=0, report="server.json"):
+    def start_server(self, *flags, port=0, report="server.json", student=STUDENT, teacher=None):
         port_file = self.work / "port"
         port_file.unlink(missing_ok=True)
         process = self.start("server", [
             BIN / "ams-server", "--address", "127.0.0.1", "--port", port, "--port-file", port_file, "--certificate",
             self.folder / "tls" / "certificate.pem", "--private-key", self.folder / "tls" / "private_key.pem",
-            "--token-file", self.folder / "token", "--teacher", f"clip:{self.clip}", "--log-format", "json",
-            "--log-level", "debug", "--report", self.work / report, *TRAINING, *STUDENT, *flags])
+            "--token-file", self.folder / "token", *(teacher or ["--teacher", f"clip:{self.clip}"]), "--log-format",
+            "json", "--log-level", "debug", "--report", self.work / report, *TRAINING, *student, *flags])
         self.wait_until(lambda: port_file.is_file() and port_file.read_text().strip(), 60, "the server listens", process)
         self.port = int(port_file.read_text())
         return process
 
-    def start_edge(self, *flags, name="edge", token="token", ca=None, student=STUDENT):
+    def start_edge(self, *flags, name="edge", token="token", ca=None, student=STUDENT, source=None,
+                   status="none"):
         return self.start(name, [
             BIN / "ams-edge", "--server", f"127.0.0.1:{self.port}", "--ca",
-            ca or self.folder / "tls" / "certificate.pem", "--token-file", self.folder / token, "--clip", self.clip, "--first-batch-seconds", "2", "--log-format",
-            "json", "--status", "none", "--report", self.work / f"{name}.json", *student, *flags])
+            ca or self.folder / "tls" / "certificate.pem", "--token-file", self.folder / token,
+            *(source or ["--clip", self.clip]), "--first-batch-seconds", "2", "--log-format", "json", "--status",
+            status, "--report", self.work / f"{name}.json", *student, *flags])
 
     def wait_until(self, condition, seconds, what, *alive):
         deadline = time.monotonic() + seconds

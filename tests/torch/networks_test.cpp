@@ -97,6 +97,29 @@ TEST_CASE("parameter counts are those of the papers") {
   CHECK(count(fddwnet->parameters()) == 773'682);
 }
 
+TEST_CASE("DeepLabV3 sees as far as its last three dilated blocks reach") {
+  // With image pooling out of the way, a coarse logit depends on the input pixels of its receptive
+  // field: one block more at dilation 2 would make it 32 pixels wider, one less 32 narrower.
+  const auto network = ams::make_deeplabv3_mobilenetv2(2);
+  ams::initialize_tensors(*network, 1);
+  for (const ams::NetworkTensor& p : network->parameters()) {
+    if (p.name.starts_with("image_pooling")) p.tensor.data().zero_();
+  }
+  network->train(false);
+  torch::manual_seed(1);
+  const auto input = torch::rand({1, 3, 1024, 64}).requires_grad_(true);
+  const auto logits = network->forward(input);
+  logits.index({0, 0, 32, 2}).backward();
+  const auto rows = input.grad().abs().sum({0, 1, 3}).nonzero();
+  const auto extent = rows.max().item<std::int64_t>() - rows.min().item<std::int64_t>() + 1;
+  // 1 + sum over the 3x3 layers of 2 * dilation * stride so far: stem 2, row 24: 2 * 2 + 2 * 4,
+  // row 32: 2 * 4 + 2 * 2 * 8, row 64: 2 * 8 + 3 * 2 * 16, row 96: 3 * 2 * 16, row 160: 2 * 16 +
+  // 2 * 2 * 2 * 16, row 320: 2 * 2 * 16; the 16-channel row: 2 * 2.
+  const std::int64_t field = 1 + 2 + 4 + (4 + 8) + (8 + 32) + (16 + 96) + 96 + (32 + 128) + 64;
+  CHECK(extent <= field);
+  CHECK(extent > field - 32);
+}
+
 TEST_CASE("EDANet with its public weights gives the expected labels") {
   check_probe(*ams::make_edanet(19), "edanet_cityscapes.safetensors", "edanet_argmax.png", -6.1858,
               4.2067);

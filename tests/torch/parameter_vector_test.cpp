@@ -3,11 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <numeric>
 
 #include "ams/core/error.hpp"
-#include "ams/torch/gradient_guided_adam.hpp"
 #include "ams/torch/parameter_vector.hpp"
 
 namespace {
@@ -81,6 +79,31 @@ TEST_CASE("gradients that are not required do not exist") {
   CHECK(parameters["0.weight"].grad().defined());
 }
 
+TEST_CASE("gradients that somebody replaced or dropped come back to the flat vector") {
+  auto module = small_module();
+  ams::ParameterVector vector(ams::trainable_parameters(*module));
+  const auto& tensors = vector.manifest()->tensors();
+  module->zero_grad(/*set_to_none=*/true);
+  module->forward(torch::ones({2, 3, 5, 5})).square().sum().backward();
+  auto parameters = module->named_parameters();
+  parameters["1.bias"].mutable_grad() = torch::Tensor();
+  const torch::Tensor weight_gradient = parameters["0.weight"].grad().clone();
+  CHECK(parameters["0.weight"].grad().data_ptr() != vector.gradients().data_ptr());
+
+  vector.gather_gradients();
+  CHECK(parameters["0.weight"].grad().data_ptr() == vector.gradients().data_ptr());
+  CHECK(torch::equal(parameters["0.weight"].grad(), weight_gradient));
+  CHECK(parameters["1.bias"].grad().data_ptr() ==
+        vector.gradients().data_ptr<float>() + tensors[3].offset);
+  CHECK(parameters["1.bias"].grad().abs().sum().item<float>() == 0);
+  const torch::Tensor once = vector.gradients().clone();
+  vector.gather_gradients();
+  CHECK(torch::equal(vector.gradients(), once));
+
+  parameters["2.bias"].set_data(torch::zeros({2}));
+  CHECK_THROWS_AS(vector.gather_gradients(), ams::Error);
+}
+
 TEST_CASE("statistics stand after all parameters and are the module's own") {
   auto module = small_module();
   ams::ParameterVector vector(ams::trainable_parameters(*module),
@@ -126,59 +149,4 @@ TEST_CASE("a tensor under two names is taken once; what cannot be trained is ref
   CHECK_THROWS_AS(
       ams::ParameterVector({{"a", torch::ones({3}, torch::kDouble).set_requires_grad(true)}}),
       ams::Error);
-}
-
-TEST_CASE("Algorithm 2 on tensors follows core's, whatever the arithmetic") {
-  constexpr std::int64_t n = 500;
-  for (const auto placement :
-       {ams::EpsilonPlacement::outside_root, ams::EpsilonPlacement::inside_root}) {
-    ams::AdamOptions options;
-    options.learning_rate = 3e-3;
-    options.epsilon_placement = placement;
-    torch::manual_seed(6);
-    const torch::Tensor start = torch::randn({n});
-    torch::Tensor core_values = start.clone(), torch_values = start.clone();
-    using Arithmetic = ams::GradientGuidedAdam::Arithmetic;
-    ams::GradientGuidedAdam core(ams::AdamState(n), options, torch::kCPU);
-    ams::GradientGuidedAdam tensors(ams::AdamState(n), options, torch::kCPU, Arithmetic::torch);
-    CHECK(core.update().abs().sum().item<float>() == 0);
-    CHECK(tensors.update().abs().sum().item<float>() == 0);
-    for (int phase = 0; phase < 4; ++phase) {
-      std::vector<std::uint32_t> indices;
-      for (std::uint32_t i = static_cast<std::uint32_t>(phase); i < n; i += 3) indices.push_back(i);
-      const auto set =
-          phase == 3 ? ams::CoordinateSet::all(n) : ams::CoordinateSet::from_sorted(n, indices);
-      core.begin_phase(set);
-      tensors.begin_phase(set);
-      const torch::Tensor held = torch_values.clone();
-      for (int k = 0; k < 5; ++k) {
-        const torch::Tensor gradient = torch::randn({n}) * (k + 1);
-        core.step(core_values, gradient);
-        tensors.step(torch_values, gradient);
-      }
-      CHECK(torch::allclose(core_values, torch_values, 1e-5, 1e-6));
-      CHECK(torch::allclose(core.update(), tensors.update(), 1e-4, 1e-7));
-      if (phase == 0) CHECK(torch_values[1].item<float>() == held[1].item<float>());
-      CHECK(torch_values[phase].item<float>() != held[phase].item<float>());
-    }
-    const ams::AdamState a = core.state(), b = tensors.state();
-    CHECK(a.step_count == 20);
-    CHECK(b.step_count == 20);
-    for (std::size_t i = 0; i < n; ++i) {
-      CHECK(a.first_moment[i] == doctest::Approx(b.first_moment[i]).epsilon(1e-4));
-      CHECK(a.second_moment[i] == doctest::Approx(b.second_moment[i]).epsilon(1e-4));
-    }
-  }
-}
-
-TEST_CASE("Adam on tensors refuses what does not fit") {
-  ams::GradientGuidedAdam adam(ams::AdamState(4), {}, torch::kCPU);
-  torch::Tensor values = torch::zeros({4});
-  CHECK_THROWS_AS(adam.step(values, torch::zeros({3})), ams::Error);
-  CHECK_THROWS_AS(adam.step(values, torch::zeros({4}, torch::kDouble)), ams::Error);
-  CHECK_THROWS_AS(adam.step(values, torch::zeros({8}).slice(0, 0, 8, 2)), ams::Error);
-  CHECK_THROWS_AS(adam.begin_phase(ams::CoordinateSet::all(5)), ams::Error);
-  ams::AdamState uneven(4);
-  uneven.second_moment.pop_back();
-  CHECK_THROWS_AS(ams::GradientGuidedAdam(uneven, {}, torch::kCPU), ams::Error);
 }

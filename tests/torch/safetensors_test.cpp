@@ -213,4 +213,11 @@ TEST_CASE("writing refuses what could not be read, and keeps the old file") {
     CHECK(error.code() == ams::ErrorCode::io_error);
   }
   CHECK_THROWS_AS(ams::write_safetensors(path + ".none/x", sample()), ams::Error);
+  try {
+    ams::read_safetensors(std::filesystem::temp_directory_path().string());
+    FAIL("accepted");
+  } catch (const ams::Error& error) {
+    CHECK(error.code() == ams::ErrorCode::io_error);
+    CHECK(std::string(error.what()).find("folder") != std::string::npos);
+  }
 }

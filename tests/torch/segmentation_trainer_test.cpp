@@ -333,6 +333,22 @@ TEST_CASE("what does not fit is refused, and the trainer goes on") {
   });
 }
 
+TEST_CASE("samples kept at the student's size train to the same bits") {
+  const ams::StudentSpec spec = small_spec();
+  Job whole = make_job(spec), small = whole;
+  for (auto& mini_batch : small.mini_batches) {
+    for (auto& sample : mini_batch) {
+      sample = ams::training_sample(spec, sample->frame, sample->labels);
+      CHECK(sample->frame.width == spec.input_width);
+      CHECK(sample->labels.height == spec.input_height);
+    }
+  }
+  const auto a = ams::make_segmentation_trainer(spec)->train(whole);
+  const auto b = ams::make_segmentation_trainer(spec)->train(small);
+  CHECK(a.parameters == b.parameters);
+  CHECK(a.losses == b.losses);
+}
+
 TEST_CASE("any module of the caller's can be a student") {
   torch::manual_seed(2);
   const auto module = std::make_shared<torch::nn::SequentialImpl>(

@@ -115,6 +115,7 @@ TEST_CASE("the text of clip.json comes back as it was") {
   info.label_width = 64;
   info.label_height = 32;
   info.fps = 30000.0 / 1001;
+  info.scenes = {{0, "day"}, {12.5, "night"}};
   const ClipInfo back = parse_clip_info(format_clip_info(info));
   CHECK(back.name == info.name);
   CHECK(back.kind == info.kind);
@@ -130,6 +131,9 @@ TEST_CASE("the text of clip.json comes back as it was") {
   CHECK(back.label_frames == info.label_frames);
   CHECK(back.width == info.width);
   CHECK(back.label_height == info.label_height);
+  REQUIRE(back.scenes.size() == 2);
+  CHECK(back.scenes[1].start_seconds == 12.5);
+  CHECK(back.scenes[1].name == "night");
   info.eval_classes = {9};
   CHECK(error_of([&] { format_clip_info(info); }) == "invalid_argument");
   info = street_info();
@@ -195,7 +199,15 @@ TEST_CASE("every malformed field is named, with what is allowed") {
                                 {"kind", "[]"},
                                 {"source", "{}"},
                                 {"licence", "false"},
-                                {"labels_by", "1"}};
+                                {"labels_by", "1"},
+                                {"scenes", "{}"},
+                                {"scenes", "[3]"},
+                                {"scenes", "[{\"start_seconds\": 1}]"},
+                                {"scenes", "[{\"start_seconds\": -1, \"name\": \"day\"}]"},
+                                {"scenes", "[{\"start_seconds\": 1, \"name\": \"\"}]"},
+                                {"scenes",
+                                 "[{\"start_seconds\": 1, \"name\": \"a\"}, "
+                                 "{\"start_seconds\": 1, \"name\": \"b\"}]"}};
   for (const Case& c : cases) {
     std::string text = "{";
     const std::vector<std::pair<std::string, std::string>> good{

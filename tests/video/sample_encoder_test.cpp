@@ -205,6 +205,7 @@ TEST_CASE("without x264 the encoder says what to do") {
   const std::vector<FramePtr> frames{std::make_shared<Frame>(solid(64, 48, 1, 2, 3))};
   std::string message;
   CHECK(error_of([&] { encode_samples(frames, 1); }, &message) == "unavailable");
+  CHECK_FALSE(can_encode_samples());
   CHECK(message.find("AMS_WITH_X264") != std::string::npos);
 }
 

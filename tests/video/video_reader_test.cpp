@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <stop_token>
+#include <thread>
 
 #include "ams/video/sample_encoder.hpp"
 #include "support.hpp"
@@ -325,6 +327,54 @@ TEST_CASE("a network source that stays silent ends in an error") {
         "io_error");
 }
 
+TEST_CASE("a source that stays silent can be stopped while it is opened") {
+  const int listener = silent_listener();
+  const std::string address = "127.0.0.1:" + std::to_string(port_of(listener));
+  VideoReaderOptions options;
+  options.timeout_seconds = 3600;
+  for (const std::string scheme : {"http", "rtsp"}) {
+    CAPTURE(scheme);
+    std::stop_source stop;
+    options.stop = stop.get_token();
+    const std::jthread other([&stop] { stop.request_stop(); });
+    try {
+      VideoReader reader(scheme + "://" + address + "/v.mp4", options);
+      FAIL("opened");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::io_error);
+      CHECK(std::string(error.what()).find("stopped") != std::string::npos);
+    }
+  }
+  close(listener);
+}
+
+TEST_CASE("errors and names do not tell user and password") {
+  const int listener = silent_listener();
+  const std::string address = "127.0.0.1:" + std::to_string(port_of(listener));
+  close(listener);  // nobody listens there any more
+  for (const std::string user :
+       {"admin:secret", "admin", "admin:se@cret", "admin:/secret", "se%63ret:"}) {
+    for (const std::string scheme : {"rtsp", "http", "https"}) {
+      const std::string source = scheme + "://" + user + "@" + address + "/v.mp4";
+      CAPTURE(source);
+      try {
+        VideoReader reader(source);
+        FAIL("opened");
+      } catch (const Error& error) {
+        const std::string message = error.what();
+        CHECK(message.find(scheme + "://***@" + address + "/v.mp4") == 0);
+        CHECK(message.find("cret") == std::string::npos);
+        CHECK(message.find("admin") == std::string::npos);
+      }
+    }
+  }
+  const Scratch scratch;
+  BareVideo video;
+  write_bare(scratch / "a@b.mkv", video, {flat_picture(64, 64, 100, 128, 128, 0)});
+  const std::string file = (scratch / "a@b.mkv").string();
+  CHECK(VideoReader(file).name() == file);
+}
+
 TEST_CASE("damaged files end or throw, and never crash") {
   const Scratch scratch;
   BareVideo video;
@@ -369,6 +419,22 @@ TEST_CASE("cancel ends the video") {
   VideoReader reader((scratch / "v.mkv").string());
   CHECK(reader.next().has_value());
   reader.cancel();
+  CHECK_FALSE(reader.next().has_value());
+  CHECK_FALSE(reader.next().has_value());
+}
+
+TEST_CASE("a stop token ends the video") {
+  const Scratch scratch;
+  BareVideo video;
+  std::vector<Picture> pictures;
+  for (int i = 0; i < 5; ++i) pictures.push_back(flat_picture(64, 64, 100, 128, 128, 40 * i));
+  write_bare(scratch / "v.mkv", video, pictures);
+  std::stop_source stop;
+  VideoReaderOptions options;
+  options.stop = stop.get_token();
+  VideoReader reader((scratch / "v.mkv").string(), options);
+  CHECK(reader.next().has_value());
+  stop.request_stop();
   CHECK_FALSE(reader.next().has_value());
   CHECK_FALSE(reader.next().has_value());
 }

@@ -103,10 +103,13 @@ class PhiScoreTracker {
   /// Number of scores since the latest take_mean().
   std::size_t count() const noexcept { return count_; }
 
-  /// Forgets everything, the latest label too: after a gap in the video, or when the labels change
-  /// size.
+  /// Forgets the latest label, so that the next frame is compared with none: after a gap in the
+  /// video, or when the labels change size. The scores so far stay.
+  void forget_label() noexcept { previous_.reset(); }
+
+  /// Forgets everything.
   void reset() {
-    previous_.reset();
+    forget_label();
     sum_ = 0;
     count_ = 0;
   }

@@ -74,8 +74,9 @@ struct ClientCounters {
   std::uint64_t batches = 0;         ///< sent, each counted once
   std::uint64_t batch_bytes = 0;     ///< of bitstream
   std::uint64_t batches_sent_again = 0;
-  std::uint64_t batches_failed = 0;  ///< could not be encoded
-  std::uint64_t updates = 0;         ///< applied
+  std::uint64_t batches_failed = 0;   ///< could not be encoded
+  std::uint64_t batches_refused = 0;  ///< given up, because the server faults what was sent
+  std::uint64_t updates = 0;          ///< applied
   std::uint64_t update_bytes = 0;
   std::uint64_t snapshots = 0;  ///< taken over
   std::uint64_t snapshot_bytes = 0;
@@ -454,6 +455,12 @@ void EdgeClient<FrameHandle>::fault(const Fault& fault, Actions& actions) {
   if (fault.code == ErrorCode::unauthorized || fault.code == ErrorCode::unsupported_version ||
       fault.code == ErrorCode::manifest_mismatch) {
     backoff_.slow_down();
+  }
+  // A batch may be what the server does not take; sent again, it would end every later connection.
+  // A Fault instead of Welcome speaks of no batch.
+  if (link_ == Link::streaming &&
+      (fault.code == ErrorCode::limit_exceeded || fault.code == ErrorCode::malformed_data)) {
+    counters_.batches_refused += std::erase_if(kept_, [](const KeptBatch& k) { return k.sent; });
   }
   close(std::string("the server: ") + to_string(fault.code) + ": " + fault.message, actions);
 }

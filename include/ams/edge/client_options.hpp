@@ -8,6 +8,9 @@
 
 namespace ams {
 
+/// What a device samples at most unless its options say otherwise.
+inline constexpr double max_device_sampling_rate_fps = 60;
+
 /// When a device says that it holds a new version.
 enum class AckPolicy : std::uint8_t {
   published,  ///< once the driver runs it: EdgeClient::on_published()
@@ -22,7 +25,8 @@ struct ClientOptions {
 
   // ---- sampling (section 3.2) ----
   double sampling_rate_fps = 1;         ///< until the server says otherwise, > 0
-  double max_sampling_rate_fps = 60;    ///< a server that asks for more is disconnected
+  /// A server that asks for more is disconnected.
+  double max_sampling_rate_fps = max_device_sampling_rate_fps;
   double update_interval_seconds = 10;  ///< T_update until the server says otherwise, 0.1 to 3600
   double first_batch_seconds = 5;  ///< the first batch leaves so long after its first sample, >= 0
 

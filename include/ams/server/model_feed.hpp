@@ -17,7 +17,8 @@ struct ModelFeedOptions {
   EncodeOptions encode = {};
   int snapshot_zstd_level = 3;                ///< 1 to 19
   std::size_t max_history_updates = 64;       ///< updates kept for a device that comes back
-  std::size_t max_history_bytes = 8UL << 20;  ///< and their bytes
+  /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
+  std::size_t max_history_bytes = 0;
   std::size_t max_consecutive_snapshots =
       4;  ///< in answer to wrong acks and refusals, without a good Ack
 };

@@ -17,6 +17,7 @@
 #include "ams/core/coordinate_set.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/model_state.hpp"
+#include "ams/core/phi_score.hpp"
 #include "ams/core/random.hpp"
 #include "ams/core/replay_buffer.hpp"
 #include "ams/core/sampling_rate.hpp"
@@ -230,7 +231,6 @@ class ServerSession {
   void phase_failed(const std::string& reason);
 
   SessionOptions options_;
-  Phi phi_;
   ModelFeed feed_;
   Link link_ = Link::none;
   std::string device_id_;
@@ -249,9 +249,7 @@ class ServerSession {
   std::size_t new_samples_ = 0;         // since the latest phase began
 
   // Rates.
-  std::optional<Sample> previous_sample_;
-  double phi_sum_ = 0;  // since the latest decision
-  std::size_t phi_count_ = 0;
+  PhiScoreTracker<Sample, Phi> phi_;  // its label is a sample
   SamplingRateController sampling_;
   TrainingRateController training_rate_;
   double announced_rate_fps_ = 0;
@@ -296,12 +294,12 @@ template <class Sample>
 ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options, Phi phi,
                                      SizeFunction size_of)
     : options_(session_detail::completed(std::move(options))),
-      phi_(std::move(phi)),
       feed_(std::move(initial), session_detail::feed_options(options_)),
       replay_(std::make_unique<HorizonReplayBuffer<Sample>>(
           ReplayBufferOptions{options_.horizon_seconds, options_.max_buffer_samples,
                               options_.max_buffer_bytes},
           std::move(size_of))),
+      phi_([phi](const Sample& current, const Sample& previous) { return phi(previous, current); }),
       sampling_(options_.sampling),
       training_rate_(options_.training_rate),
       random_(options_.seed) {
@@ -309,7 +307,7 @@ ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options,
     throw Error(ErrorCode::invalid_argument,
                 "ServerSession: the initial model state has no manifest");
   }
-  if (options_.adapt_sampling_rate && !phi_) {
+  if (options_.adapt_sampling_rate && !phi) {
     throw Error(ErrorCode::invalid_argument,
                 "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
   }
@@ -670,7 +668,7 @@ void ServerSession<Sample>::take_answered_batches() {
   while (!pending_.empty() && pending_.front().is_answered) {
     Batch batch = std::move(pending_.front());
     pending_.pop_front();
-    if (!batch.is_continuation) previous_sample_.reset();
+    if (!batch.is_continuation) phi_.forget_label();
     for (TimedSample<Sample>& timed : batch.samples) take_sample(std::move(timed), batch);
   }
   decide_sampling_rate();
@@ -679,18 +677,13 @@ void ServerSession<Sample>::take_answered_batches() {
 template <class Sample>
 void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& batch) {
   if (options_.adapt_sampling_rate) {
-    if (previous_sample_) {
-      try {
-        const std::optional<double> phi = phi_(*previous_sample_, timed.sample);
-        if (phi && std::isfinite(*phi)) {
-          phi_sum_ += *phi;
-          ++phi_count_;
-        }
-      } catch (const Error&) {
-        // Two samples that cannot be compared say nothing about the pace of the scene.
-      }
+    try {
+      phi_.add(timed.sample);
+    } catch (const Error&) {
+      // Two samples that cannot be compared say nothing about the pace of the scene.
+      phi_.forget_label();
+      phi_.add(timed.sample);
     }
-    previous_sample_ = timed.sample;
   }
   const double time = timed.capture_seconds + batch.offset_seconds;
   bool taken = false;
@@ -708,10 +701,8 @@ void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& 
 /// Equation (1), every delta_t.
 template <class Sample>
 void ServerSession<Sample>::decide_sampling_rate() {
-  if (!options_.adapt_sampling_rate || phi_count_ == 0 || !sampling_.due(now_seconds_)) return;
-  const double rate = sampling_.decide(now_seconds_, phi_sum_ / static_cast<double>(phi_count_));
-  phi_sum_ = 0;
-  phi_count_ = 0;
+  if (!options_.adapt_sampling_rate || phi_.count() == 0 || !sampling_.due(now_seconds_)) return;
+  const double rate = sampling_.decide(now_seconds_, *phi_.take_mean());
   if (options_.adapt_training_rate) training_rate_.observe(rate);
 }
 

@@ -40,8 +40,8 @@ struct SessionOptions {
 
   // ---- resuming ----
   std::size_t max_history_updates = 64;  ///< updates kept for a device that comes back
-  std::size_t max_history_bytes = 8UL
-                                  << 20;  ///< and their bytes: beyond that a snapshot is cheaper
+  /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
+  std::size_t max_history_bytes = 0;
   std::size_t max_updates_in_flight = 4;  ///< no phase begins while so many await their Ack, >= 1
   double ack_timeout_seconds = 300;       ///< a device that owes an Ack longer is disconnected, > 0
   std::size_t max_consecutive_snapshots = 4;  ///< sent in answer to refusals without an Ack between
@@ -50,8 +50,8 @@ struct SessionOptions {
   std::size_t max_buffer_samples = 4096;     ///< in the replay buffer, >= 1
   std::size_t max_buffer_bytes = 1UL << 30;  ///< of them, when the session knows their size
   std::size_t max_pending_batches = 8;       ///< being labelled; more are dropped and counted, >= 1
-  std::size_t max_frames_per_batch = 512;    ///< >= 1
-  std::size_t max_bitstream_bytes = 16UL << 20;  ///< of one batch, >= 1
+  std::size_t max_frames_per_batch = 256;        ///< >= 1; what decode_samples() takes by default
+  std::size_t max_bitstream_bytes = 8UL << 20;  ///< of one batch, >= 1; likewise
 
   std::uint64_t seed = 0;  ///< of mini-batches and random coordinates
 };

@@ -36,8 +36,9 @@ class ParameterVector {
   ~ParameterVector() = default;
 
   const std::shared_ptr<const Manifest>& manifest() const noexcept { return manifest_; }
-  const torch::Tensor& values() const noexcept { return values_; }        ///< [dimension]
-  const torch::Tensor& gradients() const noexcept { return gradients_; }  ///< [dimension]
+  const std::vector<NetworkTensor>& tensors() const noexcept { return tensors_; }  ///< its order
+  const torch::Tensor& values() const noexcept { return values_; }                 ///< [dimension]
+  const torch::Tensor& gradients() const noexcept { return gradients_; }           ///< [dimension]
 
   /// Copies to and from the host; sizes as manifest()->dimension(), else Error(invalid_argument).
   void load(std::span<const float> values);
@@ -50,7 +51,16 @@ class ParameterVector {
 
   void zero_gradients();
 
+  /// For gradients that others may have touched since, e.g. a framework that drops them between
+  /// steps: a tensor's gradient in memory of its own is copied to its place in gradients() and made
+  /// a view again, and one that is gone counts as zeros. Throws Error(invalid_argument) when a
+  /// tensor is no view of values() any more (the network was moved to another device, for
+  /// instance).
+  void gather_gradients();
+
  private:
+  torch::Tensor gradient_view(std::size_t tensor) const;
+
   std::vector<NetworkTensor> tensors_;  // in the manifest's order
   std::shared_ptr<const Manifest> manifest_;
   torch::Tensor values_;

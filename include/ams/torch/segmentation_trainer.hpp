@@ -26,6 +26,13 @@ struct SegmentationTrainerOptions {
   std::size_t cache_bytes = std::size_t{256} << 20;
 };
 
+/// A labelled frame as a session should keep it for make_segmentation_trainer(spec): scaled to the
+/// student's input size, so that training gives the very same result from a fraction of the memory
+/// (1.5 MB become 0.1 MB at 1024 x 512 to 256 x 128). Throws Error(invalid_argument) when bytes do
+/// not fit the sizes.
+LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
+                                 const LabelMap& labels);
+
 /// Trains segmentation students: frames are scaled to the student's input size (area average),
 /// labels by nearest neighbour; softmax cross-entropy over the selected classes, averaged over the
 /// pixels that have one. A mini-batch without such a pixel makes no step and counts as loss 0.

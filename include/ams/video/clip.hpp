@@ -12,6 +12,12 @@
 
 namespace ams {
 
+/// A part of a clip that looks different from the part before it.
+struct ClipScene {
+  double start_seconds = 0;  ///< >= 0
+  std::string name;          ///< 1 to 64 bytes
+};
+
 /// What a clip's clip.json says. Needed in the file: fps, label_stride, classes, eval_classes.
 /// Everything else may be absent and then has the value below; unknown fields are ignored.
 struct ClipInfo {
@@ -35,6 +41,7 @@ struct ClipInfo {
   std::string labels_by;  ///< who or what made the labels
   std::string source;     ///< where the video is from
   std::string licence;
+  std::vector<ClipScene> scenes;  ///< ascending; empty where nobody has told them apart
 
   double label_period_seconds() const { return label_stride / fps; }
 };

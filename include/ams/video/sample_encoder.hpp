@@ -55,4 +55,7 @@ struct SampleEncoderOptions {
 std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double period_seconds,
                                       const SampleEncoderOptions& options = {});
 
+/// Whether this build has an encoder: false with AMS_WITH_X264=OFF.
+bool can_encode_samples() noexcept;
+
 }  // namespace ams

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "ams/core/frame.hpp"
@@ -32,6 +33,9 @@ struct VideoReaderOptions {
 
   /// Decoder threads, 1 to 64. More than one delays the first frames by as many.
   int threads = 1;
+
+  /// As cancel(), and it also ends an opening that takes its time: Error(io_error).
+  std::stop_token stop = {};
 };
 
 /// Reads the frames of a video file, a camera or a network stream in presentation order.
@@ -69,6 +73,9 @@ class VideoReader {
 
   /// Makes a waiting next(), and all later ones, return nothing. From any thread, any time.
   void cancel() noexcept;
+
+  /// The source as errors name it: user and password of an address are masked.
+  const std::string& name() const noexcept;
 
   int width() const noexcept;   ///< of the frames that next() returns, as far as the header tells
   int height() const noexcept;  ///< likewise

@@ -1,4 +1,4 @@
-#include "ams/torch/gradient_guided_adam.hpp"
+#include "ams/torch/tensor_adam.hpp"
 
 #include <cmath>
 #include <span>
@@ -24,8 +24,8 @@ std::span<float> span_of(const torch::Tensor& tensor) {
 
 }  // namespace
 
-GradientGuidedAdam::GradientGuidedAdam(AdamState state, const AdamOptions& options,
-                                       torch::Device device, Arithmetic arithmetic)
+TensorAdam::TensorAdam(AdamState state, const AdamOptions& options, torch::Device device,
+                       Arithmetic arithmetic)
     : host_(std::move(state)),
       options_(options),
       coordinates_(CoordinateSet::all(host_.first_moment.size())),
@@ -43,7 +43,12 @@ GradientGuidedAdam::GradientGuidedAdam(AdamState state, const AdamOptions& optio
   }
 }
 
-void GradientGuidedAdam::begin_phase(CoordinateSet coordinates) {
+void TensorAdam::set_options(const AdamOptions& options) {
+  validate(options);
+  options_ = options;
+}
+
+void TensorAdam::begin_phase(CoordinateSet coordinates) {
   if (coordinates.dimension() != static_cast<std::size_t>(dimension_)) {
     throw Error(ErrorCode::invalid_argument,
                 "coordinates of a vector of " + std::to_string(coordinates.dimension()) +
@@ -58,7 +63,7 @@ void GradientGuidedAdam::begin_phase(CoordinateSet coordinates) {
   coordinates_ = std::move(coordinates);
 }
 
-void GradientGuidedAdam::step(const torch::Tensor& parameters, const torch::Tensor& gradients) {
+void TensorAdam::step(const torch::Tensor& parameters, const torch::Tensor& gradients) {
   for (const torch::Tensor* tensor : {&parameters, &gradients}) {
     if (tensor->numel() != dimension_ || tensor->scalar_type() != torch::kFloat ||
         !tensor->is_contiguous() || tensor->device() != device_) {
@@ -80,7 +85,7 @@ void GradientGuidedAdam::step(const torch::Tensor& parameters, const torch::Tens
   torch::Tensor(parameters).sub_(moved);
 }
 
-torch::Tensor GradientGuidedAdam::update() const {
+torch::Tensor TensorAdam::update() const {
   const torch::NoGradGuard no_gradients;
   const auto floats = torch::TensorOptions().dtype(torch::kFloat).device(device_);
   if (on_host_) {
@@ -101,7 +106,7 @@ torch::Tensor GradientGuidedAdam::update() const {
       .mul_(options_.learning_rate * std::sqrt(correction2) / correction1);
 }
 
-AdamState GradientGuidedAdam::state() const {
+AdamState TensorAdam::state() const {
   AdamState state = host_;
   if (!on_host_) {
     state.first_moment = to_host(first_moment_);

@@ -10,8 +10,8 @@ namespace ams {
 /// Algorithm 2 (section 3.1.2) on flat torch tensors, on CPU or an accelerator: the moments of all
 /// coordinates follow the gradient, the phase's coordinates move. On CPU it is core's adam_step()
 /// on the tensors' memory; elsewhere the same arithmetic as torch operations, equal within
-/// rounding. Not thread-safe.
-class GradientGuidedAdam {
+/// rounding. Core's GradientGuidedAdam chooses coordinates, this one is told them. Not thread-safe.
+class TensorAdam {
  public:
   enum class Arithmetic {
     automatic,  ///< core's on CPU, torch's elsewhere
@@ -20,8 +20,12 @@ class GradientGuidedAdam {
 
   /// Takes over `state`, whose dimension is that of the tensors to come. Throws
   /// Error(invalid_argument).
-  GradientGuidedAdam(AdamState state, const AdamOptions& options, torch::Device device,
-                     Arithmetic arithmetic = Arithmetic::automatic);
+  TensorAdam(AdamState state, const AdamOptions& options, torch::Device device,
+             Arithmetic arithmetic = Arithmetic::automatic);
+
+  /// Hyper-parameters of the steps to come. Throws Error(invalid_argument), with nothing changed.
+  void set_options(const AdamOptions& options);
+  const AdamOptions& options() const noexcept { return options_; }
 
   /// Sets I_n for the steps to come (lines 1 and 2). All coordinates until the first call.
   void begin_phase(CoordinateSet coordinates);
@@ -31,6 +35,8 @@ class GradientGuidedAdam {
 
   /// u of the latest step (line 12), [dimension], on the device.
   torch::Tensor update() const;
+
+  std::int64_t step_count() const noexcept { return host_.step_count; }  ///< i, over all phases
 
   /// A copy on the host, to save or to go on with elsewhere.
   AdamState state() const;

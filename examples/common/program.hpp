@@ -1,0 +1,23 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <utility>
+
+/// What every program has, whatever it does.
+namespace ams::options {
+
+/// "256x128" -> {256, 128}. Throws CLI::ValidationError unless both are in [smallest, largest].
+std::pair<int, int> parse_size(const std::string& text, int smallest = 16, int largest = 8192);
+
+/// For CLI::Option::check: parse_size() as a validator.
+CLI::Validator size_between(int smallest, int largest);
+
+/// Flags of every program: --config --log-level --log-format --version. Applies logging on parse; a
+/// config file with an unknown name is refused.
+void add_common(CLI::App& app);
+
+/// Parses, runs `body`, and turns every failure into one line on stderr and a non-zero exit status.
+int run(CLI::App& app, int argc, char** argv, int (*body)());
+
+}  // namespace ams::options

@@ -1,0 +1,148 @@
+#include "edge/flags.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "ams/core/digest.hpp"
+#include "ams/core/error.hpp"
+#include "ams/protocol/messages.hpp"
+#include "ams/video/sample_decoder.hpp"
+#include "ams/video/sample_encoder.hpp"
+
+namespace ams {
+namespace {
+
+/// A name that two devices do not share unless somebody gave it to both.
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "device";
+  return std::string(name.data()).substr(0, max_device_id_bytes);
+}
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+}  // namespace
+
+EdgeFlags::EdgeFlags() {
+  client.device_id = host_name();
+}
+
+void EdgeFlags::add_to(CLI::App& app) {
+  const SampleDecoderLimits limits;
+  auto* source = app.add_option_group("Video");
+  source->add_option("--video", video,
+                     "file, camera:0, rtsp:// or http:// address; a camera or RTSP stream that is "
+                     "lost is opened again");
+  source->add_option("--clip", clip, "clip folder instead: its labels score the student");
+  source->add_option("--stop-after-seconds", stop_after_seconds,
+                     "end here, on the video's timeline");
+  source
+      ->add_option("--max-lag-seconds", max_lag_seconds,
+                   "a frame that is later than this is dropped, and counted; of a live source only "
+                   "the newest frame is ever waiting")
+      ->capture_default_str();
+  auto* network = app.add_option_group("Network");
+  network->add_option("--server", server, "HOST:PORT of ams-server")->capture_default_str();
+  network->add_option("--ca", ca_file,
+                      "PEM file with the certificate to trust (default: the system's)");
+  network->add_flag("--insecure-accept-any-host-name", insecure_accept_any_host_name,
+                    "accept a trusted certificate of another host");
+  network->add_option("--token", token, "secret that the server wants (visible in process lists)");
+  network->add_option("--token-file", token_file, "file whose first line is that secret");
+  network->add_option("--device-id", client.device_id,
+                      "names this device's session; no two devices of a server may share it "
+                      "(default: the host's name)");
+  network->add_option("--uplink-kbps", uplink_kbps, "target of the sampled frames' bitrate")
+      ->check(CLI::Range(1.0, 1e6))
+      ->capture_default_str();
+  network
+      ->add_option("--uplink-size", uplink_size,
+                   "largest size of sampled frames; servers decode up to " +
+                       std::to_string(limits.max_width) + "x" + std::to_string(limits.max_height))
+      ->check(options::size_between(16, std::min(limits.max_width, limits.max_height)))
+      ->capture_default_str();
+  network
+      ->add_option("--first-batch-seconds", client.first_batch_seconds,
+                   "the first samples leave so soon; later ones every T_update")
+      ->capture_default_str();
+  student.add_to(app);
+  app.add_option("--state", state,
+                 "keep the adapted student here, to resume after a restart: a file that is not "
+                 "there yet, or that this student has left");
+  app.add_option("--threads", threads, "compute threads of the student")->capture_default_str();
+  app.add_option("--seed", client.seed,
+                 "of the jitter between reconnections, mixed with the device's id")
+      ->capture_default_str();
+  auto* measure = app.add_option_group("Measuring");
+  measure->add_flag("--compare", compare, "score the un-customised student too (--clip)");
+  measure->add_option("--record", record,
+                      "folder for the predictions on labelled frames, as label tracks (--clip)");
+  measure->add_option("--timeline", timeline, "CSV file with one row a second of video");
+  measure->add_option("--report", report, "JSON report at the end");
+  measure
+      ->add_option("--status", status, "auto (one line, rewritten), line (a line every 5 s), none")
+      ->capture_default_str();
+}
+
+void EdgeFlags::check() const {
+  if (clip.empty() == video.empty()) refuse("give one of --clip and --video; see --help");
+  if (clip.empty() && compare) {
+    refuse("--compare scores against a clip's labels: give --clip instead of --video");
+  }
+  if (clip.empty() && !record.empty()) {
+    refuse(
+        "--record keeps the predictions on a clip's labelled frames: give --clip instead of "
+        "--video");
+  }
+  if (status != "auto" && status != "line" && status != "none") {
+    refuse("--status '" + status + "' is not one of auto, line, none");
+  }
+  if (!can_encode_samples()) {
+    throw Error(ErrorCode::unavailable,
+                "this ams-edge was built without an H.264 encoder, so it cannot send its samples: "
+                "configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
+  }
+}
+
+WebSocketClientOptions EdgeFlags::link_options() const {
+  WebSocketClientOptions options;
+  const auto colon = server.rfind(':');
+  int port = 0;
+  try {
+    if (colon != std::string::npos) port = std::stoi(server.substr(colon + 1));
+  } catch (const std::exception&) {  // reported below
+  }
+  if (colon == 0 || port < 1 || port > 65535) {
+    refuse("--server '" + server + "' is not HOST:PORT, e.g. 127.0.0.1:8443");
+  }
+  options.host = server.substr(0, colon);
+  if (options.host.starts_with('[') && options.host.ends_with(']')) {
+    options.host = options.host.substr(1, options.host.size() - 2);
+  }
+  options.port = static_cast<std::uint16_t>(port);
+  options.ca_file = ca_file;
+  options.insecure_accept_any_host_name = insecure_accept_any_host_name;
+  return options;
+}
+
+ClientOptions EdgeFlags::client_options(Digest student_fingerprint) const {
+  ClientOptions result = client;
+  result.token = options::read_token(token, token_file);
+  result.student_fingerprint = student_fingerprint;
+  // Devices that lost a server together must not come back together.
+  result.seed = mix64(client.seed ^ byte_digest(std::as_bytes(std::span(client.device_id))));
+  const SampleDecoderLimits limits;
+  const auto [width, height] = options::parse_size(uplink_size);
+  const std::size_t rgb_bytes =
+      std::size_t{3} * static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
+  result.max_frames_per_batch =
+      std::min({result.max_frames_per_batch, limits.max_frames, limits.max_rgb_bytes / rgb_bytes});
+  return result;
+}
+
+}  // namespace ams

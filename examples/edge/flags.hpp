@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "ams/edge/client_options.hpp"
+#include "ams/net/client.hpp"
+#include "common/options.hpp"
+
+namespace ams {
+
+/// What ams-edge is told.
+struct EdgeFlags {
+  std::string server = "127.0.0.1:8443", token, token_file, ca_file;
+  bool insecure_accept_any_host_name = false;
+  ClientOptions client;  ///< its device id is the host's name until a flag says otherwise
+  options::StudentFlags student;
+  std::string clip, video, state, report, record, timeline, uplink_size = "1024x512";
+  double uplink_kbps = 200;
+  bool compare = false;
+  double max_lag_seconds = 1;
+  double stop_after_seconds = 0;
+  int threads = 1;
+  std::string status = "auto";
+
+  EdgeFlags();
+  void add_to(CLI::App& app);
+
+  /// After parsing. Throws Error: invalid_argument for flags that do not go together, unavailable
+  /// when this build cannot encode samples.
+  void check() const;
+
+  WebSocketClientOptions link_options() const;
+
+  /// With the token, a seed of this device's own, and batches that every server can decode.
+  ClientOptions client_options(Digest student_fingerprint) const;
+};
+
+}  // namespace ams

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ams/video/clip.hpp"
+#include "edge/device.hpp"
+#include "edge/flags.hpp"
+#include "edge/scorer.hpp"
+
+namespace ams {
+
+/// What the play loop counts.
+struct PlayCounters {
+  std::size_t frames = 0;               ///< of the video, dropped ones included
+  std::size_t frames_dropped = 0;       ///< not segmented
+  std::size_t frames_late = 0;          ///< begun more than a frame's time after they were due
+  double video_seconds = 0;             ///< capture time of the latest frame
+  std::vector<double> latency_seconds;  ///< from due to segmented
+};
+
+/// What people see of a device: the line on the terminal, the timeline, the report.
+class Reporter {
+ public:
+  Reporter(const EdgeFlags& flags, const Device& device, const Scorer* scorer);
+
+  /// For every frame; once a second of video it takes a row. `last`: take one now, end the line.
+  void status(const PlayCounters& play, bool last = false);
+
+  /// Files of --timeline and --report. After Device::leave() and Scorer::finish(). `failure`: why
+  /// the video could not be played to its end; empty: it was. Throws Error(io_error).
+  void write(const PlayCounters& play, const std::string& video_name,
+             const std::optional<Clip>& clip, const std::string& failure) const;
+
+ private:
+  struct LinkSample {
+    double video_seconds = 0;
+    LinkCounters counters;
+  };
+
+  const EdgeFlags& flags_;
+  const Device& device_;
+  const Scorer* scorer_;
+  double next_status_seconds_ = 0, next_line_seconds_ = 0;
+  std::deque<LinkSample> recent_links_;
+  std::string timeline_;
+};
+
+}  // namespace ams

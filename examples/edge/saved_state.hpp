@@ -1,0 +1,24 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "ams/core/model_state.hpp"
+#include "ams/torch/student_spec.hpp"
+
+namespace ams {
+
+/// The state that write_saved_state() has left at `path` for this student, or nothing when there is
+/// no file. Everything else there is refused, since it would be overwritten: another kind of file
+/// (Error invalid_argument), the state of another student (manifest_mismatch), a damaged one (the
+/// decoder's code). Also io_error.
+std::optional<ModelState> read_saved_state(const std::filesystem::path& path,
+                                           const StudentValues& student);
+
+/// A snapshot, then the student's fingerprint (8 bytes, little-endian), which tells apart students
+/// of one manifest. A reader, also one after a crash, finds the old state or the whole new one.
+/// Throws Error(io_error).
+void write_saved_state(const std::filesystem::path& path, const ModelState& state,
+                       Digest student_fingerprint);
+
+}  // namespace ams

@@ -1,0 +1,95 @@
+#include "edge/scorer.hpp"
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "ams/core/label_resize.hpp"
+#include "ams/torch/network_predictor.hpp"
+#include "common/log.hpp"
+
+namespace ams {
+namespace {
+
+constexpr int max_waiting = 64;
+
+ClassSubset classes_of(const Clip& clip) {
+  return ClassSubset(clip.info().eval_classes, clip.info().ignore_id);
+}
+
+}  // namespace
+
+Scorer::Scorer(const Clip& clip, const StudentSpec& spec, const ModelState& initial,
+               const Options& options)
+    : clip_(clip),
+      labels_(clip.labels_path()),
+      adapted_(classes_of(clip)),
+      baseline_(classes_of(clip)) {
+  if (options.compare) {
+    baseline_predictor_ = make_predictor(spec);
+    baseline_predictor_->load(initial.values());
+  }
+  if (options.record.empty()) return;
+  std::filesystem::create_directories(options.record);
+  const double fps = 1 / clip.info().label_period_seconds();
+  adapted_track_.emplace(options.record / "adapted.mkv", spec.input_width, spec.input_height, fps);
+  if (options.compare) {
+    baseline_track_.emplace(options.record / "baseline.mkv", spec.input_width, spec.input_height,
+                            fps);
+  }
+}
+
+std::optional<std::size_t> Scorer::label_of(std::size_t frame_index) const {
+  const auto stride = static_cast<std::size_t>(clip_.info().label_stride);
+  if (frame_index % stride != 0 || frame_index / stride >= labels_.size()) return std::nullopt;
+  return frame_index / stride;
+}
+
+void Scorer::add(FramePtr frame, std::optional<LabelMap> prediction, std::size_t label_index) {
+  while (waiting_ > max_waiting) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ++waiting_;
+  boost::asio::post(worker_, [this, frame = std::move(frame), prediction = std::move(prediction),
+                              label_index]() mutable {
+    try {
+      score(*frame, std::move(prediction), label_index);
+    } catch (const std::exception& error) {
+      log::error("scoring_failed", {{"message", error.what()}});
+    }
+    --waiting_;
+  });
+}
+
+void Scorer::finish() {
+  worker_.join();
+  if (adapted_track_ && adapted_track_->size() > 0) adapted_track_->finish();
+  if (baseline_track_ && baseline_track_->size() > 0) baseline_track_->finish();
+}
+
+Scorer::Live Scorer::live() const {
+  const std::lock_guard lock(mutex_);
+  return live_;
+}
+
+void Scorer::score(const Frame& frame, std::optional<LabelMap> prediction,
+                   std::size_t label_index) {
+  if (!prediction) {
+    if (!latest_) return;
+    prediction = latest_;
+  }
+  const LabelMap truth =
+      resize_nearest(labels_.at(label_index), prediction->width, prediction->height);
+  Live live;
+  live.adapted = adapted_.add(*prediction, truth, frame.capture_seconds);
+  if (adapted_track_) adapted_track_->add(*prediction);
+  if (baseline_predictor_) {
+    const LabelMap before = baseline_predictor_->predict(frame);
+    live.baseline = baseline_.add(before, truth, frame.capture_seconds);
+    if (baseline_track_) baseline_track_->add(before);
+  }
+  latest_ = std::move(prediction);
+  const std::lock_guard lock(mutex_);
+  live_ = live;
+}
+
+}  // namespace ams

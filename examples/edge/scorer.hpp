@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/thread_pool.hpp>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "ams/core/miou.hpp"
+#include "ams/core/model_state.hpp"
+#include "ams/edge/predictor.hpp"
+#include "ams/torch/student_spec.hpp"
+#include "ams/video/clip.hpp"
+#include "ams/video/label_track.hpp"
+
+namespace ams {
+
+/// Scores predictions against a clip's labels, beside those of the student as it was before any
+/// update, and records both. Works on a thread of its own: it is our instrument, not part of the
+/// device.
+class Scorer {
+ public:
+  struct Options {
+    bool compare = false;          ///< score `initial` too
+    std::filesystem::path record;  ///< folder for both label tracks; empty: none
+  };
+  Scorer(const Clip& clip, const StudentSpec& spec, const ModelState& initial,
+         const Options& options);
+
+  /// Label frame that belongs to this video frame, if there is one.
+  std::optional<std::size_t> label_of(std::size_t frame_index) const;
+
+  /// `prediction` is nothing where the device dropped the frame: its latest labels stand in for it.
+  void add(FramePtr frame, std::optional<LabelMap> prediction, std::size_t label_index);
+
+  void finish();
+
+  struct Live {
+    std::optional<double> adapted, baseline;
+  };
+  Live live() const;
+  MiouSummary adapted() const { return adapted_.summary(); }    ///< after finish()
+  MiouSummary baseline() const { return baseline_.summary(); }  ///< after finish()
+
+ private:
+  void score(const Frame& frame, std::optional<LabelMap> prediction, std::size_t label_index);
+
+  Clip clip_;
+  LabelTrackReader labels_;
+  SlidingMiou adapted_, baseline_;
+  std::unique_ptr<Predictor> baseline_predictor_;
+  std::optional<LabelTrackWriter> adapted_track_, baseline_track_;
+  std::optional<LabelMap> latest_;
+  mutable std::mutex mutex_;
+  Live live_;
+  std::atomic<int> waiting_{0};
+  boost::asio::thread_pool worker_{1};
+};
+
+}  // namespace ams

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+
+namespace ams {
+
+/// What the downlink may carry.
+struct DownlinkBudgetOptions {
+  double budget_bps = 2000;  ///< mean over a window, every byte counted; 50 to 1e9
+  /// What the link takes: no update is larger than this times T_update. At least budget_bps; 0:
+  /// four times that.
+  double link_bps = 0;
+  double window_seconds = 60;  ///< of the mean; >= 1
+  /// Bytes that an update costs besides its own: framing, and its share of the other messages.
+  double overhead_bytes = 40;  ///< >= 0
+};
+
+/// Throws Error(invalid_argument), naming the field and its range.
+void validate(const DownlinkBudgetOptions& options);
+
+/// Spends a downlink budget: tells how large the next update may be, so that over no window the
+/// mean is above the budget and, as long as there is something to send, little of it is left over.
+/// What quiet times leave over is kept for the window's length and goes out when the scene changes.
+///
+/// A plain value without a clock: the caller passes the time, in seconds on any one timeline that
+/// does not go back. Not thread-safe.
+///
+///     DownlinkBudget budget({.budget_bps = 2000});
+///     ...
+///     const std::size_t most = budget.allowance_bytes(now, t_update, scene_changed);
+///     const auto update = ...;                      // the best that fits into `most` bytes
+///     budget.spend(now, update.size());
+class DownlinkBudget {
+ public:
+  /// Throws Error(invalid_argument).
+  explicit DownlinkBudget(DownlinkBudgetOptions options, double start_seconds = 0);
+
+  /// Bytes that the update of this moment may have. `scene_changed`: what was saved may go out at
+  /// once. update_interval_seconds: T_update, above 0, up to 3600, else Error(invalid_argument).
+  std::size_t allowance_bytes(double now_seconds, double update_interval_seconds,
+                              bool scene_changed) const;
+
+  /// What an update may have on average.
+  double steady_bytes(double update_interval_seconds) const noexcept;
+
+  /// An update of so many bytes goes out.
+  void spend(double now_seconds, std::size_t update_bytes);
+
+  const DownlinkBudgetOptions& options() const noexcept { return options_; }
+
+ private:
+  struct Spent {
+    double seconds;
+    double bytes;
+  };
+
+  /// What is left of the window that ends now.
+  double left_bytes(double now_seconds, double update_interval_seconds) const;
+
+  DownlinkBudgetOptions options_;
+  double start_seconds_;
+  std::deque<Spent> spent_;  // within the window
+};
+
+}  // namespace ams

@@ -1,0 +1,2016 @@
+"""
+Bindings of ams::core, ams::session and ams::synthetic; use the package ams.
+"""
+from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
+import typing
+__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'protocol_version', 'random_coordinates', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids']
+class TensorSpec:
+    """
+    One tensor's place in the flat float32 parameter vector.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def kind(self) -> str:
+        """
+        'parameter' (trained) or 'statistic' (follows the data).
+        """
+    @property
+    def name(self) -> str:
+        """
+        As the network's framework names it.
+        """
+    @property
+    def offset(self) -> int:
+        """
+        First coordinate, in values.
+        """
+    @property
+    def shape(self) -> tuple:
+        """
+        The extents; empty for a scalar.
+        """
+    @property
+    def size(self) -> int:
+        """
+        Number of values.
+        """
+class Manifest:
+    """
+    The layout of a network's flat parameter vector: which tensor stands where.
+    
+    Server and device must have the same manifest; its digest travels with every update. Immutable; safe to
+    read from any thread.
+    
+        Manifest([("conv.weight", (8, 3, 3, 3)), ("bn.running_mean", (8,), "statistic")])
+    """
+    def __eq__(self, arg0: Manifest) -> bool:
+        ...
+    def __getstate__(self) -> tuple[list]:
+        ...
+    def __hash__(self) -> int:
+        ...
+    def __init__(self, tensors: collections.abc.Iterable) -> None:
+        """
+        tensors: (name, shape) or (name, shape, kind) each, in the order of the vector; kind is 'parameter' or
+        'statistic'. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or
+        a vector of 2^32 values and more.
+        """
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    def tensor_of(self, coordinate: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        Index into tensors of the one that holds this coordinate.
+        """
+    @property
+    def digest(self) -> int:
+        """
+        64-bit digest over names, shapes and kinds, the same on every machine.
+        """
+    @property
+    def dimension(self) -> int:
+        """
+        Number of values.
+        """
+    @property
+    def has_statistics(self) -> bool:
+        """
+        Is any tensor a statistic?
+        """
+    @property
+    def tensors(self) -> list[TensorSpec]:
+        """
+        The tensors, with their offset and size.
+        """
+class CoordinateSet:
+    """
+    A set of coordinates of a parameter vector: the I_n of Algorithm 2. Immutable; safe to read from any thread.
+    len() is the number of coordinates, | the union of two sets of one dimension.
+    """
+    __hash__: typing.ClassVar[None] = None
+    @staticmethod
+    def all(dimension: typing.SupportsInt | typing.SupportsIndex) -> CoordinateSet:
+        """
+        Every coordinate of a vector of `dimension` values, at most 2^32 - 1.
+        """
+    @staticmethod
+    def from_sorted(dimension: typing.SupportsInt | typing.SupportsIndex, indices: CoordinateSet | numpy.typing.ArrayLike) -> CoordinateSet:
+        """
+        indices: strictly ascending integers [n] below `dimension`, or a boolean mask [dimension]. Raises
+        InvalidArgumentError on anything else.
+        """
+    def __eq__(self, arg0: CoordinateSet) -> bool:
+        ...
+    def __getstate__(self) -> tuple[int, bool, numpy.typing.NDArray[numpy.uint32]]:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __or__(self, other: CoordinateSet) -> CoordinateSet:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    @property
+    def dimension(self) -> int:
+        """
+        Length of the vector.
+        """
+    @property
+    def indices(self) -> numpy.typing.NDArray[numpy.uint32]:
+        """
+        The ascending indices, a new uint32 array [len].
+        """
+    @property
+    def is_all(self) -> bool:
+        """
+        Is every coordinate in the set?
+        """
+class ModelVersion:
+    """
+    Names what a device holds: the number of updates since version 0, and the digest of the values.
+    """
+    def __eq__(self, arg0: ModelVersion) -> bool:
+        ...
+    def __getstate__(self) -> tuple[int, int]:
+        ...
+    def __hash__(self) -> int:
+        ...
+    def __init__(self, number: typing.SupportsInt | typing.SupportsIndex = 0, digest: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    @property
+    def digest(self) -> int:
+        """
+        64-bit digest of the values.
+        """
+    @property
+    def number(self) -> int:
+        """
+        Updates since version 0.
+        """
+class ModelState:
+    """
+    The parameter vector at one version: what a device holds, and what its server knows it holds.
+    
+    Only encode_update() and apply_update() move it to another version, so its digest always belongs to its values.
+    Reading is thread-safe; updating is not: give a state to one thread.
+    """
+    def __copy__(self) -> ModelState:
+        ...
+    def __deepcopy__(self, memo: dict) -> ModelState:
+        ...
+    def __getstate__(self) -> tuple[Manifest, numpy.typing.NDArray[numpy.float32], int]:
+        ...
+    def __init__(self, manifest: Manifest, values: numpy.typing.ArrayLike, *, version_number: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        values: float32 [manifest.dimension], finite; copied. Raises InvalidArgumentError.
+        """
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    def copy(self) -> ModelState:
+        """
+        An independent state of the same version.
+        """
+    @property
+    def manifest(self) -> Manifest:
+        """
+        The layout of the values.
+        """
+    @property
+    def values(self) -> numpy.ndarray:
+        """
+        The values, float32 [dimension]: a read-only view that follows updates. Copy it to keep it.
+        """
+    @property
+    def version(self) -> ModelVersion:
+        """
+        Number and digest of what is held.
+        """
+class UpdateInfo:
+    """
+    What an update says of itself.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def base(self) -> ModelVersion:
+        """
+        The version that it follows.
+        """
+    @property
+    def coordinates(self) -> int:
+        """
+        Number of values sent.
+        """
+    @property
+    def manifest_digest(self) -> int:
+        """
+        Of the model that it is for.
+        """
+    @property
+    def next(self) -> ModelVersion:
+        """
+        The version that it leads to.
+        """
+    @property
+    def profile(self) -> str:
+        """
+        E.g. 'reference'.
+        """
+class AdamState:
+    """
+    Adam's memory of one parameter vector; it persists over training phases (Algorithm 2, lines 4, 5 and 11).
+    """
+    def __init__(self, dimension: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def copy(self) -> AdamState:
+        """
+        An independent copy.
+        """
+    @property
+    def first_moment(self) -> numpy.ndarray:
+        """
+        m, a float32 view [dimension] that can be written to.
+        """
+    @property
+    def second_moment(self) -> numpy.ndarray:
+        """
+        v, a float32 view [dimension] that can be written to.
+        """
+    @property
+    def step_count(self) -> int:
+        """
+        i, over all phases.
+        """
+    @step_count.setter
+    def step_count(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+class GradientGuidedAdam:
+    """
+    Algorithm 2 (section 3.1.2): an optimiser that in each training phase moves a fraction of the parameters, those that
+    moved most in the phase before.
+    
+        adam = GradientGuidedAdam(weights.size, gamma=0.05)
+        while True:                               # one round is one training phase
+            chosen = adam.begin_phase()
+            for _ in range(20):
+                adam.step(weights, gradients_of(weights))
+            send(weights, chosen)                 # all other weights are as they were
+    
+    It keeps no parameters. Equal seeds and gradients give equal results on every machine. Not thread-safe.
+    """
+    def __init__(self, manifest_or_dimension: Manifest | int, *, gamma: float = 0.05, strategy: str = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', seed: int = 0) -> None:
+        """
+        manifest_or_dimension: a network's Manifest (statistics are never chosen), or the number of values of one tensor.
+            gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
+            strategy: how they are chosen, one of selection_strategy_names()
+            learning_rate: alpha, > 0 and at most 1e6
+            beta1: in [0, 1)
+            beta2: in [0, 1)
+            epsilon: 1e-30 to 1e6
+            epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+            seed: of the random choices
+        Raises InvalidArgumentError that names the argument.
+        """
+    def begin_phase(self) -> CoordinateSet:
+        """
+        Chooses I_n (lines 1 to 5): at random in the first phase, then by |u| of the latest step.
+        """
+    def required_gradients(self) -> list[bool]:
+        """
+        For each tensor of the manifest: must step() be given its gradient?
+        """
+    def restore(self, state: dict) -> None:
+        """
+        Continues from a state() of an object with the same manifest, exactly as that one would have. Raises
+        InvalidArgumentError, with nothing changed.
+        """
+    def state(self) -> dict:
+        """
+        What persists over phases, copied: for restore(), or a file.
+        """
+    def step(self, parameters: numpy.typing.ArrayLike, gradients: numpy.typing.ArrayLike) -> None:
+        """
+        One iteration (lines 9 to 13) in place: the moments of all coordinates follow the gradient, those of the phase move.
+        
+        Both float32 [dimension], contiguous, in memory of their own; tensors whose gradient is not required have zeros.
+        Raises InvalidArgumentError, with nothing changed, before the first begin_phase(), on another size or dtype, and on
+        a |gradient| over 1e18 or not a number. Runs without the GIL.
+        """
+    @property
+    def coordinates(self) -> CoordinateSet:
+        """
+        I_n; empty before the first begin_phase().
+        """
+class HardLabelCrossEntropy:
+    """
+    The segmentation task's loss on hard labels: a right pixel costs 0, a wrong one -ln(floor), and the loss is the mean.
+    The unit of SamplingRateController's phi_target.
+    """
+    def __call__(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> float | None:
+        """
+        The loss of two label maps, uint8 [H, W] each; None when they have no pixel in common that counts.
+        """
+    def __init__(self, classes: int | collections.abc.Sequence[int], *, floor: typing.SupportsFloat | typing.SupportsIndex = 0.01, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> None:
+        """
+        classes: a number of classes, or their ids. floor: in (0, 1).
+        """
+    @property
+    def wrong_pixel_loss(self) -> float:
+        """
+        -ln(floor): the largest loss.
+        """
+class PhiScoreTracker:
+    """
+    phi-score (section 3.2): how fast the teacher's output changes. Labels are any objects; the task's own loss compares
+    each with the one before. Not thread-safe.
+    """
+    def __init__(self, loss: collections.abc.Callable[[typing.Any, typing.Any], float | None]) -> None:
+        """
+        loss: loss(prediction, truth) -> float, or None where two labels cannot be compared.
+        """
+    def add(self, label: typing.Any) -> float | None:
+        """
+        Takes the teacher's output on the next frame, in the order of capture. Gives phi, or None for the first frame and
+        where the loss gives None. Raises what the loss raises; the tracker is then as before.
+        """
+    def forget_label(self) -> None:
+        """
+        After a gap in the video: the next frame is compared with none.
+        """
+    def mean(self) -> float | None:
+        """
+        Mean of the scores since the latest take_mean(); None when there are none.
+        """
+    def reset(self) -> None:
+        """
+        Forgets everything.
+        """
+    def take_mean(self) -> float | None:
+        """
+        mean(), and begins a new period.
+        """
+    @property
+    def count(self) -> int:
+        """
+        Number of scores since the latest take_mean().
+        """
+class SamplingRateController:
+    """
+    Adaptive sampling rate of the device (section 3.2, equation 1):
+    rate = clip(rate + step_fps * (mean phi - phi_target), min_fps, max_fps), every interval_seconds.
+    It has no clock: the caller passes the time. Not thread-safe.
+    """
+    def __init__(self, *, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, interval_seconds: float = 10.0, start_seconds: float = 0.0) -> None:
+        """
+            min_fps: r_min, > 0
+            max_fps: r_max, >= min_fps
+            initial_fps: r_0, from min_fps to max_fps
+            step_fps: eta_r, fps for one unit of phi, > 0
+            phi_target: in the unit of the task's loss; the default is for HardLabelCrossEntropy
+            interval_seconds: delta_t between decisions on the sampling rate, > 0
+            start_seconds: the first decision is due interval_seconds after it
+        Raises InvalidArgumentError.
+        """
+    def decide(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, mean_phi: typing.SupportsFloat | typing.SupportsIndex) -> float:
+        """
+        Applies equation (1) once and returns the new rate in fps.
+        """
+    def due(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> bool:
+        """
+        Is it time for the next decision?
+        """
+    def restore(self, *, rate_fps: typing.SupportsFloat | typing.SupportsIndex, next_decision_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Goes on from a state(): restore(**state).
+        """
+    def state(self) -> dict:
+        """
+        All that it remembers, for restore().
+        """
+    @property
+    def rate_fps(self) -> float:
+        """
+        r_t, fps.
+        """
+class TrainingRateController:
+    """
+    Adaptive training rate (appendix D): a video that changes slowly gets fewer updates. Two modes with hysteresis, by the
+    mean of the latest sampling rates. Not thread-safe.
+    """
+    def __init__(self, *, base_interval_seconds: float = 10.0, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, step_seconds: float = 2.0, max_factor: float = 6.0, window: int = 5) -> None:
+        """
+            base_interval_seconds: T_update at full pace, > 0
+            slow_below_fps: mean sampling rate below which slow-down begins, > 0
+            fast_above_fps: mean sampling rate above which it ends, >= slow_below_fps
+            step_seconds: growth of T_update per update while slowed down, > 0
+            max_factor: T_update grows up to so many times its base, >= 1
+            window: number of latest sampling rates in the mean, 1 to 1000
+        Raises InvalidArgumentError.
+        """
+    def advance(self) -> float:
+        """
+        Counts one model update and returns T_update: seconds from this update to the next.
+        """
+    def observe(self, sampling_rate_fps: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Takes the rate that equation (1) has just set, and sets the mode.
+        """
+    def restore(self, *, interval_seconds: typing.SupportsFloat | typing.SupportsIndex, slowed_down: bool, recent_rates_fps: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> None:
+        """
+        Goes on from a state(): restore(**state).
+        """
+    def state(self) -> dict:
+        """
+        All that it remembers, for restore().
+        """
+    @property
+    def interval_seconds(self) -> float:
+        """
+        T_update.
+        """
+    @property
+    def slowed_down(self) -> bool:
+        """
+        Is it in slow-down mode?
+        """
+class HorizonReplayBuffer:
+    """
+    The training buffer B of Algorithm 1: samples (any objects) with time stamps, of which mini-batches are drawn uniformly
+    with replacement over the last horizon_seconds. Thread-safe. len() is the number of samples.
+    """
+    def __init__(self, *, horizon_seconds: typing.SupportsFloat | typing.SupportsIndex = 240.0, max_samples: typing.SupportsInt | typing.SupportsIndex = 4096, max_bytes: typing.Any = None, size_of: collections.abc.Callable[[typing.Any], int] | None = None, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        horizon_seconds: T_horizon, > 0. max_samples: >= 1. max_bytes: >= 1, None for no limit. size_of: sample -> bytes.
+        Whatever bound comes first drops the oldest samples.
+        """
+    def __len__(self) -> int:
+        ...
+    def add(self, time_seconds: typing.SupportsFloat | typing.SupportsIndex, sample: typing.Any) -> bool:
+        """
+        Keeps a sample; False when it would be forgotten at once. Times need not come in order. Raises InvalidArgumentError
+        when the time is not finite, LimitExceededError when the sample alone is over max_bytes, and what size_of raises.
+        """
+    def clear(self) -> None:
+        """
+        Forgets all samples.
+        """
+    def count_in_horizon(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
+        """
+        Number of samples that draw() chooses from.
+        """
+    def draw(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, batch_count: typing.SupportsInt | typing.SupportsIndex, batch_size: typing.SupportsInt | typing.SupportsIndex) -> list[list[typing.Any]]:
+        """
+        `batch_count` lists of `batch_size` samples of [now_seconds - horizon_seconds, now_seconds]; empty when there are
+        none.
+        """
+    def entries(self) -> list:
+        """
+        (time_seconds, sample) of all that is held, oldest first.
+        """
+    @property
+    def size_bytes(self) -> int:
+        """
+        Bytes of the samples, as size_of tells them.
+        """
+class ModelReadGuard:
+    """
+    Access to the active copy of a ModelHolder within a with block.
+    """
+    def __enter__(self) -> typing.Any:
+        ...
+    def __exit__(self, *args) -> None:
+        ...
+    @property
+    def generation(self) -> int:
+        """
+        How many updates had been published when this copy became active.
+        """
+class ModelHolder:
+    """
+    Two copies of a model, of which readers use the active one while the next version is made in the inactive one
+    (section 3, "Edge device"). Inference never waits for an update and never sees half of one.
+    
+        holder = ModelHolder(model)                      # with a deep copy of it as the second
+        with holder.read() as active:                    # inference thread, for every frame
+            labels = active(frame)
+        holder.update(lambda inactive, active: inactive.load(values))   # network thread
+    
+    Any number of threads may read and update. update() waits for readers of the copy that it is about to write, without
+    the GIL; a thread that calls it within its own read() block waits for itself.
+    """
+    def __init__(self, active: typing.Any, inactive: typing.Any = None) -> None:
+        """
+        Readers see `active` first. inactive: another copy of the model; None makes a deep copy.
+        """
+    def read(self) -> ModelReadGuard:
+        """
+        The active copy, for one with block. Never waits.
+        """
+    def update(self, change: collections.abc.Callable[[typing.Any, typing.Any], None]) -> int:
+        """
+        Makes the next version: change(inactive, active) gives `inactive` a whole new value in place, and readers that come
+        after see it. Returns its generation. When `change` raises, nothing is published and the exception passes on.
+        """
+class ConfusionMatrix:
+    """
+    Pixel counts by true and by predicted class, and the intersection over union that follows, in [0, 1]. A pixel counts
+    when its true class is one of the classes; a prediction outside them is a miss of the true class. Not thread-safe.
+    """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: ConfusionMatrix) -> bool:
+        ...
+    def __iadd__(self, arg0: ConfusionMatrix) -> ConfusionMatrix:
+        ...
+    def __init__(self, classes: int | collections.abc.Sequence[int], *, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> None:
+        """
+        classes: a number of classes, or their ids.
+        """
+    def __isub__(self, arg0: ConfusionMatrix) -> ConfusionMatrix:
+        ...
+    def add(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> None:
+        """
+        Counts a frame's pixels: uint8 [H, W] each. Raises InvalidArgumentError unless the shapes are equal.
+        """
+    def clear(self) -> None:
+        """
+        Forgets all counts.
+        """
+    def iou(self) -> list[float | None]:
+        """
+        Intersection over union of each class; None for one that occurs nowhere.
+        """
+    def mean_iou(self) -> float | None:
+        """
+        Mean over the classes that occur; None when none does.
+        """
+    @property
+    def classes(self) -> list[int]:
+        """
+        The class ids.
+        """
+    @property
+    def counts(self) -> numpy.typing.NDArray[numpy.uint64]:
+        """
+        uint64 [classes, classes + 1]: rows are true classes, columns predicted ones, the last one any other.
+        """
+    @property
+    def pixels(self) -> int:
+        """
+        Number of pixels that counted.
+        """
+class MiouSummary:
+    """
+    mIoU of a video so far, by three definitions; None where nothing counted.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def frames(self) -> int:
+        """
+        Frames that the averages are over (start-up left out).
+        """
+    @property
+    def per_frame(self) -> float | None:
+        """
+        Mean over frames of the frame's own mIoU.
+        """
+    @property
+    def sliding(self) -> float | None:
+        """
+        The paper's: mean over frames of the window's mIoU.
+        """
+    @property
+    def whole_video(self) -> float | None:
+        """
+        mIoU of all frames' counts together.
+        """
+class SlidingMiou:
+    """
+    The paper's accuracy measure: for every frame the confusion matrix summed over the last window_seconds of video, its
+    IoU averaged over the classes that occur; then the mean over frames. Not thread-safe.
+    """
+    def __init__(self, classes: int | collections.abc.Sequence[int], *, window_seconds: typing.SupportsFloat | typing.SupportsIndex = 10.0, start_up_seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> None:
+        """
+        classes: a number of classes, or their ids. window_seconds: > 0. start_up_seconds: frames before this time are left
+        out of the averages.
+        """
+    def add(self, prediction: numpy.ndarray, truth: numpy.ndarray, time_seconds: typing.SupportsFloat | typing.SupportsIndex) -> float | None:
+        """
+        Takes the next frame (uint8 [H, W] each) and returns the window's mIoU at its time; None when no pixel counts. Times do
+        not go back.
+        """
+    def summary(self) -> MiouSummary:
+        """
+        The averages so far.
+        """
+    @property
+    def current(self) -> float | None:
+        """
+        The window's mIoU at the latest frame.
+        """
+    @property
+    def window(self) -> ConfusionMatrix:
+        """
+        The window's counts, copied.
+        """
+class Hello:
+    """
+    Device to server: the first message of a connection.
+    """
+    def __init__(self, *, device_id: str, token: str = '', manifest_digest: typing.SupportsInt | typing.SupportsIndex, held: ModelVersion, student_fingerprint: typing.SupportsInt | typing.SupportsIndex = 0, version: typing.SupportsInt | typing.SupportsIndex = 1) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def device_id(self) -> str:
+        """
+        Names the session to resume; 1 to 128 bytes.
+        """
+    @property
+    def held(self) -> ModelVersion:
+        """
+        The ModelVersion that the device holds.
+        """
+    @property
+    def manifest_digest(self) -> int:
+        """
+        Of the student.
+        """
+    @property
+    def student_fingerprint(self) -> int:
+        """
+        Of all else that must agree; 0: nothing.
+        """
+    @property
+    def token(self) -> str:
+        """
+        Up to 1024 bytes; the driver's to check.
+        """
+    @property
+    def version(self) -> int:
+        """
+        Protocol version.
+        """
+class FrameBatch:
+    """
+    Device to server: the samples of one T_update, compressed together.
+    """
+    def __init__(self, *, batch_id: typing.SupportsInt | typing.SupportsIndex, capture_seconds: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], bitstream: bytes | bytearray | memoryview | numpy.ndarray) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def batch_id(self) -> int:
+        """
+        Counts from 1 in a device's life.
+        """
+    @property
+    def bitstream(self) -> bytes:
+        """
+        H.264 Annex B, as many frames as capture_seconds.
+        """
+    @property
+    def capture_seconds(self) -> list[float]:
+        """
+        One per frame, ascending.
+        """
+class Ack:
+    """
+    Device to server: the device now holds this version.
+    """
+    def __init__(self, *, held: ModelVersion) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def held(self) -> ModelVersion:
+        """
+        ModelVersion.
+        """
+class Refusal:
+    """
+    Device to server: an update or snapshot was refused whole.
+    """
+    def __init__(self, *, held: ModelVersion, code: str = 'malformed_data', message: str = '') -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def code(self) -> str:
+        """
+        As Error.code.
+        """
+    @property
+    def held(self) -> ModelVersion:
+        """
+        The ModelVersion that the device still holds.
+        """
+    @property
+    def message(self) -> str:
+        """
+        For people.
+        """
+class Welcome:
+    """
+    Server to device: the answer to Hello.
+    """
+    def __init__(self, *, session_id: typing.SupportsInt | typing.SupportsIndex = 0, resume: str = 'in_step', sampling_rate_fps: typing.SupportsFloat | typing.SupportsIndex = 1.0, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex = 10.0, last_batch_id: typing.SupportsInt | typing.SupportsIndex = 0, version: typing.SupportsInt | typing.SupportsIndex = 1) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def last_batch_id(self) -> int:
+        """
+        Newest FrameBatch that the server has; 0: none.
+        """
+    @property
+    def resume(self) -> str:
+        """
+        'in_step', 'updates' (that follow) or 'snapshot' (that follows).
+        """
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        For the device to sample at.
+        """
+    @property
+    def session_id(self) -> int:
+        """
+        For logs.
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update.
+        """
+    @property
+    def version(self) -> int:
+        """
+        Protocol version.
+        """
+class Control:
+    """
+    Server to device: new rates.
+    """
+    def __init__(self, *, sampling_rate_fps: typing.SupportsFloat | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        For the device to sample at.
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update.
+        """
+class Update:
+    """
+    Server to device: bytes of encode_update().
+    """
+    def __init__(self, data: bytes | bytearray | memoryview | numpy.ndarray) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def data(self) -> bytes:
+        """
+        The codec's bytes.
+        """
+class Snapshot:
+    """
+    Server to device: bytes of encode_snapshot().
+    """
+    def __init__(self, data: bytes | bytearray | memoryview | numpy.ndarray) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def data(self) -> bytes:
+        """
+        The codec's bytes.
+        """
+class Fault:
+    """
+    Server to device: the server cannot go on with this connection.
+    """
+    def __init__(self, *, code: str = 'protocol_violation', message: str = '') -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def code(self) -> str:
+        """
+        As Error.code.
+        """
+    @property
+    def message(self) -> str:
+        """
+        For people.
+        """
+class Bye:
+    """
+    Both ways: an orderly end.
+    """
+    def __init__(self, *, reason: str = '') -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def reason(self) -> str:
+        """
+        For people.
+        """
+class SessionOptions:
+    """
+    Everything that can be set about one device's session. The defaults are the paper's (section 4.1) where it gives
+    any.
+    """
+    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float = 0.05, strategy: str = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', profile: str = 'reference', zstd_level: int = 1, snapshot_zstd_level: int = 3, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 64, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
+        """
+            session_id: goes to the device in Welcome
+            horizon_seconds: T_horizon, > 0
+            update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
+            iterations: K, 1 to 10000
+            batch_size: samples a mini-batch, 1 to 4096
+            min_samples: the first phase waits for so many labelled samples, >= 1
+            gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
+            strategy: how they are chosen, one of selection_strategy_names()
+            learning_rate: alpha, > 0 and at most 1e6
+            beta1: in [0, 1)
+            beta2: in [0, 1)
+            epsilon: 1e-30 to 1e6
+            epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+            profile: of updates: 'reference'
+            zstd_level: of updates, 1 to 19
+            snapshot_zstd_level: 1 to 19
+            adapt_sampling_rate: False: always initial_fps
+            min_fps: r_min, > 0
+            max_fps: r_max, >= min_fps
+            initial_fps: r_0, from min_fps to max_fps
+            step_fps: eta_r, fps for one unit of phi, > 0
+            phi_target: in the unit of the task's loss; the default is for HardLabelCrossEntropy
+            sampling_interval_seconds: delta_t between decisions on the sampling rate, > 0
+            adapt_training_rate: False: T_update never changes (appendix D)
+            slow_below_fps: mean sampling rate below which slow-down begins, > 0
+            fast_above_fps: mean sampling rate above which it ends, >= slow_below_fps
+            slow_step_seconds: growth of T_update per update while slowed down, > 0
+            slow_max_factor: T_update grows up to so many times its base, >= 1
+            slow_window: number of latest sampling rates in the mean, 1 to 1000
+            max_history_updates: updates kept for a device that comes back
+            max_history_bytes: and their bytes
+            max_updates_in_flight: no phase begins while so many await their Ack, >= 1
+            ack_timeout_seconds: a device that owes an Ack longer is disconnected, > 0
+            max_consecutive_snapshots: sent in answer to refusals without an Ack between, >= 1
+            max_buffer_samples: in the replay buffer, >= 1
+            max_buffer_bytes: of them, as size_of tells them, >= 1
+            max_pending_batches: being labelled; more are dropped and counted, >= 1
+            max_frames_per_batch: >= 1
+            max_bitstream_bytes: of one batch, >= 1
+            seed: of mini-batches and random coordinates
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All attributes by name.
+        """
+    @property
+    def ack_timeout_seconds(self) -> float:
+        """
+        a device that owes an Ack longer is disconnected, > 0
+        """
+    @property
+    def adapt_sampling_rate(self) -> bool:
+        """
+        False: always initial_fps
+        """
+    @property
+    def adapt_training_rate(self) -> bool:
+        """
+        False: T_update never changes (appendix D)
+        """
+    @property
+    def batch_size(self) -> int:
+        """
+        samples a mini-batch, 1 to 4096
+        """
+    @property
+    def beta1(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def beta2(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def epsilon(self) -> float:
+        """
+        1e-30 to 1e6
+        """
+    @property
+    def epsilon_placement(self) -> str:
+        """
+        'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+        """
+    @property
+    def fast_above_fps(self) -> float:
+        """
+        mean sampling rate above which it ends, >= slow_below_fps
+        """
+    @property
+    def gamma(self) -> float:
+        """
+        fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
+        """
+    @property
+    def horizon_seconds(self) -> float:
+        """
+        T_horizon, > 0
+        """
+    @property
+    def initial_fps(self) -> float:
+        """
+        r_0, from min_fps to max_fps
+        """
+    @property
+    def iterations(self) -> int:
+        """
+        K, 1 to 10000
+        """
+    @property
+    def learning_rate(self) -> float:
+        """
+        alpha, > 0 and at most 1e6
+        """
+    @property
+    def max_bitstream_bytes(self) -> int:
+        """
+        of one batch, >= 1
+        """
+    @property
+    def max_buffer_bytes(self) -> int:
+        """
+        of them, as size_of tells them, >= 1
+        """
+    @property
+    def max_buffer_samples(self) -> int:
+        """
+        in the replay buffer, >= 1
+        """
+    @property
+    def max_consecutive_snapshots(self) -> int:
+        """
+        sent in answer to refusals without an Ack between, >= 1
+        """
+    @property
+    def max_fps(self) -> float:
+        """
+        r_max, >= min_fps
+        """
+    @property
+    def max_frames_per_batch(self) -> int:
+        """
+        >= 1
+        """
+    @property
+    def max_history_bytes(self) -> int:
+        """
+        and their bytes
+        """
+    @property
+    def max_history_updates(self) -> int:
+        """
+        updates kept for a device that comes back
+        """
+    @property
+    def max_pending_batches(self) -> int:
+        """
+        being labelled; more are dropped and counted, >= 1
+        """
+    @property
+    def max_updates_in_flight(self) -> int:
+        """
+        no phase begins while so many await their Ack, >= 1
+        """
+    @property
+    def min_fps(self) -> float:
+        """
+        r_min, > 0
+        """
+    @property
+    def min_samples(self) -> int:
+        """
+        the first phase waits for so many labelled samples, >= 1
+        """
+    @property
+    def phi_target(self) -> float:
+        """
+        in the unit of the task's loss; the default is for HardLabelCrossEntropy
+        """
+    @property
+    def profile(self) -> str:
+        """
+        of updates: 'reference'
+        """
+    @property
+    def sampling_interval_seconds(self) -> float:
+        """
+        delta_t between decisions on the sampling rate, > 0
+        """
+    @property
+    def seed(self) -> int:
+        """
+        of mini-batches and random coordinates
+        """
+    @property
+    def session_id(self) -> int:
+        """
+        goes to the device in Welcome
+        """
+    @property
+    def slow_below_fps(self) -> float:
+        """
+        mean sampling rate below which slow-down begins, > 0
+        """
+    @property
+    def slow_max_factor(self) -> float:
+        """
+        T_update grows up to so many times its base, >= 1
+        """
+    @property
+    def slow_step_seconds(self) -> float:
+        """
+        growth of T_update per update while slowed down, > 0
+        """
+    @property
+    def slow_window(self) -> int:
+        """
+        number of latest sampling rates in the mean, 1 to 1000
+        """
+    @property
+    def snapshot_zstd_level(self) -> int:
+        """
+        1 to 19
+        """
+    @property
+    def step_fps(self) -> float:
+        """
+        eta_r, fps for one unit of phi, > 0
+        """
+    @property
+    def strategy(self) -> str:
+        """
+        how they are chosen, one of selection_strategy_names()
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update, 0.1 to 3600; the base when it is adapted
+        """
+    @property
+    def zstd_level(self) -> int:
+        """
+        of updates, 1 to 19
+        """
+class ClientOptions:
+    """
+    Everything that can be set about a device's client.
+    """
+    def __init__(self, *, device_id: str = 'device', token: str = '', student_fingerprint: int = 0, sampling_rate_fps: float = 1.0, max_sampling_rate_fps: float = 60.0, update_interval_seconds: float = 10.0, first_batch_seconds: float = 5.0, max_buffered_frames: int = 64, max_frames_per_batch: int = 64, max_kept_batches: int = 2, welcome_timeout_seconds: float = 30.0, goodbye_timeout_seconds: float = 5.0, reconnect_min_seconds: float = 0.5, reconnect_max_seconds: float = 30.0, max_consecutive_refusals: int = 8, ack_policy: str = 'published', seed: int = 0) -> None:
+        """
+            device_id: 1 to 128 bytes; names the session to resume
+            token: up to 1024 bytes
+            student_fingerprint: goes into Hello as it is
+            sampling_rate_fps: until the server says otherwise, > 0
+            max_sampling_rate_fps: a server that asks for more is disconnected
+            update_interval_seconds: T_update until the server says otherwise, 0.1 to 3600
+            first_batch_seconds: the first batch leaves so long after its first sample, >= 0
+            max_buffered_frames: samples; the oldest are dropped, >= 1
+            max_frames_per_batch: a larger buffer leaves in several batches, 1 to 512
+            max_kept_batches: sent, but not known to have arrived
+            welcome_timeout_seconds: from connection to Welcome, > 0
+            goodbye_timeout_seconds: from Bye to the connection's end, > 0
+            reconnect_min_seconds: first delay; doubles with every failure, > 0
+            reconnect_max_seconds: >= reconnect_min_seconds
+            max_consecutive_refusals: then the device disconnects and starts over, >= 1
+            ack_policy: 'published' (once the driver runs a version) or 'applied' (as soon as its values are held)
+            seed: of the jitter of reconnect delays
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All attributes by name.
+        """
+    @property
+    def ack_policy(self) -> str:
+        """
+        'published' (once the driver runs a version) or 'applied' (as soon as its values are held)
+        """
+    @property
+    def device_id(self) -> str:
+        """
+        1 to 128 bytes; names the session to resume
+        """
+    @property
+    def first_batch_seconds(self) -> float:
+        """
+        the first batch leaves so long after its first sample, >= 0
+        """
+    @property
+    def goodbye_timeout_seconds(self) -> float:
+        """
+        from Bye to the connection's end, > 0
+        """
+    @property
+    def max_buffered_frames(self) -> int:
+        """
+        samples; the oldest are dropped, >= 1
+        """
+    @property
+    def max_consecutive_refusals(self) -> int:
+        """
+        then the device disconnects and starts over, >= 1
+        """
+    @property
+    def max_frames_per_batch(self) -> int:
+        """
+        a larger buffer leaves in several batches, 1 to 512
+        """
+    @property
+    def max_kept_batches(self) -> int:
+        """
+        sent, but not known to have arrived
+        """
+    @property
+    def max_sampling_rate_fps(self) -> float:
+        """
+        a server that asks for more is disconnected
+        """
+    @property
+    def reconnect_max_seconds(self) -> float:
+        """
+        >= reconnect_min_seconds
+        """
+    @property
+    def reconnect_min_seconds(self) -> float:
+        """
+        first delay; doubles with every failure, > 0
+        """
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        until the server says otherwise, > 0
+        """
+    @property
+    def seed(self) -> int:
+        """
+        of the jitter of reconnect delays
+        """
+    @property
+    def student_fingerprint(self) -> int:
+        """
+        goes into Hello as it is
+        """
+    @property
+    def token(self) -> str:
+        """
+        up to 1024 bytes
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update until the server says otherwise, 0.1 to 3600
+        """
+    @property
+    def welcome_timeout_seconds(self) -> float:
+        """
+        from connection to Welcome, > 0
+        """
+class TrainingResult:
+    """
+    What a training phase gives back.
+    """
+    def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+        """
+        parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are unchanged, but for
+        statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. All copied.
+        """
+    @property
+    def adam(self) -> AdamState:
+        """
+        AdamState.
+        """
+    @property
+    def losses(self) -> list[float]:
+        """
+        Of the K mini-batches, before each step.
+        """
+    @property
+    def parameters(self) -> numpy.ndarray:
+        """
+        float32 [dimension], a read-only view.
+        """
+    @property
+    def seconds(self) -> float:
+        """
+        Wall time of the phase.
+        """
+class TrainingJob:
+    """
+    One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through mini_batches and
+    changes parameters in place, with step() or an optimiser of its own:
+    
+        for batch in job.mini_batches:
+            loss, gradients = loss_and_gradients(job.parameters, batch)
+            job.step(gradients)
+            losses.append(loss)
+        return job.result(losses=losses, seconds=...)
+    """
+    def result(self, *, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> TrainingResult:
+        """
+        The TrainingResult of parameters and adam as they are now.
+        """
+    def step(self, gradients: numpy.typing.ArrayLike) -> None:
+        """
+        One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension] of the loss at
+        parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.
+        """
+    @property
+    def adam(self) -> AdamState:
+        """
+        Adam's memory, an AdamState.
+        """
+    @property
+    def adam_options(self) -> dict:
+        """
+        learning_rate, beta1, beta2, epsilon, epsilon_placement.
+        """
+    @property
+    def coordinates(self) -> CoordinateSet:
+        """
+        I_n: the CoordinateSet that may move.
+        """
+    @property
+    def manifest(self) -> Manifest:
+        """
+        Layout of the parameters.
+        """
+    @property
+    def mini_batches(self) -> list[list[typing.Any]]:
+        """
+        S_1 to S_K: lists of samples.
+        """
+    @property
+    def parameters(self) -> numpy.ndarray:
+        """
+        w_n, float32 [dimension]: a view that can be written to; at first what the device holds.
+        """
+    @property
+    def required_gradients(self) -> list[bool]:
+        """
+        For each tensor of the manifest: is its gradient needed? Others have zeros.
+        """
+class SendToDevice:
+    """
+    Send to the device, in order, after whatever was sent before.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def message(self) -> Welcome | Control | Update | Snapshot | Fault | Bye:
+        """
+        Welcome, Control, Update, Snapshot, Fault or Bye.
+        """
+class LabelBatch:
+    """
+    Decode and label these frames, then call on_labelled() or on_label_failed(); in any order.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def batch_id(self) -> int:
+        """
+        For the answer.
+        """
+    @property
+    def bitstream(self) -> bytes:
+        """
+        H.264 Annex B: hostile until decoded.
+        """
+    @property
+    def capture_seconds(self) -> list[float]:
+        """
+        One per frame, strictly ascending.
+        """
+class TrainingDue:
+    """
+    Get the session a turn on the trainer, then call begin_phase(). A device that says goodbye meanwhile withdraws it: ask
+    training_due when the turn has come.
+    """
+    def __repr__(self) -> str:
+        ...
+class DisconnectDevice:
+    """
+    Send what is queued, then close the connection and call on_disconnect().
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def reason(self) -> str:
+        """
+        For logs.
+        """
+class SessionCounters:
+    """
+    What a session has done so far.
+    """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All attributes by name.
+        """
+    @property
+    def acks(self) -> int:
+        """
+        That named a version that was sent.
+        """
+    @property
+    def acks_wrong(self) -> int:
+        """
+        That named another.
+        """
+    @property
+    def batch_bytes(self) -> int:
+        """
+        Of bitstream.
+        """
+    @property
+    def batches(self) -> int:
+        """
+        Taken.
+        """
+    @property
+    def batches_dropped(self) -> int:
+        """
+        Too many were waiting for their labels.
+        """
+    @property
+    def batches_failed(self) -> int:
+        """
+        Could not be decoded or labelled.
+        """
+    @property
+    def batches_repeated(self) -> int:
+        """
+        Sent again by the device, ignored.
+        """
+    @property
+    def connections(self) -> int:
+        """
+        Connections with a good Hello.
+        """
+    @property
+    def faults(self) -> int:
+        """
+        Connections ended for a protocol violation.
+        """
+    @property
+    def phase_seconds(self) -> float:
+        """
+        Sum over phases.
+        """
+    @property
+    def phases(self) -> int:
+        """
+        That gave an update.
+        """
+    @property
+    def phases_abandoned(self) -> int:
+        """
+        The device had left when they were done.
+        """
+    @property
+    def phases_failed(self) -> int:
+        """
+        That gave none.
+        """
+    @property
+    def refusals(self) -> int:
+        """
+        By the device.
+        """
+    @property
+    def resumed_in_step(self) -> int:
+        """
+        Of them, with nothing to send.
+        """
+    @property
+    def resumed_with_snapshot(self) -> int:
+        """
+        With a snapshot.
+        """
+    @property
+    def resumed_with_updates(self) -> int:
+        """
+        With the missing updates.
+        """
+    @property
+    def samples(self) -> int:
+        """
+        Labelled and in the replay buffer.
+        """
+    @property
+    def samples_dropped(self) -> int:
+        """
+        Too old or too large for it.
+        """
+    @property
+    def snapshot_bytes(self) -> int:
+        """
+        Of snapshots.
+        """
+    @property
+    def snapshots(self) -> int:
+        """
+        Sent.
+        """
+    @property
+    def update_bytes(self) -> int:
+        """
+        Of updates.
+        """
+    @property
+    def update_coordinates(self) -> int:
+        """
+        Values in them.
+        """
+    @property
+    def updates(self) -> int:
+        """
+        Encoded; each counted once.
+        """
+    @property
+    def updates_sent_again(self) -> int:
+        """
+        After a reconnection.
+        """
+class ServerSession:
+    """
+    Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions (SendToDevice,
+    LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order. docs/sessions.md describes both ends.
+    
+    It owns what the device holds, the replay buffer, Adam's memory and the two rate controllers, and lives on while the
+    device is away. Samples are any objects. Every event takes now_seconds, the driver's clock, finite. Whatever a device
+    sends, no event raises; what the driver may not do raises InvalidArgumentError and changes nothing. Not
+    thread-safe.
+    """
+    def __init__(self, initial: ModelState, options: SessionOptions, *, phi: collections.abc.Callable[[typing.Any, typing.Any], float | None] | None = None, size_of: collections.abc.Callable[[typing.Any], int] | None = None) -> None:
+        """
+        initial: w_0. phi: phi(previous, current) of two consecutive samples, >= 0, or None where they cannot be compared; needed
+        unless adapt_sampling_rate is False. What it raises as ams.Error is skipped; any other exception comes out of the event,
+        and the rest of that batch is lost. size_of: bytes of a sample, for max_buffer_bytes.
+        """
+    def begin_phase(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> TrainingJob:
+        """
+        The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError unless training_due.
+        """
+    def on_disconnect(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+        """
+        The connection is gone, whoever ended it. Also before a newer connection's Hello.
+        """
+    def on_label_failed(self, batch_id: typing.SupportsInt | typing.SupportsIndex, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+        """
+        The batch is lost.
+        """
+    def on_labelled(self, batch_id: typing.SupportsInt | typing.SupportsIndex, samples: collections.abc.Iterable, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+        """
+        The answer to LabelBatch. samples: (capture_seconds, sample) each, with capture times of that batch, strictly ascending;
+        frames without a label may be left out.
+        """
+    def on_message(self, message: Hello | FrameBatch | Ack | Refusal | Bye, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+        """
+        A message of the device has come.
+        """
+    def on_phase_done(self, result: TrainingResult, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+        """
+        Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Raises
+        InvalidArgumentError when no phase is out or sizes are wrong.
+        """
+    def on_phase_failed(self, reason: str, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+        """
+        Nothing is lost but the phase; the next one comes after T_update.
+        """
+    def on_time(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+        """
+        next_wake_seconds has come.
+        """
+    @property
+    def buffered_samples(self) -> int:
+        """
+        In the replay buffer.
+        """
+    @property
+    def confirmed(self) -> ModelVersion:
+        """
+        The ModelVersion that the device last said that it holds.
+        """
+    @property
+    def connected(self) -> bool:
+        """
+        Between a good Hello and the connection's end.
+        """
+    @property
+    def counters(self) -> SessionCounters:
+        """
+        SessionCounters, as they are now.
+        """
+    @property
+    def device_id(self) -> str:
+        """
+        Empty before the first good Hello.
+        """
+    @property
+    def held(self) -> ModelState:
+        """
+        What the device holds, or will: a copy. See held_version.
+        """
+    @property
+    def held_version(self) -> ModelVersion:
+        """
+        Of held.
+        """
+    @property
+    def last_error(self) -> str:
+        """
+        Why the latest phase, batch or connection failed, or what the device refused.
+        """
+    @property
+    def next_wake_seconds(self) -> float | None:
+        """
+        When on_time() is wanted next; None while the session waits for other events.
+        """
+    @property
+    def pending_batches(self) -> int:
+        """
+        Being labelled.
+        """
+    @property
+    def phase_running(self) -> bool:
+        """
+        begin_phase() came, the result is still to come.
+        """
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        What the device samples at.
+        """
+    @property
+    def training_due(self) -> bool:
+        """
+        TrainingDue came, begin_phase() is still to come.
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update.
+        """
+class ConnectToServer:
+    """
+    Open a connection, then call on_connected(), or on_disconnected() when that fails.
+    """
+    def __repr__(self) -> str:
+        ...
+class SendToServer:
+    """
+    Send on the open connection, in order.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def message(self) -> Hello | FrameBatch | Ack | Refusal | Bye:
+        """
+        Hello, FrameBatch, Ack, Refusal or Bye.
+        """
+class EncodeBuffer:
+    """
+    Compress these frames together (section 3.2), then call on_encoded() or on_encode_failed().
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def batch_id(self) -> int:
+        """
+        For the answer.
+        """
+    @property
+    def capture_seconds(self) -> list[float]:
+        """
+        One per frame, strictly ascending.
+        """
+    @property
+    def frames(self) -> list[typing.Any]:
+        """
+        The handles given to on_frame(), at least one.
+        """
+    @property
+    def period_seconds(self) -> float:
+        """
+        How much video they stand for: times the bitrate it is the bits to spend.
+        """
+class Publish:
+    """
+    held has a new value: load its values into the inactive copy of the model and swap, then call on_published(version).
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def version(self) -> ModelVersion:
+        """
+        ModelVersion.
+        """
+class Persist:
+    """
+    held has a new value: save encode_snapshot(held) where a restarted device finds it.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def version(self) -> ModelVersion:
+        """
+        ModelVersion.
+        """
+class DisconnectServer:
+    """
+    Send what is queued, then close the connection and call on_disconnected().
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def reason(self) -> str:
+        """
+        For logs.
+        """
+class ClientCounters:
+    """
+    What a client has done so far.
+    """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All attributes by name.
+        """
+    @property
+    def batch_bytes(self) -> int:
+        """
+        Of bitstream.
+        """
+    @property
+    def batches(self) -> int:
+        """
+        Sent, each counted once.
+        """
+    @property
+    def batches_failed(self) -> int:
+        """
+        Could not be encoded.
+        """
+    @property
+    def batches_refused(self) -> int:
+        """
+        Given up, because the server faults what was sent.
+        """
+    @property
+    def batches_sent_again(self) -> int:
+        """
+        After a reconnection.
+        """
+    @property
+    def connections(self) -> int:
+        """
+        That got a Welcome.
+        """
+    @property
+    def disconnections(self) -> int:
+        """
+        Failed attempts included.
+        """
+    @property
+    def frames(self) -> int:
+        """
+        Seen.
+        """
+    @property
+    def frames_dropped(self) -> int:
+        """
+        Sampled, but the buffer was full.
+        """
+    @property
+    def frames_invalid(self) -> int:
+        """
+        Their capture time was not finite or negative.
+        """
+    @property
+    def frames_sampled(self) -> int:
+        """
+        Of them, sampled.
+        """
+    @property
+    def refusals(self) -> int:
+        """
+        Updates and snapshots refused.
+        """
+    @property
+    def snapshot_bytes(self) -> int:
+        """
+        Of snapshots.
+        """
+    @property
+    def snapshots(self) -> int:
+        """
+        Taken over.
+        """
+    @property
+    def update_bytes(self) -> int:
+        """
+        Of updates.
+        """
+    @property
+    def updates(self) -> int:
+        """
+        Applied.
+        """
+class EdgeClient:
+    """
+    The device's half of AMS, as a state machine without I/O, clock or threads: events go in, actions (ConnectToServer,
+    SendToServer, EncodeBuffer, Publish, Persist, DisconnectServer) come out, to be carried out in order. docs/sessions.md
+    describes both ends.
+    
+    It holds the device's model state, samples frames at the server's rate, sends them every T_update, applies updates as
+    transactions, and comes back after every loss of connection. Frames are any objects. Every event takes now_seconds, the
+    driver's clock, finite. Whatever a server sends, no event raises; what the driver may not do raises
+    InvalidArgumentError and changes nothing. Not thread-safe.
+    """
+    def __init__(self, initial: ModelState, options: ClientOptions) -> None:
+        """
+        initial: w_0, or the state that Persist saved; the driver's model has these values loaded already.
+        """
+    def on_connected(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        The answer to ConnectToServer.
+        """
+    def on_disconnected(self, reason: str, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        The connection is gone or could not be opened.
+        """
+    def on_encode_failed(self, batch_id: typing.SupportsInt | typing.SupportsIndex, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        The batch is lost.
+        """
+    def on_encoded(self, batch_id: typing.SupportsInt | typing.SupportsIndex, bitstream: bytes | bytearray | memoryview | numpy.ndarray, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        The answer to EncodeBuffer: bytes.
+        """
+    def on_frame(self, capture_seconds: typing.SupportsFloat | typing.SupportsIndex, frame: typing.Any, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        A frame of the video, on its own timeline; the handle is kept only if it is sampled.
+        """
+    def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        A message of the server has come.
+        """
+    def on_published(self, version: ModelVersion, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        The driver now runs this version.
+        """
+    def on_start(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        The driver begins.
+        """
+    def on_stop(self, reason: str, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        Says Bye and stays away until on_start().
+        """
+    def on_time(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        next_wake_seconds has come.
+        """
+    def wants_frame(self, capture_seconds: typing.SupportsFloat | typing.SupportsIndex) -> bool:
+        """
+        Would on_frame() sample a frame of this time?
+        """
+    @property
+    def buffered_frames(self) -> int:
+        """
+        Sampled, not yet encoded.
+        """
+    @property
+    def counters(self) -> ClientCounters:
+        """
+        ClientCounters, as they are now.
+        """
+    @property
+    def held(self) -> ModelState:
+        """
+        The device's model state: a copy. See held_version.
+        """
+    @property
+    def held_version(self) -> ModelVersion:
+        """
+        Of held.
+        """
+    @property
+    def last_error(self) -> str:
+        """
+        Latest reason of a disconnection, fault, refusal or failed encoding.
+        """
+    @property
+    def next_wake_seconds(self) -> float | None:
+        """
+        When on_time() is wanted next; None while the client waits for other events.
+        """
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        As the server set it.
+        """
+    @property
+    def stopped(self) -> bool:
+        """
+        Before on_start(), and when all is over after on_stop().
+        """
+    @property
+    def streaming(self) -> bool:
+        """
+        Between Welcome and the connection's end.
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update.
+        """
+class TurnScheduler:
+    """
+    Fair turns on the trainer among sessions: round robin (section 4.3, figure 6). Sessions are any objects that compare
+    with ==. Not thread-safe.
+    """
+    def __init__(self, slots: typing.SupportsInt | typing.SupportsIndex = 1) -> None:
+        """
+        slots: turns that may be out at once (the number of trainers), >= 1.
+        """
+    def finish(self, session: typing.Any) -> None:
+        """
+        Takes the turn back.
+        """
+    def grant(self) -> typing.Any:
+        """
+        The session whose turn it is, when a slot is free and somebody waits, else None.
+        """
+    def remove(self, session: typing.Any) -> None:
+        """
+        Forgets a session that is gone.
+        """
+    def request(self, session: typing.Any) -> None:
+        """
+        Puts the session at the back of the queue. No effect when it waits already.
+        """
+    @property
+    def running(self) -> int:
+        """
+        Turns that are out.
+        """
+    @property
+    def waiting(self) -> int:
+        """
+        Sessions in the queue.
+        """
+class Street:
+    """
+    A rendered drive along a street, with the class of every pixel known exactly. Labels are Cityscapes train ids. The same
+    pixels on every machine; safe to use from several threads. len() is the number of frames.
+    """
+    def __init__(self, *, seed: int = 1, width: int = 512, height: int = 256, fps: float = 15.0, seconds: float = 150.0, schedule: str = 'demo') -> None:
+        """
+            seed: another seed is another town
+            width: pixels, 32 to 2048
+            height: pixels, 32 to 2048
+            fps: above 0, at most 240
+            seconds: length of the drive, above 0, at most 86400
+            schedule: 'demo' (four scenes), 'fair' (fair weather), or e.g. '0:residential/clear,40:downtown/dusk'
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __len__(self) -> int:
+        ...
+    def render(self, frame_index: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """
+        Frame (uint8 [height, width, 3], RGB) and labels (uint8 [height, width]) of the drive; frame_index from 0 to len() - 1.
+        Runs without the GIL.
+        """
+    @property
+    def fps(self) -> float:
+        """
+        Frames per second.
+        """
+    @property
+    def height(self) -> int:
+        """
+        Pixels.
+        """
+    @property
+    def width(self) -> int:
+        """
+        Pixels.
+        """
+def apply_update(data: bytes | bytearray | memoryview | numpy.ndarray, state: ModelState) -> UpdateInfo:
+    """
+    Checks the whole update, digests included, then moves `state` to the new version: all of it or nothing.
+    
+    data: any bytes-like object. Raises MalformedDataError, UnsupportedVersionError, ManifestMismatchError,
+    BaseVersionMismatchError, DigestMismatchError or LimitExceededError; `state` is then exactly what it was.
+    Runs without the GIL.
+    """
+def build_info() -> dict:
+    """
+    How this package was built: version, layers (torch: the version that it was built with, or None; video, x264, net),
+    compiler, pybind11.
+    """
+def decode_snapshot(data: bytes | bytearray | memoryview | numpy.ndarray, manifest: Manifest) -> ModelState:
+    """
+    The state that was saved, bit for bit. Raises as apply_update() does. Runs without the GIL.
+    """
+def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typing.SupportsIndex = 1) -> bytes:
+    """
+    The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
+    a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
+    """
+def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1) -> bytes:
+    """
+    The bytes that move a device from `state` to trained[coordinates], and `state` with it.
+    
+    state moves to the values that the device will decode (float16), so that both ends never drift apart.
+    trained: float32 [dimension]; values outside the coordinates are not read. coordinates: a CoordinateSet, ascending
+    integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2). zstd_level: 1 (fast) to 19.
+    Raises InvalidArgumentError on a wrong size or a value that is not finite, with its tensor's name, and
+    LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.
+    """
+def fraction_count(gamma: typing.SupportsFloat | typing.SupportsIndex, dimension: typing.SupportsInt | typing.SupportsIndex) -> int:
+    """
+    gamma * dimension, rounded to nearest, at least 1. Raises InvalidArgumentError unless gamma is in (0, 1].
+    """
+def inspect_update(data: bytes | bytearray | memoryview | numpy.ndarray) -> UpdateInfo:
+    """
+    Reads the header alone. Only apply_update() proves it. Raises MalformedDataError or UnsupportedVersionError.
+    """
+def label_disagreement(prediction: numpy.ndarray, truth: numpy.ndarray, classes: int | collections.abc.Sequence[int], *, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> float | None:
+    """
+    Fraction of pixels, in [0, 1], on which two label maps (uint8 [H, W]) differ; only pixels count on which both name one
+    of `classes` (a number of classes, or their ids). None when there is no such pixel.
+    """
+def largest_by_magnitude(update: numpy.typing.ArrayLike, count: typing.SupportsInt | typing.SupportsIndex) -> CoordinateSet:
+    """
+    The `count` coordinates of largest |update|; among equals the lower index wins. update: float32 [dimension].
+    Raises InvalidArgumentError unless count <= dimension.
+    """
+def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, *, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> CoordinateSet:
+    """
+    `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every machine.
+    """
+def selection_strategy_names() -> list[str]:
+    """
+    The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided'.
+    """
+def street_class_names() -> list[str]:
+    """
+    Names of the 19 Cityscapes train classes, by id.
+    """
+def street_eval_classes() -> list[int]:
+    """
+    The common classes to score: road, sidewalk, building, vegetation, sky, person, car.
+    """
+def street_label_ids() -> list[int]:
+    """
+    The ids that Street.render() can write, ascending.
+    """
+__version__: str = '0.1.0'
+protocol_version: int = 1

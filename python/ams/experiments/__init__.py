@@ -1,0 +1,1 @@
+"""Regenerates the paper's tables and figures on any clips: python -m ams.experiments --help."""

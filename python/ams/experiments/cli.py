@@ -1,0 +1,439 @@
+"""The command line: python -m ams.experiments."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ams
+from ams import sim
+from ams.experiments.context import Context
+from ams.experiments.figures import fig3, fig4, fig5, fig6
+from ams.experiments.job import ClipFile, StudentFile
+from ams.experiments.pool import Pool
+from ams.experiments.pretrain import pretrain_command
+from ams.experiments.tables import table1, table2, table3
+
+EXPERIMENTS = {
+    "table1": table1,
+    "table2": table2,
+    "table3": table3,
+    "fig3": fig3,
+    "fig4": fig4,
+    "fig5": fig5,
+    "fig6": fig6,
+}
+STUDENTS = ("edanet", "deeplabv3_mobilenetv2")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    flags = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if flags.verbose else logging.INFO, format="%(levelname)s: %(message)s"
+    )
+    try:
+        if flags.experiment == "pretrain":
+            _pretrain(flags)
+        else:
+            EXPERIMENTS[flags.experiment](_context(flags))
+            out = flags.out / flags.experiment
+            print(f"wrote {out}.csv, {out}.json and {out}.png")
+    except KeyboardInterrupt:
+        print(
+            f"interrupted; what is done stays in {flags.out}, and the same command goes on "
+            "from there",
+            file=sys.stderr,
+        )
+        return 130
+    except (ams.Error, ValueError, OSError, ImportError, RuntimeError) as error:
+        if flags.verbose:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ams.experiments",
+        description="Regenerates a table or figure of the paper on your clips, in virtual time. "
+        "Writes OUT/<experiment>.csv, .json and .png; every run is kept in OUT/runs, so that "
+        "experiments share them and an interrupted command goes on where it was.",
+        formatter_class=_Help,
+    )
+    add = parser.add_argument
+    add("experiment", choices=[*EXPERIMENTS, "pretrain"])
+    add(
+        "--clips",
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="clip folders (video.mp4, labels.mkv, clip.json)",
+    )
+    add("--out", type=Path, required=True, metavar="DIR", help="where results go")
+    add(
+        "--student",
+        default="edanet",
+        help=f"one of {', '.join(STUDENTS)}, or a TorchScript file (.pt)",
+    )
+    add(
+        "--weights",
+        metavar="FILE",
+        help="safetensors of the student; {clip} in it stands for the clip's name (checkpoints of "
+        "`pretrain --leave-one-out`); default: "
+        "$AMS_DATA_DIR/weights/<student>_cityscapes.safetensors",
+    )
+    add("--classes", type=_integer(1, 254), default=19, metavar="N", help="outputs of the student")
+    add("--input", type=_size, default="256x128", metavar="WxH", help="the student's input size")
+    add("--stream", action="store_true", help="all clips one after another as one stream")
+    add("--max-seconds", type=_positive, metavar="S", help="use no more than this of each stream")
+    add(
+        "--start-up-seconds",
+        type=_not_negative,
+        default=0.0,
+        metavar="S",
+        help="scores before are left out (the paper: 250)",
+    )
+    add(
+        "--jobs",
+        type=_integer(1, 1024),
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="runs at a time, one compute thread each",
+    )
+    add("--seed", type=_integer(0, 2**31), default=1, help="of everything random")
+    add(
+        "--device",
+        help="where training computes: cpu, cuda, cuda:1; default: cuda if there is one, else cpu",
+    )
+    add("--verbose", action="store_true", help="log more; errors with their traceback")
+
+    training = parser.add_argument_group(
+        "AMS and One-Time (the paper's settings unless said otherwise)"
+    )
+    add = training.add_argument
+    add(
+        "--learning-rate",
+        type=_positive,
+        default=2e-3,
+        metavar="RATE",
+        help="of Adam; the paper's is 1e-3, EDANet learns better at 2e-3",
+    )
+    add(
+        "--gamma",
+        type=_fraction,
+        default=0.05,
+        help="fraction of the parameters that an update carries",
+    )
+    add(
+        "--iterations",
+        type=_integer(1, 10000),
+        default=20,
+        metavar="K",
+        help="training steps a phase",
+    )
+    add("--batch-size", type=_integer(1, 4096), default=8, help="samples a training step")
+    add("--update-interval-seconds", type=_positive, default=10.0, metavar="S", help="T_update")
+    add("--horizon-seconds", type=_positive, default=240.0, metavar="S", help="T_horizon")
+    add(
+        "--first-batch-seconds",
+        type=_positive,
+        default=5.0,
+        metavar="S",
+        help="the first samples leave after",
+    )
+    add(
+        "--uplink-target-kbps",
+        type=_positive,
+        default=200.0,
+        metavar="KBPS",
+        help="of the sample encoder",
+    )
+    add("--profile", default="reference", help="format of updates")
+
+    add = parser.add_argument_group("Remote+Tracking").add_argument
+    add(
+        "--flow-size",
+        type=_size,
+        default="1024x512",
+        metavar="WxH",
+        help="of pictures for optical flow",
+    )
+
+    jit = parser.add_argument_group("Just-In-Time")
+    add = jit.add_argument
+    add(
+        "--jit-learning-rate",
+        type=_positive,
+        default=0.01,
+        metavar="RATE",
+        help="of SGD with momentum 0.9",
+    )
+    add(
+        "--jit-tolerance",
+        type=_not_negative,
+        default=0.5,
+        metavar="POINTS",
+        help="of mIoU that it may stay below AMS when its threshold is tuned",
+    )
+
+    world = parser.add_argument_group("Virtual time: the link and what work costs")
+    add = world.add_argument
+    add(
+        "--uplink-kbps",
+        type=_positive,
+        default=sim.Link().uplink_bps / 1000,
+        metavar="KBPS",
+        help="capacity",
+    )
+    add(
+        "--downlink-kbps",
+        type=_positive,
+        default=sim.Link().downlink_bps / 1000,
+        metavar="KBPS",
+        help="capacity",
+    )
+    add(
+        "--delay-seconds",
+        type=_not_negative,
+        default=sim.Link().delay_seconds,
+        metavar="S",
+        help="one way",
+    )
+    add(
+        "--teacher-seconds",
+        type=_not_negative,
+        default=sim.Costs().teacher_seconds,
+        metavar="S",
+        help="to label one frame",
+    )
+    add(
+        "--iteration-seconds",
+        type=_not_negative,
+        default=sim.Costs().iteration_seconds,
+        metavar="S",
+        help="of a training step, besides",
+    )
+    add(
+        "--iteration-sample-seconds",
+        type=_not_negative,
+        default=sim.Costs().iteration_sample_seconds,
+        metavar="S",
+        help="for each of its samples",
+    )
+    add(
+        "--measured",
+        action="store_true",
+        help="training and encoding take as long as they do here, so that results depend on the "
+        "machine",
+    )
+
+    add = parser.add_argument_group("fig6").add_argument
+    add(
+        "--devices",
+        type=_integer(1, 1000),
+        nargs="+",
+        default=[1, 2, 4, 6, 8, 10, 12],
+        metavar="N",
+        help="devices that share one accelerator",
+    )
+
+    add = parser.add_argument_group("pretrain").add_argument
+    add("--steps", type=_integer(1, 10**7), default=3000, help="training steps")
+    add(
+        "--pretrain-learning-rate",
+        type=_positive,
+        default=1e-3,
+        metavar="RATE",
+        help="at the start; it falls to 0",
+    )
+    add(
+        "--leave-one-out",
+        action="store_true",
+        help="one checkpoint for each clip, trained on all others",
+    )
+    return parser
+
+
+def _context(flags: argparse.Namespace) -> Context:
+    clips = [ClipFile.open(folder) for folder in flags.clips]
+    _distinct_names(clips)
+    streams = (tuple(clips),) if flags.stream else tuple((clip,) for clip in clips)
+    pattern = flags.weights or _default_weights(flags.student)
+    students = tuple(
+        _student(flags, pattern, "+".join(c.identity.name for c in stream)) for stream in streams
+    )
+    codec = {"target_bps": flags.uplink_target_kbps * 1000}
+    training = {
+        "learning_rate": flags.learning_rate,
+        "batch_size": flags.batch_size,
+        "profile": flags.profile,
+        "codec": codec,
+    }
+    return Context(
+        out=flags.out,
+        pool=Pool(flags.out, jobs=flags.jobs),
+        streams=streams,
+        students=students,
+        seed=flags.seed,
+        device=flags.device or _default_device(),
+        max_seconds=flags.max_seconds,
+        start_up_seconds=flags.start_up_seconds,
+        link=sim.Link(
+            uplink_bps=flags.uplink_kbps * 1000,
+            downlink_bps=flags.downlink_kbps * 1000,
+            delay_seconds=flags.delay_seconds,
+        ),
+        costs=sim.Costs(
+            teacher_seconds=flags.teacher_seconds,
+            iteration_seconds=flags.iteration_seconds,
+            iteration_sample_seconds=flags.iteration_sample_seconds,
+            measured=flags.measured,
+        ),
+        ams={
+            **training,
+            "gamma": flags.gamma,
+            "strategy": "gradient_guided",
+            "iterations": flags.iterations,
+            "update_interval_seconds": flags.update_interval_seconds,
+            "horizon_seconds": flags.horizon_seconds,
+            "first_batch_seconds": flags.first_batch_seconds,
+        },
+        # As many steps as AMS makes in a minute.
+        one_time={
+            **training,
+            "iterations": max(1, round(60 / flags.update_interval_seconds * flags.iterations)),
+        },
+        remote_tracking={"flow_width": flags.flow_size[0], "flow_height": flags.flow_size[1]},
+        just_in_time={
+            "learning_rate": flags.jit_learning_rate,
+            "gamma": flags.gamma,
+            "profile": flags.profile,
+        },
+        jit_tolerance=flags.jit_tolerance,
+        fig6_devices=tuple(sorted(set(flags.devices))),
+        settings=_settings(flags),
+    )
+
+
+def _student(flags: argparse.Namespace, pattern: str, clip_name: str) -> StudentFile:
+    weights = pattern.replace("{clip}", clip_name)
+    if weights and not Path(weights).is_file():
+        raise ValueError(
+            f"the student's weights {weights} are not there; name a safetensors file with "
+            "--weights, or make one with `pretrain`"
+        )
+    width, height = flags.input
+    return StudentFile.open(
+        network=flags.student,
+        weights=weights,
+        num_classes=flags.classes,
+        width=width,
+        height=height,
+    )
+
+
+def _default_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _default_weights(student: str) -> str:
+    if student.endswith(".pt"):
+        return ""  # a TorchScript file brings its own
+    data = Path(os.environ.get("AMS_DATA_DIR", "../shared/data"))
+    return str(data / "weights" / f"{student}_cityscapes.safetensors")
+
+
+def _pretrain(flags: argparse.Namespace) -> None:
+    clips = [ClipFile.open(folder) for folder in flags.clips]
+    _distinct_names(clips)
+    if flags.leave_one_out and len(clips) < 2:
+        raise ValueError("--leave-one-out needs at least two clips")
+    from ams.torch import set_compute_threads
+
+    set_compute_threads(flags.jobs)
+    width, height = flags.input
+    written = pretrain_command(
+        clips,
+        flags.out,
+        leave_one_out=flags.leave_one_out,
+        settings=_settings(flags),
+        seed=flags.seed,
+        student=_student(flags, flags.weights or "", ""),
+        steps=flags.steps,
+        batch_size=flags.batch_size,
+        learning_rate=flags.pretrain_learning_rate,
+        max_seconds=flags.max_seconds,
+    )
+    print("wrote " + ", ".join(str(path) for path in written))
+
+
+def _settings(flags: argparse.Namespace) -> dict[str, Any]:
+    return {name: str(v) if isinstance(v, Path) else v for name, v in vars(flags).items()}
+
+
+def _distinct_names(clips: Sequence[ClipFile]) -> None:
+    names = [clip.identity.name for clip in clips]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two clips are called {name}; results go by name")
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _number(text: str, what: str, holds: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and holds(value)):
+        raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
+    return value
+
+
+def _positive(text: str) -> float:
+    return _number(text, "a number above 0", lambda v: v > 0)
+
+
+def _not_negative(text: str) -> float:
+    return _number(text, "a number of 0 or more", lambda v: v >= 0)
+
+
+def _fraction(text: str) -> float:
+    return _number(text, "a fraction above 0, at most 1", lambda v: 0 < v <= 1)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 256x128")
+    return int(width), int(height)

@@ -1,0 +1,128 @@
+"""Makes a student checkpoint from clips, which remembers them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ams import sim
+from ams.experiments.checkpoint import read_clips, write_clips
+from ams.experiments.job import ClipFile, StudentFile
+from ams.experiments.report import write_json
+
+log = logging.getLogger(__name__)
+
+
+def pretrain_student(
+    clips: Sequence[ClipFile],
+    output: Path,
+    *,
+    student: StudentFile,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    max_seconds: float | None,
+) -> None:
+    """Distils the labels of the clips into a student, batch norm included, and writes it to
+    `output`.
+
+    student.weights: where training starts; without them, values drawn from the seed. The loss is
+    over all classes. The file names the clips, and those that its starting weights name. Raises as
+    ams.torch.pretrain.
+    """
+    from ams.torch import StudentSpec, pretrain
+
+    spec = StudentSpec(
+        network=student.network,
+        weights=student.weights,
+        num_classes=student.num_classes,
+        input_width=student.input_width,
+        input_height=student.input_height,
+        seed=seed,
+    )
+    samples = []
+    for clip in tqdm(clips, desc="reading clips", unit="clip"):
+        samples += read_samples(clip, student.input_width, student.input_height, max_seconds)
+    result = pretrain(
+        spec,
+        samples,
+        output,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=min(50, steps),
+        seed=seed,
+    )
+    known = read_clips(Path(student.weights)) if student.weights else []
+    write_clips(output, list(dict.fromkeys([*known, *(clip.identity for clip in clips)])))
+    log.info("%s: loss %.4f after %d steps", output, result.loss, result.steps)
+
+
+def read_samples(
+    clip: ClipFile, width: int, height: int, max_seconds: float | None
+) -> list[object]:
+    """Every labelled frame, at twice the student's input size at most (it is scaled to it all the
+    same)."""
+    from ams import video
+    from ams.torch import LabelledFrame
+
+    stream = sim.Stream([clip.folder], max_seconds=max_seconds or 1e9)
+    samples = []
+    for frame in stream.frames():
+        if frame.labels is None:
+            continue
+        image = frame.image
+        if image.shape[1] > 2 * width and image.shape[0] > 2 * height:
+            image = video.scale_frame(image, width=2 * width, height=2 * height)
+        samples.append(LabelledFrame(image, frame.labels))
+    return samples
+
+
+def pretrain_command(
+    clips: Sequence[ClipFile],
+    out: Path,
+    *,
+    leave_one_out: bool,
+    settings: dict[str, object],
+    seed: int,
+    **arguments: object,
+) -> list[Path]:
+    """Writes OUT/student.safetensors, or OUT/without_<clip>.safetensors for each clip, trained on
+    the others.
+
+    Checkpoints that are there already are kept, so that the command can be interrupted.
+    """
+    plan = [(out / "student.safetensors", list(clips))]
+    if leave_one_out:
+        plan = [
+            (
+                out / f"without_{left.identity.name}.safetensors",
+                [clip for clip in clips if clip is not left],
+            )
+            for left in clips
+        ]
+    out.mkdir(parents=True, exist_ok=True)
+    for output, members in plan:
+        if output.exists():
+            log.info("%s is there already", output)
+            continue
+        unnamed = output.with_name(output.name + ".unnamed")
+        pretrain_student(members, unnamed, seed=seed, **arguments)
+        unnamed.replace(output)
+    write_json(
+        out / "pretrain.json",
+        experiment="pretrain",
+        seed=seed,
+        settings=settings,
+        content={
+            "checkpoints": [
+                {"file": output.name, "clips": [clip.identity.name for clip in members]}
+                for output, members in plan
+            ]
+        },
+    )
+    return [output for output, _ in plan]

@@ -1,0 +1,457 @@
+"""Files of your own networks for the programs: what `--student` and `--teacher` take.
+
+Each function writes the file, opens it again with the loader that the programs use, and compares
+what it computes with the module. It refuses what could not be trained or served, with the reason.
+A file is there whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import itertools
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import ams
+from ams.torch import (
+    Network,
+    NetworkTeacher,
+    StudentSpec,
+    load_student_values,
+    open_network,
+)
+
+__all__ = ["ExportedStudent", "ExportedTeacher", "student", "teacher"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportedStudent:
+    """A student's file, and what the programs must be told about it."""
+
+    path: Path
+    spec: StudentSpec
+    manifest: ams.Manifest
+    fingerprint: int
+    method: str  # "script" or "trace"
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of ams-server and ams-edge; the same for both."""
+        spec = self.spec
+        size = f"{spec.input_width}x{spec.input_height}"
+        return ["--student", str(self.path), "--input", size, "--classes", str(spec.num_classes)]
+
+
+@dataclass(frozen=True)
+class ExportedTeacher:
+    """A teacher's file, and what ams-server must be told about it."""
+
+    path: Path
+    num_classes: int
+    input_size: tuple[int, int]  # height, width
+    method: str  # "script", "trace" or "package"
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of ams-server."""
+        height, width = self.input_size
+        classes = str(self.num_classes)
+        size = f"{width}x{height}"
+        return ["--teacher", str(self.path), "--teacher-input", size, "--teacher-classes", classes]
+
+
+def student(
+    module: torch.nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    input_size: tuple[int, int] = (128, 256),
+    num_classes: int | None = None,
+) -> ExportedStudent:
+    """Writes the TorchScript file of a student that shall be trained while it is streamed.
+
+    `module` maps float32 [N, 3, H, W], normalised as ImageNet is, to logits [N, classes, h, w] with
+    h <= H and w <= W (they are resized), as a tensor, as the first of a tuple, or under "out" of a
+    dictionary. `path` ends in .pt. `input_size`: (H, W) in pixels, 32 to 4096 each. `num_classes`:
+    1 to 254; None: as many as the module gives. The module itself is left alone; what is written is
+    scripted, or traced where scripting is not possible (a trace stays in eval mode for good, so its
+    batch-norm statistics cannot be trained).
+
+    Raises ams.InvalidArgumentError with the reason when the file could not be trained or would not
+    compute the same, and ams.IoError when it cannot be written.
+    """
+    path = _check_path(path, (".pt",))
+    height, width = _check_size(input_size)
+    own = _copy_for_export(module)
+    trainable = {name: p for name, p in own.named_parameters() if p.requires_grad}
+    if not trainable:
+        raise ams.InvalidArgumentError(
+            "the module has no trainable parameters; turn on requires_grad for those that shall be "
+            "trained, and export it before torch.jit.freeze or optimize_for_inference"
+        )
+    wrong = [name for name, p in trainable.items() if p.dtype != torch.float32]
+    if wrong:
+        raise ams.InvalidArgumentError(
+            f"parameter '{wrong[0]}' is {trainable[wrong[0]].dtype}; trainable parameters must be "
+            "float32 (module.float())"
+        )
+    inputs = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(1))
+    expected = _logits(own, inputs, "the module")
+    num_classes = _check_output(expected, inputs, num_classes)
+    with _whole_file(path) as written:
+        method = _save_script(own, inputs[:1], written)
+        spec = StudentSpec(
+            network=written, num_classes=num_classes, input_width=width, input_height=height
+        )
+        values = load_student_values(spec)
+        reloaded = open_network(written).eval()
+        _check_same_tensors(trainable, reloaded, values, method)
+        _check_same_outputs(_callable(own), reloaded, inputs, method)
+        _check_same_gradients(own, reloaded, inputs, trainable, method)
+    spec = StudentSpec(
+        network=path, num_classes=num_classes, input_width=width, input_height=height
+    )
+    _log.info("wrote %s: %d parameters to train, %s", path, values.manifest.dimension, method)
+    return ExportedStudent(path, spec, values.manifest, values.fingerprint, method)
+
+
+def teacher(
+    module: torch.nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    input_size: tuple[int, int] = (512, 1024),
+    num_classes: int | None = None,
+    device: torch.device | str = "cpu",
+) -> ExportedTeacher:
+    """Writes the file of a teacher: TorchScript for a `path` that ends in .pt, an AOTInductor
+    package, compiled for this kind of machine, for .pt2.
+
+    `module` maps float32 [1, 3, H, W], normalised as ImageNet is, to logits [1, classes, h, w] with
+    h <= H and w <= W (a package: as a tensor, or the first of several). `input_size`: (H, W) in
+    pixels, 32 to 4096 each. `num_classes`: 1 to 254; None: as many as the module gives. `device`:
+    where a package shall run. The module itself is left alone.
+
+    Raises ams.InvalidArgumentError with the reason when it cannot be exported, or the file would
+    not compute the same, and ams.IoError when it cannot be written.
+    """
+    path = _check_path(path, (".pt", ".pt2"))
+    height, width = _check_size(input_size)
+    own = _copy_for_export(module).requires_grad_(False)
+    inputs = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+    num_classes = _check_output(_logits(own, inputs, "the module"), inputs, num_classes)
+    device = torch.device(device)
+    packaged = path.suffix == ".pt2"
+    if packaged:
+        own, inputs = own.to(device), inputs.to(device)
+    with _whole_file(path) as written:
+        save = _save_package if packaged else _save_script
+        method = save(own, inputs, written)
+        NetworkTeacher(
+            written,
+            num_classes=num_classes,
+            input_width=width,
+            input_height=height,
+            device=str(device) if packaged else "cpu",
+        )
+        # A compiler may order sums as it likes.
+        _check_same_outputs(
+            _callable(own),
+            open_network(written),
+            inputs,
+            method,
+            tolerance=5e-3 if packaged else 1e-4,
+        )
+    _log.info("wrote %s: a teacher of %d classes, %s", path, num_classes, method)
+    return ExportedTeacher(path, num_classes, (height, width), method)
+
+
+# ---- Arguments
+
+
+def _check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
+    path = Path(path)
+    if path.suffix not in suffixes:
+        raise ams.InvalidArgumentError(
+            f"path is '{path}'; allowed are names that end in {' or '.join(suffixes)}"
+        )
+    if not path.parent.is_dir():
+        raise ams.IoError(f"there is no folder '{path.parent}' to write '{path.name}' to")
+    return path
+
+
+def _check_size(size: tuple[int, int]) -> tuple[int, int]:
+    try:
+        height, width = (int(extent) for extent in size)
+    except (TypeError, ValueError):
+        raise ams.InvalidArgumentError(
+            f"input_size is {size!r}; allowed is (height, width)"
+        ) from None
+    if not (32 <= height <= 4096 and 32 <= width <= 4096):
+        raise ams.InvalidArgumentError(
+            f"input_size is {size!r}; allowed are 32 to 4096 pixels each"
+        )
+    return height, width
+
+
+def _copy_for_export(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy on the CPU in eval mode, so that nothing here touches the caller's module."""
+    if not isinstance(module, torch.nn.Module):
+        raise ams.InvalidArgumentError(
+            f"module is a {type(module).__name__}; allowed is a torch.nn.Module"
+        )
+    try:
+        if isinstance(module, torch.jit.ScriptModule):
+            own = _copy_of_script(module)
+        else:
+            own = copy.deepcopy(module)
+    except Exception as error:
+        raise ams.InvalidArgumentError(f"the module cannot be copied: {error}") from error
+    return own.cpu().eval()
+
+
+def _copy_of_script(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    """By way of a file: deepcopy gives parameters that are no leaves of the graph."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(module, buffer)
+        buffer.seek(0)
+        return torch.jit.load(buffer, map_location="cpu")
+
+
+def _check_output(logits: torch.Tensor, inputs: torch.Tensor, num_classes: int | None) -> int:
+    height, width = inputs.shape[-2:]
+    wanted = "classes" if num_classes is None else str(num_classes)
+    fits = (
+        logits.dim() == 4
+        and logits.dtype == torch.float32
+        and logits.shape[0] == inputs.shape[0]
+        and 1 <= logits.shape[2] <= height
+        and 1 <= logits.shape[3] <= width
+        and 1 <= logits.shape[1] <= 254
+        and num_classes in (None, logits.shape[1])
+    )
+    if not fits:
+        raise ams.InvalidArgumentError(
+            f"the module maps {list(inputs.shape)} to {logits.dtype} {list(logits.shape)}; "
+            f"needed are float32 logits [{inputs.shape[0]}, {wanted}, h <= {height}, w <= {width}] "
+            "of 1 to 254 classes"
+        )
+    return int(logits.shape[1])
+
+
+# ---- Computing
+
+
+def _first_tensor(output: object) -> torch.Tensor | None:
+    """The logits, where the programs look for them."""
+    if isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    elif isinstance(output, dict):
+        output = output.get("out")
+    return output if isinstance(output, torch.Tensor) else None
+
+
+def _callable(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda inputs: _logits(module, inputs, "the module")
+
+
+def _logits(network: torch.nn.Module | Network, inputs: torch.Tensor, name: str) -> torch.Tensor:
+    try:
+        output = network(inputs)
+    except Exception as error:
+        raise ams.InvalidArgumentError(
+            f"{name} fails on an input {list(inputs.shape)}: {_short(error)}"
+        ) from error
+    logits = _first_tensor(output)
+    if logits is None:
+        raise ams.InvalidArgumentError(
+            f"{name} gives a {type(output).__name__}; needed are logits as a tensor, as the first "
+            "of a tuple, or under 'out' of a dictionary"
+        )
+    return logits
+
+
+def _short(error: Exception) -> str:
+    """The telling lines of torch's long messages."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return " ".join(line.strip() for line in lines[:6])[:600] or type(error).__name__
+
+
+# ---- Writing
+
+
+@contextlib.contextmanager
+def _whole_file(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place when all went well, and else is gone."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent)
+    except OSError as error:
+        raise ams.IoError(f"cannot write to '{path.parent}': {error}") from error
+    with folder:
+        written = Path(folder.name) / path.name
+        yield written
+        try:
+            os.replace(written, path)
+        except OSError as error:
+            raise ams.IoError(f"cannot write '{path}': {error}") from error
+
+
+def _save_script(module: torch.nn.Module, example: torch.Tensor, path: Path) -> str:
+    """Scripts the module, or else traces it. Gives which."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that torch.jit has a successor, which cannot be trained
+        try:
+            script, method = torch.jit.script(module), "script"
+        except Exception as scripting_error:
+            try:
+                script = torch.jit.trace(module, (example,), strict=False, check_trace=False)
+                method = "trace"
+            except Exception as tracing_error:
+                raise ams.InvalidArgumentError(
+                    "the module can be neither scripted nor traced by torch.jit. Scripting: "
+                    f"{_short(scripting_error)}. Tracing: {_short(tracing_error)}"
+                ) from tracing_error
+            _log.info("traced, as scripting failed: %s", _short(scripting_error))
+        try:
+            script.save(str(path))
+        except (RuntimeError, OSError) as error:
+            raise ams.IoError(f"cannot write '{path}': {_short(error)}") from error
+    return method
+
+
+def _save_package(module: torch.nn.Module, example: torch.Tensor, path: Path) -> str:
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(module, (example,))
+            torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+    except Exception as error:
+        raise ams.InvalidArgumentError(
+            f"the module cannot be compiled into a package (a TorchScript file, .pt, may still be "
+            f"possible): {_short(error)}"
+        ) from error
+    return "package"
+
+
+# ---- Checking what was written
+
+
+def _refuse_file(method: str, what: str, advice: str) -> None:
+    raise ams.InvalidArgumentError(
+        f"the exported network ({method}) {what}; nothing was written. {advice}"
+    )
+
+
+def _check_same_tensors(
+    trainable: dict[str, torch.nn.Parameter],
+    reloaded: Network,
+    values: ams.torch.StudentValues,
+    method: str,
+) -> None:
+    """What is trained in the file is what was trainable in the module, with equal values."""
+    names = [tensor.name for tensor in values.manifest.tensors]
+    baked = sorted(set(trainable) - set(names))
+    if baked:
+        _refuse_file(
+            method,
+            f"does not train '{baked[0]}' and {len(baked) - 1} other parameters of the module: "
+            "they are not used, or became constants",
+            "Freeze them with requires_grad_(False), or register them where forward() takes them.",
+        )
+    for name, held in reloaded.named_parameters():
+        if name in trainable and not torch.equal(held, trainable[name]):
+            _refuse_file(method, f"has other values in '{name}'", "This is a fault of the module.")
+
+
+def _check_same_outputs(
+    module: Callable[[torch.Tensor], torch.Tensor],
+    reloaded: Network,
+    inputs: torch.Tensor,
+    method: str,
+    *,
+    tolerance: float = 1e-4,
+) -> None:
+    """On inputs that the exporter has not seen, and in every batch size that training uses."""
+    generator = torch.Generator().manual_seed(2)
+    count = inputs.shape[0]
+    sizes = range(1, count + 2) if count > 1 else (1,)
+    pictures = ((1.0, 0.0), (0.1, -1.0), (0.1, 1.5))  # contrast and brightness
+    for size, (contrast, brightness) in itertools.product(sizes, pictures):
+        noise = torch.randn(size, *inputs.shape[1:], generator=generator)
+        probe = (noise * contrast + brightness).to(inputs.device)
+        with torch.no_grad():
+            expected = module(probe)
+            if not torch.equal(expected, module(probe)) and not _close(
+                expected, module(probe), tolerance
+            ):
+                raise ams.InvalidArgumentError(
+                    "the module gives another output each time for the same input, in eval mode; a "
+                    "network that is served must not"
+                )
+            found = _logits(reloaded, probe, f"the exported network ({method})")
+        if not _close(found, expected, tolerance):
+            _refuse_file(
+                method,
+                f"computes something else than the module on an input {list(probe.shape)}",
+                "A trace follows one example: write forward() without branches or sizes that "
+                "depend on the input, or so that torch.jit.script takes it.",
+            )
+
+
+def _close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> bool:
+    if found.shape != expected.shape:
+        return False
+    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    return torch.allclose(found, expected, rtol=tolerance, atol=tolerance * max(scale, 1e-3))
+
+
+def _check_same_gradients(
+    module: torch.nn.Module,
+    reloaded: Network,
+    inputs: torch.Tensor,
+    trainable: dict[str, torch.nn.Parameter],
+    method: str,
+) -> None:
+    """Training the file is training the module."""
+    own = _gradients(_logits(module, inputs, "the module"), trainable)
+    if all(gradient is None for gradient in own.values()):
+        raise ams.InvalidArgumentError(
+            "no gradient of the module's output reaches its trainable parameters (is there a "
+            "detach() or torch.no_grad() in forward()?)"
+        )
+    tensors = {name: tensor for name, tensor in reloaded.named_parameters() if name in trainable}
+    found = _gradients(_logits(reloaded, inputs, f"the exported network ({method})"), tensors)
+    for name, expected in own.items():
+        gradient = found[name]
+        same = (gradient is None) == (expected is None)
+        if same and expected is not None and gradient is not None:
+            same = _close(gradient, expected, 1e-2)
+        if not same:
+            _refuse_file(
+                method,
+                f"has another gradient of '{name}' than the module",
+                "It probably became a constant: let forward() take it from self.",
+            )
+
+
+def _gradients(
+    logits: torch.Tensor, tensors: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor | None]:
+    if not logits.requires_grad:
+        return dict.fromkeys(tensors)
+    weights = torch.linspace(-1, 1, logits.numel()).view_as(logits)
+    gradients = torch.autograd.grad(
+        (logits * weights).sum(), list(tensors.values()), allow_unused=True
+    )
+    return dict(zip(tensors, gradients, strict=True))

@@ -1,0 +1,157 @@
+"""What schemes share that adapt the student by sessions: AMS and One-Time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+import ams
+from ams.sim.accelerator import Accelerator
+from ams.sim.clock import Clock
+from ams.sim.codec import Codec
+from ams.sim.device import Device
+from ams.sim.link import Link
+from ams.sim.resize import resize_nearest
+from ams.sim.result import RunResult
+from ams.sim.run import RunningStudent, Setting
+from ams.sim.stream import Stream
+
+GOODBYE_SECONDS = 30
+"""How long the simulation goes on after the stream, for what is still on its way."""
+
+
+class PhiScores:
+    """phi-score of consecutive samples (section 3.2). Labels of unequal sizes are brought to the
+    current one's."""
+
+    def __init__(self, classes: tuple[int, ...]) -> None:
+        self._loss = ams.HardLabelCrossEntropy(list(classes))
+
+    def __call__(self, previous: Any, current: Any) -> float | None:
+        """Of two samples that have `labels`."""
+        return self.of_labels(previous.labels, current.labels)
+
+    def of_labels(self, previous: np.ndarray, current: np.ndarray) -> float | None:
+        """Of two label maps, uint8 [h, w]."""
+        height, width = current.shape
+        return self._loss(current, resize_nearest(previous, width, height))
+
+
+def run_session(
+    stream: Stream,
+    setting: Setting,
+    *,
+    name: str,
+    session_options: dict[str, object],
+    client_options: dict[str, object],
+    codec: Codec,
+    last_sample_seconds: float = math.inf,
+    prepare: Callable[[Clock, Accelerator], None] | None = None,
+) -> RunResult:
+    """Plays the stream to one device with one session.
+
+    session_options, client_options: keyword arguments of ams.SessionOptions and ams.ClientOptions.
+    last_sample_seconds: frames from then on are not offered to the client.
+    prepare: may give the accelerator other work.
+    """
+    from ams.torch import LabelledFrame, SegmentationTrainer, load_student_values
+
+    values = load_student_values(setting.student)
+    trainer = SegmentationTrainer(
+        setting.student, device=setting.device, ignore_id=stream.ignore_id
+    )
+    student = RunningStudent(stream, setting)
+    clock = Clock()
+    accelerator = Accelerator(clock)
+    phi_scores: list[list[float]] = []
+    phi = PhiScores(stream.classes)
+
+    def measured_phi(previous: LabelledFrame, current: LabelledFrame) -> float | None:
+        value = phi(previous, current)
+        if value is not None:
+            phi_scores.append([clock.now_seconds, value])
+        return value
+
+    initial = ams.ModelState(values.manifest, values.values)
+    device = Device(
+        clock=clock,
+        link=setting.link,
+        accelerator=accelerator,
+        costs=setting.costs,
+        client=ams.EdgeClient(
+            initial.copy(),
+            ams.ClientOptions(
+                device_id=stream.name[:128],
+                seed=setting.seed,
+                student_fingerprint=values.fingerprint,
+                **client_options,
+            ),
+        ),
+        session=ams.ServerSession(
+            initial, ams.SessionOptions(seed=setting.seed, **session_options), phi=measured_phi
+        ),
+        codec=codec,
+        label=lambda frame, seconds: LabelledFrame(frame, stream.labels_at(seconds)),
+        train=trainer.train,
+        publish=student.publish,
+    )
+    if prepare is not None:
+        prepare(clock, accelerator)
+    device.start()
+    play(clock, stream, setting.link, device, student, last_sample_seconds)
+    device.stop("end of the stream")
+    clock.run(until_seconds=stream.duration_seconds + GOODBYE_SECONDS)
+
+    counters = device.session.counters
+    miou, whole_video = student.scorer.summary()
+    held, on_device = device.session.held, device.client.held
+    return RunResult(
+        scheme=name,
+        clip=stream.name,
+        seed=setting.seed,
+        miou=miou,
+        miou_whole_video=whole_video,
+        seconds=stream.duration_seconds,
+        uplink_bytes=device.uplink_bytes,
+        downlink_bytes=device.downlink_bytes,
+        updates=counters.updates,
+        update_bytes_mean=counters.update_bytes / counters.updates if counters.updates else 0.0,
+        frames=student.scorer.frames,
+        sampling_rates=device.sampling_rates,
+        update_intervals=device.update_intervals,
+        versions=device.versions,
+        phi_scores=phi_scores,
+        digests_equal=held.version == on_device.version
+        and np.array_equal(held.values, on_device.values),
+        details={
+            "link": asdict(setting.link),
+            "costs": asdict(setting.costs),
+            "samples": counters.samples,
+            "snapshots": counters.snapshots,
+            "connections": counters.connections,
+            "phase_wall_seconds": counters.phase_seconds,
+        },
+    )
+
+
+def play(
+    clock: Clock,
+    stream: Stream,
+    link: Link,
+    device: Device,
+    student: RunningStudent,
+    last_sample_seconds: float,
+) -> None:
+    """Every frame at its time: segmented and scored where it has labels, then offered to the
+    client."""
+    for frame in stream.frames():
+        clock.run(until_seconds=frame.capture_seconds)
+        if frame.labels is not None:
+            student.score(frame.image, frame.labels, frame.capture_seconds)
+        if frame.capture_seconds < last_sample_seconds:
+            device.on_frame(frame.capture_seconds, frame.image)
+    clock.run(until_seconds=stream.duration_seconds)

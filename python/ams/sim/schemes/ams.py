@@ -1,0 +1,68 @@
+"""Adaptive Model Streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ams.sim.accelerator import Accelerator
+from ams.sim.clock import Clock
+from ams.sim.codec import Codec, X264Codec
+from ams.sim.result import RunResult
+from ams.sim.run import Setting
+from ams.sim.schemes.adapted import run_session
+from ams.sim.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class AMS:
+    """Algorithms 1 and 2 with the paper's settings (section 4.1).
+
+    The teacher's labels of a sample are those of the clip's label file that are nearest in time.
+    strategy: as ams.selection_strategy_names() says; gamma: the fraction that an update carries.
+    first_batch_seconds: the first samples leave so long after the stream's beginning.
+    adapt_training_rate: longer T_update for slow scenes (appendix D).
+    prepare: may give the accelerator other work before the stream begins (load.py).
+    """
+
+    name: ClassVar[str] = "ams"
+    strategy: str = "gradient_guided"
+    gamma: float = 0.05
+    learning_rate: float = 1e-3
+    iterations: int = 20
+    batch_size: int = 8
+    update_interval_seconds: float = 10
+    horizon_seconds: float = 240
+    first_batch_seconds: float = 5
+    adapt_sampling_rate: bool = True
+    adapt_training_rate: bool = False
+    profile: str = "reference"
+    codec: Codec = field(default_factory=X264Codec)
+    prepare: Callable[[Clock, Accelerator], None] | None = None
+
+    def run(self, stream: Stream, setting: Setting) -> RunResult:
+        return run_session(
+            stream,
+            setting,
+            name=self.name,
+            session_options=self.session_options(),
+            client_options={"first_batch_seconds": self.first_batch_seconds},
+            codec=self.codec,
+            prepare=self.prepare,
+        )
+
+    def session_options(self) -> dict[str, object]:
+        """Keyword arguments of ams.SessionOptions."""
+        return {
+            "strategy": self.strategy,
+            "gamma": self.gamma,
+            "learning_rate": self.learning_rate,
+            "iterations": self.iterations,
+            "batch_size": self.batch_size,
+            "update_interval_seconds": self.update_interval_seconds,
+            "horizon_seconds": self.horizon_seconds,
+            "adapt_sampling_rate": self.adapt_sampling_rate,
+            "adapt_training_rate": self.adapt_training_rate,
+            "profile": self.profile,
+        }

@@ -1,0 +1,55 @@
+"""The whole model, adapted once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ams.sim.codec import Codec, X264Codec
+from ams.sim.result import RunResult
+from ams.sim.run import Setting
+from ams.sim.schemes.adapted import run_session
+from ams.sim.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneTime:
+    """Trains all parameters on the first minute and sends them once (section 4.1).
+
+    first_seconds: 60 in the paper; never more than a third of the stream, so that short clips have
+    something left to be judged on. Samples at 1 fps, compressed as one buffer as AMS does.
+    iterations: in all. The default, 120, is what AMS makes in a minute (K = 20 every 10 s).
+    """
+
+    name: ClassVar[str] = "one_time"
+    first_seconds: float = 60
+    learning_rate: float = 1e-3
+    iterations: int = 120
+    batch_size: int = 8
+    profile: str = "reference"
+    codec: Codec = field(default_factory=X264Codec)
+
+    def run(self, stream: Stream, setting: Setting) -> RunResult:
+        first_seconds = min(self.first_seconds, stream.duration_seconds / 3)
+        result = run_session(
+            stream,
+            setting,
+            name=self.name,
+            session_options={
+                "strategy": "full",
+                "learning_rate": self.learning_rate,
+                "iterations": self.iterations,
+                "batch_size": self.batch_size,
+                # The first batch is the last: nothing comes after it within the stream.
+                "update_interval_seconds": min(3600.0, math.ceil(stream.duration_seconds) + 1.0),
+                "min_samples": 1,
+                "adapt_sampling_rate": False,
+                "profile": self.profile,
+            },
+            client_options={"first_batch_seconds": first_seconds},
+            codec=self.codec,
+            last_sample_seconds=first_seconds,
+        )
+        result.details["first_seconds"] = first_seconds
+        return result

@@ -1,0 +1,137 @@
+"""Training phases of any module, task and loss."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import default_collate
+
+import ams
+from ams._torch import Network, ParameterVector, TensorAdam, training_result
+
+Collate = Callable[[Sequence[Any]], tuple[Any, Any]]
+Loss = Callable[[Any, Any], "torch.Tensor | None"]
+
+
+class ModuleTrainer:
+    """Runs training phases (Algorithm 2) of a module: what `ServerSession.begin_phase` hands out.
+
+    `module`: a torch.nn.Module, or a Network of libams. `loss(outputs, targets)` gives the scalar
+    to minimise, or None for a mini-batch that says nothing: it makes no step and counts as loss 0.
+    `collate(samples)` makes `(inputs, targets)` of a list of samples; the default stacks samples
+    that are such pairs (`torch.utils.data.default_collate`). Tensors in them, also in lists, tuples
+    and dictionaries, are moved to `device` (default: where the module is).
+
+    The module runs in eval mode: batch norm is frozen (its scale and shift are trained), drop-out
+    off. With `with_statistics` it runs in training mode, and the moving statistics are trained and
+    sent. Only the gradients that a job requires are computed. The module's values are those of the
+    latest phase. Not thread-safe. Raises ams.InvalidArgumentError as ParameterVector does.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module | Network,
+        *,
+        loss: Loss,
+        collate: Collate | None = None,
+        device: torch.device | str | None = None,
+        with_statistics: bool = False,
+    ) -> None:
+        if not callable(loss) or not (collate is None or callable(collate)):
+            raise ams.InvalidArgumentError("loss and collate must be callable")
+        if device is not None:
+            module.to(torch.device(device))
+        self._module = module
+        self._loss = loss
+        self._collate = collate or default_collate
+        self._with_statistics = with_statistics
+        self._vector = ParameterVector(module, with_statistics=with_statistics)
+
+    @property
+    def manifest(self) -> ams.Manifest:
+        """Layout of the parameter vector."""
+        return self._vector.manifest
+
+    @property
+    def vector(self) -> ParameterVector:
+        """The module's values, of which `numpy()` or `copy()` makes the state to begin with."""
+        return self._vector
+
+    def train(self, job: ams.TrainingJob) -> ams.TrainingResult:
+        """Runs one phase. Raises ams.ManifestMismatchError for another network's job and
+        ams.InvalidArgumentError for a loss or values that are not finite; what the module, the loss
+        or collate raise comes through. The trainer remains usable after any of these, and after
+        Ctrl-C.
+        """
+        start = time.perf_counter()
+        if job.manifest.digest != self.manifest.digest:
+            raise ams.ManifestMismatchError("the training job belongs to another network")
+        vector, device = self._vector, self._vector.values.device
+        vector.load(job.parameters)
+        vector.set_required_gradients(job.required_gradients)
+        self._module.train(self._with_statistics)
+        adam = TensorAdam.of_job(job, device=device)
+        losses: list[float] = []
+        # Drop-out, if there is any, must not depend on what else the process draws.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(adam.step_count)
+            for number, samples in enumerate(job.mini_batches, start=1):
+                if not samples:
+                    raise ams.InvalidArgumentError(f"mini-batch {number} of the job is empty")
+                inputs, targets = self._collate(list(samples))
+                vector.zero_gradients()
+                with torch.enable_grad():
+                    value = self._loss(
+                        self._module(_to_device(inputs, device)), _to_device(targets, device)
+                    )
+                losses.append(_finite_loss(value, number))
+                if value is None:
+                    continue
+                if value.requires_grad:
+                    value.backward()
+                vector.gather_gradients()
+                adam.step(vector.values, vector.gradients)
+        if not torch.isfinite(vector.values).all():
+            raise ams.InvalidArgumentError(
+                "training led to parameters that are not finite; lower the learning rate"
+            )
+        return training_result(vector, adam, losses, time.perf_counter() - start)
+
+
+def _finite_loss(value: torch.Tensor | None, number: int) -> float:
+    if value is None:
+        return 0.0
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        raise ams.InvalidArgumentError(
+            f"the loss of mini-batch {number} is {_shape_text(value)}; allowed are a scalar tensor "
+            "and None"
+        )
+    loss = float(value.detach())
+    if not math.isfinite(loss):
+        raise ams.InvalidArgumentError(
+            f"the loss of mini-batch {number} is not finite; lower the learning rate or look at "
+            "the targets"
+        )
+    return loss
+
+
+def _shape_text(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"a tensor {list(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
+def _to_device(value: Any, device: torch.device) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _to_device(item, device) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_to_device(item, device) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_device(item, device) for item in value)
+    return value

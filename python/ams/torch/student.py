@@ -1,0 +1,120 @@
+"""Both ends of a model that is streamed, without a session: for scripts and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+import ams
+from ams._torch import Network, ParameterVector
+
+from .gradient_guided_adam import GradientGuidedAdam
+
+
+class ServerStudent:
+    """The server's copy of a student: trains it in phases, and gives each as an encoded update.
+
+        server = ams.torch.ServerStudent(model, lr=1e-3, gamma=0.05)
+        device = ams.torch.DeviceStudent(copy.deepcopy(model))
+        for frames in stream:                            # a list of batches
+            update = server.train(lambda x: F.cross_entropy(model(x), teacher(x)), frames)
+            device.apply(update)                         # bit for bit what the server holds
+
+    `module` and the options are those of GradientGuidedAdam; `profile` and `zstd_level` those of
+    `ams.encode_update`. The module's values are what the device holds, rounding included; it runs
+    in eval mode (batch norm frozen, its scale and shift trained). ModuleTrainer in an
+    `ams.ServerSession` does the same for a device behind a link, with samples, rates and
+    acknowledgements. Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module | Network,
+        *,
+        profile: str = "reference",
+        zstd_level: int = 1,
+        **options: Any,
+    ) -> None:
+        self._module = module
+        self._encoding = {"profile": profile, "zstd_level": zstd_level}
+        self._optimizer = GradientGuidedAdam(module, **options)
+        self._held = ams.ModelState(self.manifest, self._optimizer.vector.copy())
+
+    @property
+    def manifest(self) -> ams.Manifest:
+        """Layout of the parameter vector, equal on both ends."""
+        return self._optimizer.vector.manifest
+
+    @property
+    def version(self) -> ams.ModelVersion:
+        """What the device holds once it has applied the latest update."""
+        return self._held.version
+
+    @property
+    def optimizer(self) -> GradientGuidedAdam:
+        """The optimiser, for its options and learning-rate schedulers."""
+        return self._optimizer
+
+    def train(self, loss: Callable[..., torch.Tensor], batches: Iterable[Any]) -> bytes:
+        """One training phase: a step on `loss(batch)` for each batch. Gives the encoded update.
+
+        An exception (from `loss`, or Ctrl-C) leaves the student as the device holds it.
+        """
+        vector = self._optimizer.vector
+        self._module.eval()  # training mode would move batch-norm statistics that nobody sends
+        try:
+            coordinates = self._optimizer.begin_phase()
+            for batch in batches:
+                self._optimizer.zero_grad()
+                loss(batch).backward()
+                self._optimizer.step()
+            return ams.encode_update(self._held, vector.copy(), coordinates, **self._encoding)
+        finally:
+            vector.load(self._held.values)  # as the device decodes them: rounding never adds up
+
+    def snapshot(self) -> bytes:
+        """The whole student, for a device that begins later or has lost an update."""
+        return ams.encode_snapshot(self._held)
+
+
+class DeviceStudent:
+    """The device's copy of a student, which updates keep equal to the server's, bit for bit.
+
+    `module`: equal to the server's at the beginning, or else the first thing applied is a snapshot.
+    Its parameters are frozen. Not thread-safe.
+    """
+
+    def __init__(self, module: torch.nn.Module | Network) -> None:
+        self._module = module
+        self._vector = ParameterVector(module)
+        self._vector.set_required_gradients([False] * len(self._vector.manifest.tensors))
+        self._held = ams.ModelState(self._vector.manifest, self._vector.copy())
+        module.eval()
+
+    @property
+    def manifest(self) -> ams.Manifest:
+        """Layout of the parameter vector, equal on both ends."""
+        return self._vector.manifest
+
+    @property
+    def version(self) -> ams.ModelVersion:
+        """What is held now."""
+        return self._held.version
+
+    @torch.no_grad()
+    def __call__(self, *inputs: Any) -> Any:
+        """The module's outputs."""
+        return self._module(*inputs)
+
+    def apply(self, update: bytes) -> ams.UpdateInfo:
+        """Takes over an update: all of it, or an ams.Error and nothing."""
+        info = ams.apply_update(update, self._held)
+        self._vector.load(self._held.values)
+        return info
+
+    def restore(self, snapshot: bytes) -> None:
+        """Takes over a snapshot: all of it, or an ams.Error and nothing."""
+        self._held = ams.decode_snapshot(snapshot, self.manifest)
+        self._vector.load(self._held.values)

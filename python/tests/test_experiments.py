@@ -1,0 +1,249 @@
+"""Each experiment in small, on two rendered clips."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sim_support import WEIGHTS, clip
+
+from ams.experiments import cli
+from ams.experiments.checkpoint import identify_clip, read_clips
+from ams.experiments.report import COLUMNS
+from ams.torch import StudentSpec, load_student_values
+
+pytest.importorskip("matplotlib")
+
+SCHEMES = ["no_customization", "one_time", "remote_tracking", "just_in_time", "ams"]
+NAMES = ["dusk", "night"]
+
+
+def clips():
+    schedules = {"dusk": "0:downtown/dusk", "night": "0:boulevard/night"}
+    return [
+        str(clip(name, seconds=9, fps=2, label_stride=2, schedule=schedules[name]))
+        for name in NAMES
+    ]
+
+
+def arguments(experiment, out, **changes):
+    flags = {
+        "clips": clips(),
+        "student": "edanet",
+        "weights": WEIGHTS,
+        "out": out,
+        "input": "64x32",
+        "iterations": 2,
+        "batch-size": 2,
+        "update-interval-seconds": 2,
+        "first-batch-seconds": 2,
+        "flow-size": "128x64",
+        "jobs": 2,
+        **changes,
+    }
+    words = [experiment]
+    for name, value in flags.items():
+        if value is not None:
+            values = value if isinstance(value, (list, tuple)) else [value]
+            words += [f"--{name}", *map(str, values)]
+    return words
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("experiments")
+
+
+def run(experiment, out, **changes):
+    """Runs it, checks what all experiments write, and gives the rows and the report."""
+    assert cli.main(arguments(experiment, out, **changes)) == 0
+    with open(out / f"{experiment}.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    report = json.loads((out / f"{experiment}.json").read_text())
+    assert list(rows[0])[-len(COLUMNS) :] == list(COLUMNS)
+    assert {"command", "seed", "versions", "machine", "settings"} <= set(report)
+    assert report["versions"]["ams"] and report["versions"]["torch"]
+    assert (out / f"{experiment}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    return rows, report
+
+
+def test_table1_and_table2_have_a_row_for_each_clip_and_scheme(out):
+    rows, report = run("table1", out)
+    assert list(rows[0]) == list(COLUMNS)
+    assert [(row["clip"], row["scheme"]) for row in rows] == [
+        (name, scheme) for name in NAMES for scheme in SCHEMES
+    ]
+    assert all(0 <= float(row["miou"]) <= 100 and row["seconds"] == "9.0" for row in rows)
+    by_scheme = {row["scheme"]: row for row in rows if row["clip"] == "dusk"}
+    assert float(by_scheme["no_customization"]["downlink_kbps"]) == 0
+    assert int(by_scheme["one_time"]["updates"]) == 1
+    assert float(by_scheme["just_in_time"]["downlink_kbps"]) > float(
+        by_scheme["ams"]["downlink_kbps"]
+    )
+    assert report["digests_equal"] is True
+    assert [entry["clip"] for entry in report["just_in_time_thresholds"]] == NAMES
+    assert set(report["means"]) == set(SCHEMES)
+
+    # Table 2 and figure 5 are made of the same runs: nothing is run again.
+    runs = {path: path.stat().st_mtime_ns for path in (out / "runs").iterdir()}
+    again, _ = run("table2", out)
+    assert again == rows
+    curve, gains = run("fig5", out)
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").iterdir()} == runs
+    assert list(curve[0])[:2] == ["miou_gain", "fraction_of_frames"]
+    for scheme in SCHEMES[1:]:
+        mine = [float(row["miou_gain"]) for row in curve if row["scheme"] == scheme]
+        assert len(mine) == 101 and mine == sorted(mine)
+        assert 0 <= gains["fraction_of_frames_better"][scheme] <= 1
+
+
+def test_one_seed_gives_the_same_numbers(out, tmp_path):
+    rows, _ = run("fig3", out, **{"max-seconds": 6})
+    again, _ = run("fig3", tmp_path, **{"max-seconds": 6, "jobs": 1})
+    assert rows == again
+    assert len(rows) == 2 * 6 and list(rows[0])[:3] == [
+        "time_seconds",
+        "sampling_rate_fps",
+        "phi_score",
+    ]
+    assert rows[0]["phi_score"] == "" and float(rows[1]["phi_score"]) >= 0
+
+
+def test_table3_compares_strategies_with_the_whole_model(out):
+    rows, report = run("table3", out, clips=clips()[:1], **{"max-seconds": 6})
+    assert list(rows[0])[:3] == ["strategy", "fraction", "miou_difference"]
+    assert len(rows) == 1 + 5 * 4
+    assert rows[0]["strategy"] == "full" and float(rows[0]["miou_difference"]) == 0
+    sizes = {
+        float(row["fraction"]): float(row["update_bytes_mean"])
+        for row in rows
+        if row["strategy"] == "random"
+    }
+    assert sizes[0.2] > sizes[0.1] > sizes[0.05] > sizes[0.01]
+    assert len(report["means"]) == len(rows)
+
+
+def test_fig4_sweeps_both_schemes(out):
+    rows, _ = run("fig4", out, clips=clips()[:1], **{"max-seconds": 6})
+    points = [(row["scheme"], row["parameter"], float(row["value"])) for row in rows]
+    assert points == [("ams", "update_interval_seconds", v) for v in (10, 20, 30, 40)] + [
+        ("just_in_time", "threshold", v) for v in (0.55, 0.65, 0.75, 0.85)
+    ]
+
+
+def test_fig6_measures_what_sharing_costs(out):
+    rows, _ = run("fig6", out, devices=[1, 3], **{"max-seconds": 8, "teacher-seconds": 0.4})
+    assert list(rows[0])[:3] == ["devices", "scheduling", "miou_loss"]
+    assert len(rows) == 2 * 2 * 2
+    alone = [row for row in rows if (row["devices"], row["scheduling"]) == ("1", "round_robin")]
+    assert all(float(row["miou_loss"]) == 0 for row in alone)
+    shared = [row for row in rows if (row["devices"], row["scheduling"]) == ("3", "round_robin")]
+    assert sum(int(r["updates"]) for r in shared) < sum(int(r["updates"]) for r in alone)
+
+
+def test_all_clips_as_one_stream(tmp_path):
+    rows, _ = run("fig3", tmp_path, stream=[], **{"max-seconds": 12})
+    assert {row["clip"] for row in rows} == {"+".join(NAMES)} and len(rows) == 12
+
+
+def test_pretrain_remembers_its_clips_and_evaluation_refuses_them(tmp_path, capsys):
+    out = tmp_path / "students"
+    words = arguments("pretrain", out, **{"steps": 2, "max-seconds": 4, "weights": None, "jobs": 1})
+    assert cli.main([*words, "--leave-one-out"]) == 0
+    for left, kept in (NAMES, NAMES[::-1]):
+        checkpoint = out / f"without_{left}.safetensors"
+        assert [each.name for each in read_clips(checkpoint)] == [kept]
+        assert load_student_values(StudentSpec(weights=str(checkpoint))).values.size == 686_679
+    report = json.loads((out / "pretrain.json").read_text())
+    assert report["experiment"] == "pretrain" and len(report["checkpoints"]) == 2
+
+    pattern = str(out / "without_{clip}.safetensors")
+    run("fig3", tmp_path / "good", weights=pattern, **{"max-seconds": 4})
+    wrong = arguments("fig3", tmp_path / "bad", weights=out / "without_dusk.safetensors")
+    assert cli.main(wrong) == 1
+    assert "pre-trained on night" in capsys.readouterr().err
+    assert not (tmp_path / "bad").exists()
+
+    # What starts from a checkpoint knows what that one knew.
+    start = arguments(
+        "pretrain",
+        tmp_path / "more",
+        clips=clips()[:1],
+        weights=out / "without_dusk.safetensors",
+        **{"steps": 1, "max-seconds": 4},
+    )
+    assert cli.main(start) == 0
+    known = read_clips(tmp_path / "more" / "student.safetensors")
+    assert known == [identify_clip(Path(folder)) for folder in clips()[::-1]]
+
+
+def test_interrupted_by_ctrl_c_it_keeps_what_is_done_and_goes_on(tmp_path):
+    words = arguments("table3", tmp_path, clips=clips()[:1], **{"max-seconds": 5, "jobs": 1})
+    command = [sys.executable, "-m", "ams.experiments", *words]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("runs/*.json")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "goes on from there" in errors
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*.json")}
+    assert 0 < len(done) < 21 and not (tmp_path / "table3.csv").exists()
+    assert all("result" in json.loads(path.read_text()) for path in done)
+
+    assert cli.main(words) == 0
+    assert len(list(tmp_path.glob("runs/*.json"))) == 21
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": "nowhere.safetensors"}, "nowhere.safetensors are not there"),
+        ({"student": "deeplabv3_mobilenetv2", "weights": None}, "pretrain"),
+        ({"clips": ["nowhere"]}, "nowhere"),
+        ({"classes": 5, "weights": None, "student": "none.pt"}, "none.pt"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path, capsys, monkeypatch, changes, message):
+    monkeypatch.delenv("AMS_DATA_DIR", raising=False)
+    assert cli.main(arguments("table1", tmp_path, **changes)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_two_clips_of_one_name_are_refused(tmp_path, capsys):
+    assert cli.main(arguments("table1", tmp_path, clips=[clips()[0], clips()[0]])) == 1
+    assert "two clips are called dusk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--jobs", "0"], ["--gamma", "1.5"], ["--input", "64"], ["--max-seconds", "-1"]]
+)
+def test_wrong_flags_are_refused_by_name(tmp_path, capsys, wrong):
+    with pytest.raises(SystemExit) as error:
+        cli.main([*arguments("table1", tmp_path), *wrong])
+    assert error.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_a_failing_run_is_named(tmp_path, capsys):
+    changes = {"profile": "unheard-of", "jobs": 1}
+    assert cli.main(arguments("fig3", tmp_path, **changes)) == 1
+    assert "ams on dusk failed" in capsys.readouterr().err

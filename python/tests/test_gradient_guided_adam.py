@@ -1,0 +1,153 @@
+"""Algorithm 2 against a plain numpy one."""
+
+import ams
+import numpy as np
+import pytest
+
+
+class PlainAdam:
+    """Algorithm 2 as it is printed, in float64."""
+
+    def __init__(self, dimension, gamma, lr, beta1, beta2, epsilon, inside_root):
+        self.m, self.v = np.zeros(dimension), np.zeros(dimension)
+        self.u = np.zeros(dimension)
+        self.i = 0
+        self.gamma, self.lr, self.beta1, self.beta2 = gamma, lr, beta1, beta2
+        self.epsilon, self.inside_root = epsilon, inside_root
+
+    def choose(self):
+        count = round(self.gamma * self.m.size)
+        order = np.argsort(-np.abs(self.u), kind="stable")
+        return np.sort(order[:count])
+
+    def step(self, w, g, chosen):
+        self.i += 1
+        self.m = self.beta1 * self.m + (1 - self.beta1) * g
+        self.v = self.beta2 * self.v + (1 - self.beta2) * g * g
+        m, v = self.m / (1 - self.beta1**self.i), self.v / (1 - self.beta2**self.i)
+        if self.inside_root:
+            correction = np.sqrt(1 - self.beta2**self.i) / (1 - self.beta1**self.i)
+            self.u = self.lr * correction * self.m / np.sqrt(self.v + self.epsilon)
+        else:
+            self.u = self.lr * m / (np.sqrt(v) + self.epsilon)
+        w[chosen] -= self.u[chosen]
+
+
+@pytest.mark.parametrize("placement", ["outside_root", "inside_root"])
+@pytest.mark.parametrize("gamma", [0.05, 0.3, 1.0])
+def test_follows_the_paper(placement, gamma):
+    rng = np.random.default_rng(5)
+    n = 400
+    scales = 10.0 ** rng.uniform(-3, 1, n)
+    adam = ams.GradientGuidedAdam(
+        n, gamma=gamma, learning_rate=0.01, beta1=0.8, beta2=0.99, epsilon_placement=placement
+    )
+    plain = PlainAdam(n, gamma, 0.01, 0.8, 0.99, 1e-8, placement == "inside_root")
+    ours = rng.standard_normal(n).astype(np.float32)
+    theirs = ours.astype(np.float64)
+    for phase in range(4):
+        before = ours.copy()
+        chosen = adam.begin_phase()
+        assert len(chosen) == ams.fraction_count(gamma, n)
+        assert chosen == adam.coordinates
+        if phase > 0:
+            # float32 and float64 may rank near-equals differently.
+            agreement = np.isin(chosen.indices, plain.choose()).mean()
+            assert agreement > 0.95
+        for _ in range(5):
+            gradient = (scales * rng.standard_normal(n)).astype(np.float32)
+            adam.step(ours, gradient)
+            plain.step(theirs, gradient.astype(np.float64), chosen.indices)
+        moved = np.flatnonzero(ours != before)
+        assert np.isin(moved, chosen.indices).all()
+        assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    state = adam.state()
+    assert np.allclose(state["first_moment"], plain.m, rtol=1e-3, atol=1e-6)
+    assert np.allclose(state["second_moment"], plain.v, rtol=1e-3, atol=1e-9)
+    assert state["step_count"] == 20 and state["phase_count"] == 4
+
+
+def test_a_saved_state_goes_on_exactly():
+    rng = np.random.default_rng(2)
+    gradients = rng.standard_normal((30, 200)).astype(np.float32)
+
+    def run(adam, weights, part):
+        for k, gradient in enumerate(part):
+            if k % 5 == 0:
+                adam.begin_phase()
+            adam.step(weights, gradient)
+
+    whole, weights = ams.GradientGuidedAdam(200, gamma=0.1, seed=9), np.ones(200, np.float32)
+    run(whole, weights, gradients)
+    first, halves = ams.GradientGuidedAdam(200, gamma=0.1, seed=9), np.ones(200, np.float32)
+    run(first, halves, gradients[:15])
+    second = ams.GradientGuidedAdam(200, gamma=0.1, seed=1)
+    second.restore(first.state())
+    run(second, halves, gradients[15:])
+    assert np.array_equal(weights, halves)
+    assert second.state()["seed"] == 9
+
+
+def test_restore_refuses_what_is_no_state():
+    adam = ams.GradientGuidedAdam(10)
+    adam.begin_phase()
+    good = adam.state()
+    for change in (
+        {"first_moment": np.zeros(11, np.float32)},
+        {"first_moment": np.full(10, np.nan, np.float32)},
+        {"second_moment": np.full(10, -1, np.float32)},
+        {"second_moment": np.zeros(10)},
+        {"step_count": -1},
+        {"coordinates": ams.CoordinateSet.all(11)},
+    ):
+        with pytest.raises(ams.InvalidArgumentError):
+            adam.restore({**good, **change})
+    with pytest.raises(ams.InvalidArgumentError, match="step_count"):
+        adam.restore({k: v for k, v in good.items() if k != "step_count"})
+    assert adam.state()["coordinates"] == good["coordinates"]
+
+
+def test_statistics_are_never_chosen_and_layers_tell_their_gradients():
+    manifest = ams.Manifest([("first", (50,)), ("mean", (50,), "statistic"), ("last", (50,))])
+    full = ams.GradientGuidedAdam(manifest, strategy="full")
+    assert np.array_equal(full.begin_phase().indices, np.r_[0:50, 100:150])
+    last = ams.GradientGuidedAdam(manifest, gamma=0.1, strategy="last_layers")
+    assert np.array_equal(last.begin_phase().indices, np.r_[140:150])
+    assert last.required_gradients() == [False, False, True]
+    assert set(ams.selection_strategy_names()) >= {"gradient_guided", "random", "full"}
+
+
+def test_bad_steps_change_nothing():
+    adam = ams.GradientGuidedAdam(10)
+    weights, gradients = np.ones(10, np.float32), np.ones(10, np.float32)
+    with pytest.raises(ams.InvalidArgumentError, match="begin_phase"):
+        adam.step(weights, gradients)
+    adam.begin_phase()
+    frozen = weights.copy()
+    frozen.flags.writeable = False
+    for w, g in (
+        (weights, np.full(10, np.nan, np.float32)),
+        (weights, np.full(10, 2e18, np.float32)),
+        (weights, np.ones(9, np.float32)),
+        (np.ones(10), gradients),
+        (frozen, gradients),
+    ):
+        with pytest.raises(ams.InvalidArgumentError):
+            adam.step(w, g)
+    assert (weights == 1).all() and adam.state()["step_count"] == 0
+
+
+def test_choosing_by_magnitude_and_at_random():
+    rng = np.random.default_rng(8)
+    update = rng.standard_normal(1000).astype(np.float32)
+    update[10] = update[20] = 9.0
+    for count in (0, 1, 2, 37, 1000):
+        expected = np.sort(np.argsort(-np.abs(update), kind="stable")[:count])
+        assert np.array_equal(ams.largest_by_magnitude(update, count).indices, expected)
+    with pytest.raises(ams.InvalidArgumentError):
+        ams.largest_by_magnitude(update, 1001)
+    a = ams.random_coordinates(1000, 100, seed=4)
+    assert a == ams.random_coordinates(1000, 100, seed=4)
+    assert a != ams.random_coordinates(1000, 100, seed=5)
+    assert len(a) == 100
+    assert [ams.fraction_count(0.05, n) for n in (1, 10, 30, 1000)] == [1, 1, 2, 50]

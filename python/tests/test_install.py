@@ -1,0 +1,92 @@
+"""pip: core alone, in an environment of its own, without torch and without network."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("TORCH", "VIDEO", "NET")
+
+
+def run(*command, **environment):
+    # The build tree's package must not be found.
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | environment
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, env=clean
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_wheel_of_core_alone(tmp_path):
+    for module in ("scikit_build_core", "pybind11", "pip"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed, and a test takes nothing from the network")
+    log = run(
+        *(sys.executable, "-m", "pip", "wheel", ROOT, "--no-build-isolation", "--no-deps"),
+        *("--no-index", "--wheel-dir", tmp_path, "-v"),
+        *("-C", f"build-dir={tmp_path}/build"),
+        *(part for name in LAYERS for part in ("-C", f"cmake.define.AMS_WITH_{name}=OFF")),
+        PIP_NO_CACHE_DIR="1",
+    )
+    assert "libams wheel: torch OFF, as asked for" in log
+    (wheel,) = tmp_path.glob("libams-*.whl")
+    names = run(sys.executable, "-m", "zipfile", "--list", wheel)
+    assert re.search(r"ams/_core\.\S+\.so", names)
+    for path in ("ams/__init__.py", "ams/_core.pyi", "ams/py.typed", "ams/torch/__init__.py"):
+        assert path in names
+    for part in ("_torch.cpython", "_video.cpython", "_net.cpython", ".hpp", ".a", "tests/"):
+        assert part not in names
+    metadata = run(
+        sys.executable,
+        "-c",
+        "import sys, zipfile; w = zipfile.ZipFile(sys.argv[1]);"
+        "print(w.read(next(n for n in w.namelist() if n.endswith('METADATA'))).decode())",
+        wheel,
+    )
+    required = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+    assert [r for r in required if "extra ==" not in r] and not any(
+        r.startswith("torch") for r in required if "extra ==" not in r
+    )
+
+    # Its only dependency at import is numpy: this environment's own.
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=False)
+    python = home / "bin/python"
+    site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))").strip()
+    run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", site, wheel)
+    numpy = Path(importlib.util.find_spec("numpy").origin).parent
+    for folder in (numpy, numpy.with_name("numpy.libs")):
+        if folder.exists():
+            Path(site, folder.name).symlink_to(folder)
+    program = """
+import ams, sys
+import numpy as np
+info = ams.build_info()
+assert info["layers"] == {"torch": None, "video": False, "x264": False, "net": False}, info
+state = ams.ModelState(ams.Manifest([("w", (10,))]), np.zeros(10, np.float32))
+device = state.copy()
+ams.apply_update(ams.encode_update(state, np.ones(10, np.float32), [1, 2]), device)
+assert device.version == state.version
+assert "torch" not in sys.modules
+import ams.protocol, ams.synthetic
+for use in (lambda: ams.protocol.encode_message, lambda: __import__("ams.video")):
+    try:
+        use()
+    except (ams.UnavailableError, ImportError) as error:
+        assert "pip install" in str(error), error
+    else:
+        raise AssertionError("a layer that was not built is there")
+try:
+    import ams.torch
+except ImportError as error:
+    assert "torch" in str(error)
+print("core alone:", ams.__version__)
+"""
+    assert "core alone" in run(python, "-c", program)

@@ -1,0 +1,69 @@
+import copy
+import pickle
+
+import pytest
+
+import ams
+
+TENSORS = [("conv.weight", (2, 3, 1, 1)), ("scale", ()), ("bn.mean", (4,), "statistic")]
+
+
+def test_lays_tensors_out_one_after_another():
+    manifest = ams.Manifest(TENSORS)
+    assert manifest.dimension == 11
+    assert manifest.has_statistics
+    assert [(t.name, t.shape, t.kind, t.offset, t.size) for t in manifest.tensors] == [
+        ("conv.weight", (2, 3, 1, 1), "parameter", 0, 6),
+        ("scale", (), "parameter", 6, 1),
+        ("bn.mean", (4,), "statistic", 7, 4),
+    ]
+    assert [manifest.tensor_of(i) for i in (0, 5, 6, 7, 10)] == [0, 0, 1, 2, 2]
+    with pytest.raises(ams.InvalidArgumentError):
+        manifest.tensor_of(11)
+
+
+def test_the_digest_is_that_of_the_documented_bytes():
+    def mix64(x):
+        mask = 2**64 - 1
+        x = (x + 0x9E3779B97F4A7C15) & mask
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+        return x ^ (x >> 31)
+
+    data = len(TENSORS).to_bytes(4, "little")
+    for name, shape, *kind in TENSORS:
+        data += len(name).to_bytes(4, "little") + name.encode()
+        data += bytes([1 if kind == ["statistic"] else 0, len(shape)])
+        data += b"".join(extent.to_bytes(8, "little") for extent in shape)
+    digest = mix64(len(data))
+    for i in range(0, len(data), 8):
+        digest = mix64(digest ^ int.from_bytes(data[i : i + 8].ljust(8, b"\0"), "little"))
+    assert ams.Manifest(TENSORS).digest == digest
+
+
+def test_equal_when_all_is_equal():
+    manifest = ams.Manifest(TENSORS)
+    assert manifest == ams.Manifest(manifest.tensors)
+    assert manifest != ams.Manifest(TENSORS[:2])
+    assert pickle.loads(pickle.dumps(manifest)) == manifest
+    assert copy.deepcopy(manifest) == manifest
+    assert hash(manifest) == hash(ams.Manifest(TENSORS))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ([("a", (1,)), ("a", (2,))], "a"),
+        ([("", (1,))], "name"),
+        ([("a", (0,))], "a"),
+        ([("a", (-3,))], "a"),
+        ([("a", (2.5,))], "shape of tensor 'a'"),
+        ([("a", (1,), "weights")], "'parameter', 'statistic'"),
+        ([("a",)], r"\(name, shape\)"),
+        ([7], r"\(name, shape\)"),
+        ([("a", (2**32,))], "values"),
+    ],
+)
+def test_refuses_what_is_no_layout(tensors, message):
+    with pytest.raises(ams.InvalidArgumentError, match=message):
+        ams.Manifest(tensors)

@@ -1,0 +1,70 @@
+"""The package as a whole: what it has, and that it needs no torch."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ams
+import ams.protocol
+import ams.synthetic
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_version_is_the_library_s():
+    text = (ROOT / "include/ams/core/version.hpp").read_text()
+    assert ams.__version__ == re.search(r'version_string = "([^"]+)"', text)[1]
+    info = ams.build_info()
+    assert info["version"] == ams.__version__
+    assert set(info) == {"version", "layers", "compiler", "pybind11"}
+    assert set(info["layers"]) == {"torch", "video", "x264", "net"}
+
+
+def test_importing_it_imports_no_torch():
+    code = "import sys, ams, ams.protocol, ams.synthetic; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("module", [ams, ams.protocol, ams.synthetic])
+def test_everything_public_has_a_docstring(module):
+    assert module.__doc__
+    assert sorted(module.__all__) == sorted(set(module.__all__))
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isclass(value) or callable(value):
+            assert value.__doc__ and value.__doc__.strip(), name
+        if inspect.isclass(value):
+            for member, thing in vars(value).items():
+                if not member.startswith("_"):
+                    assert thing.__doc__ and thing.__doc__.strip(), f"{name}.{member}"
+
+
+def test_unknown_keywords_name_the_allowed_ones():
+    with pytest.raises(TypeError, match="has no keyword argument 'gama'; allowed are gamma, "):
+        ams.GradientGuidedAdam(10, gama=0.1)
+    with pytest.raises(TypeError, match="interval_seconds"):
+        ams.SamplingRateController(every=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gamma": 0}, "gamma"),
+        ({"gamma": "much"}, "gamma is 'much'; allowed is a number"),
+        ({"learning_rate": float("nan")}, "learning_rate|learning rate"),
+        ({"epsilon_placement": "below"}, "'outside_root', 'inside_root'"),
+        ({"strategy": "best"}, "gradient_guided"),
+        ({"seed": -1}, "seed is -1; allowed is a whole number from 0"),
+        ({"seed": 1.5}, "seed is 1.5; allowed is a whole number"),
+        ({"seed": True}, "seed is True"),
+    ],
+)
+def test_bad_values_are_named_with_what_is_allowed(arguments, message):
+    with pytest.raises(ams.InvalidArgumentError, match=message):
+        ams.GradientGuidedAdam(10, **arguments)
+    with pytest.raises(ams.InvalidArgumentError, match=message):
+        ams.SessionOptions(**arguments)

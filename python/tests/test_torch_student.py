@@ -1,0 +1,100 @@
+import copy
+
+import numpy as np
+import pytest
+from torch_support import SmallNet, torch
+
+import ams
+import ams.torch
+
+F = torch.nn.functional
+
+
+def batches(count, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.rand(4, 3, 16, 16, generator=generator) for _ in range(count)]
+
+
+def teacher(frames):
+    """Brightness at half the size, in four classes."""
+    return (F.avg_pool2d(frames, 2).mean(dim=1) * 4).long().clamp(0, 3)
+
+
+def pair(**options):
+    model = SmallNet()
+    device = ams.torch.DeviceStudent(copy.deepcopy(model))
+    server = ams.torch.ServerStudent(model, lr=1e-2, gamma=0.1, **options)
+    return model, server, device, lambda frames: F.cross_entropy(model(frames), teacher(frames))
+
+
+def test_a_first_update_on_ones_own_model():
+    model, server, device, loss = pair()
+    assert server.version == device.version and server.manifest.digest == device.manifest.digest
+    test = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(99))
+    before = float(F.cross_entropy(device(test), teacher(test)))
+    size = 0
+    for phase in range(6):
+        update = server.train(loss, batches(20, seed=phase))
+        info = device.apply(update)
+        assert info.coordinates == round(0.1 * server.manifest.dimension)
+        assert device.version == server.version and device.version.number == phase + 1
+        size = max(size, len(update))
+        assert torch.equal(device(test), model(test).detach())
+    assert size < 0.1 * 4 * server.manifest.dimension
+    assert float(F.cross_entropy(device(test), teacher(test))) < 0.8 * before
+
+
+def test_snapshots_help_devices_that_begin_later():
+    model, server, device, loss = pair()
+    updates = [server.train(loss, batches(3)) for _ in range(2)]
+    with pytest.raises(ams.BaseVersionMismatchError):
+        device.apply(updates[1])
+    assert device.version.number == 0
+    device.restore(server.snapshot())
+    assert device.version == server.version
+    device.apply(server.train(loss, batches(3)))
+    x = batches(1)[0]
+    assert torch.equal(device(x), model(x).detach())
+    with pytest.raises(ams.Error):
+        device.apply(b"garbage")
+    with pytest.raises(ams.Error):
+        device.restore(updates[0])
+    assert torch.equal(device(x), model(x).detach())
+
+
+def test_a_phase_that_fails_leaves_what_the_device_holds():
+    model, server, device, loss = pair()
+    device.apply(server.train(loss, batches(2)))
+    held = [p.detach().clone() for p in model.parameters()]
+
+    def failing(frames):
+        if frames is stop:
+            raise KeyboardInterrupt
+        return loss(frames)
+
+    frames = batches(3)
+    stop = frames[2]
+    with pytest.raises(KeyboardInterrupt):
+        server.train(failing, frames)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), held, strict=True))
+    device.apply(server.train(loss, batches(2)))
+    assert device.version == server.version
+
+
+def test_modes_and_arguments():
+    model, server, device, loss = pair(strategy="full")
+    model.train()
+    mean = model.stem[1].running_mean.clone()
+    device.apply(server.train(loss, batches(2)))
+    assert torch.equal(model.stem[1].running_mean, mean) and not model.training
+    replica = SmallNet()
+    ams.torch.DeviceStudent(replica)
+    assert not any(p.requires_grad for p in replica.parameters()) and not replica.training
+    assert isinstance(server.optimizer, torch.optim.Optimizer)
+    assert np.isfinite(server.optimizer.vector.copy()).all()
+    with pytest.raises(ams.InvalidArgumentError):
+        ams.torch.ServerStudent(SmallNet(), gamma=2)
+    with pytest.raises(ams.InvalidArgumentError):
+        ams.torch.ServerStudent(SmallNet(), profile="tiny").train(loss, batches(1))
+    with pytest.raises(TypeError):
+        ams.torch.ServerStudent(SmallNet(), speed=2)

@@ -1,0 +1,186 @@
+"""encode_update, apply_update and snapshots against numpy, with good bytes and bad ones."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import ams
+
+
+def make_state(dimension=1000, seed=0, **arguments):
+    rng = np.random.default_rng(seed)
+    manifest = ams.Manifest([("a", (dimension - 7,)), ("b", (7,), "statistic")])
+    return ams.ModelState(manifest, rng.standard_normal(dimension).astype(np.float32), **arguments)
+
+
+@pytest.mark.parametrize("count", [0, 1, 50, 999, 1000])
+def test_both_ends_hold_the_same_and_numpy_agrees(count):
+    rng = np.random.default_rng(count)
+    server = make_state()
+    device = server.copy()
+    before = server.values.copy()
+    trained = (before + rng.standard_normal(1000)).astype(np.float32)
+    chosen = np.sort(rng.choice(1000, count, replace=False))
+    expected = before.copy()
+    expected[chosen] = trained[chosen].astype(np.float16).astype(np.float32)
+
+    data = ams.encode_update(server, trained, chosen)
+    assert isinstance(data, bytes)
+    assert np.array_equal(server.values, expected)
+    info = ams.apply_update(data, device)
+    assert np.array_equal(device.values, expected)
+    assert device.version == server.version == info.next
+    assert device.version.number == 1
+    assert info.coordinates == count
+    assert info.profile == "reference"
+    assert info.manifest_digest == server.manifest.digest
+    header = ams.inspect_update(bytearray(data))
+    assert (header.base, header.next) == (info.base, info.next)
+
+
+def test_coordinates_may_be_a_mask_or_a_set():
+    trained = np.ones(1000, dtype=np.float32)
+    mask = np.zeros(1000, dtype=bool)
+    mask[[3, 500]] = True
+    updates = {
+        ams.encode_update(make_state(), trained, coordinates)
+        for coordinates in (mask, [3, 500], ams.CoordinateSet.from_sorted(1000, [3, 500]))
+    }
+    assert len(updates) == 1
+
+
+def test_values_are_a_read_only_view():
+    state = make_state()
+    view = state.values
+    assert view.dtype == np.float32 and view.flags.c_contiguous
+    assert np.shares_memory(view, state.values)
+    with pytest.raises(ValueError):
+        view[0] = 1
+    manifest = state.manifest
+    del state
+    assert view.shape == (manifest.dimension,)
+
+
+def test_copies_are_independent():
+    state = make_state()
+    twins = [
+        state.copy(),
+        copy.copy(state),
+        copy.deepcopy(state),
+        pickle.loads(pickle.dumps(state)),
+    ]
+    ams.encode_update(state, np.zeros(1000, dtype=np.float32), [1])
+    for twin in twins:
+        assert twin.version.number == 0
+        assert twin.values[1] != 0
+        assert twin.manifest == state.manifest
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, np.frombuffer])
+def test_any_bytes_like_object_will_do(kind):
+    state, device = make_state(), make_state()
+    data = ams.encode_update(state, np.zeros(1000, dtype=np.float32), [1, 2])
+    data = np.frombuffer(data, dtype=np.uint8) if kind is np.frombuffer else kind(data)
+    ams.apply_update(data, device)
+    assert device.version == state.version
+
+
+def test_wrong_arrays_are_refused_by_name():
+    state = make_state()
+    version = state.version
+    for trained, message in (
+        (np.zeros(1000), "trained is float64 .1000."),
+        (np.zeros((1000, 1), dtype=np.float32), "1 dimension"),
+        (np.zeros(2000, dtype=np.float32)[::2], "not C-contiguous"),
+        (np.zeros(999, dtype=np.float32), "999|1000"),
+        ([0.0] * 1000, "float32"),
+    ):
+        with pytest.raises(ams.InvalidArgumentError, match=message):
+            ams.encode_update(state, trained, [1])
+    good = np.zeros(1000, dtype=np.float32)
+    good[5] = np.nan
+    with pytest.raises(ams.InvalidArgumentError, match="a"):
+        ams.encode_update(state, good, [5])
+    with pytest.raises(ams.InvalidArgumentError, match="'reference'"):
+        ams.encode_update(state, good, [1], profile="tiny")
+    with pytest.raises(ams.InvalidArgumentError, match="19"):
+        ams.encode_update(state, good, [1], zstd_level=77)
+    with pytest.raises(ams.InvalidArgumentError, match="finite|nan"):
+        ams.ModelState(state.manifest, good)
+    with pytest.raises(TypeError, match="bytes-like"):
+        ams.apply_update("text", state)
+    assert state.version == version
+
+
+def test_bad_updates_change_nothing():
+    server, device = make_state(), make_state()
+    data = ams.encode_update(server, np.zeros(1000, dtype=np.float32), range(0, 1000, 9))
+    version, values = device.version, device.values.copy()
+    rng = np.random.default_rng(3)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(data)
+        for _ in range(rng.integers(1, 4)):
+            damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        if bytes(damaged) == data:
+            continue
+        with pytest.raises(ams.Error):
+            ams.apply_update(damaged, device)
+        refused += 1
+    for length in range(len(data)):
+        with pytest.raises(ams.Error):
+            ams.apply_update(data[:length], device)
+    assert refused > 250
+    assert device.version == version
+    assert np.array_equal(device.values, values)
+
+
+def test_each_error_has_its_class():
+    server = make_state()
+    data = ams.encode_update(server, np.zeros(1000, dtype=np.float32), [1])
+    with pytest.raises(ams.MalformedDataError):
+        ams.apply_update(b"no update at all", make_state())
+    with pytest.raises(ams.BaseVersionMismatchError):
+        ams.apply_update(data, make_state(seed=1))
+    with pytest.raises(ams.ManifestMismatchError):
+        ams.apply_update(data, make_state(dimension=1001))
+    with pytest.raises(ams.LimitExceededError):
+        last = make_state(version_number=2**32 - 1)
+        ams.encode_update(last, np.zeros(1000, dtype=np.float32), [1])
+
+
+def test_snapshots_are_exact():
+    state = make_state(version_number=41)
+    data = ams.encode_snapshot(state)
+    back = ams.decode_snapshot(data, state.manifest)
+    assert back.version == state.version
+    assert np.array_equal(back.values, state.values)
+    assert len(ams.encode_snapshot(state, zstd_level=19)) <= len(data) * 1.02
+    with pytest.raises(ams.ManifestMismatchError):
+        ams.decode_snapshot(data, ams.Manifest([("other", (3,))]))
+    with pytest.raises(ams.Error):
+        ams.decode_snapshot(data[:-1], state.manifest)
+
+
+def test_threads_may_work_on_states_of_their_own():
+    results = {}
+
+    def stream(seed):
+        rng = np.random.default_rng(seed)
+        server = make_state(dimension=20000, seed=seed)
+        device = server.copy()
+        for _ in range(20):
+            trained = rng.standard_normal(20000).astype(np.float32)
+            update = ams.encode_update(server, trained, rng.random(20000) < 0.05)
+            ams.apply_update(update, device)
+        results[seed] = device.version == server.version
+
+    threads = [threading.Thread(target=stream, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == dict.fromkeys(range(4), True)

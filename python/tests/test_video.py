@@ -1,0 +1,157 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ams
+from ams.synthetic import Street, street_class_names, street_eval_classes
+
+LAYERS = ams.build_info()["layers"]
+if not LAYERS["video"]:
+    pytest.skip("built without the video layer", allow_module_level=True)
+
+from ams import video  # noqa: E402
+
+needs_x264 = pytest.mark.skipif(not LAYERS["x264"], reason="built without x264")
+DATA = Path(os.environ.get("AMS_DATA_DIR", Path(__file__).parents[3] / "shared/data"))
+
+
+def street(seconds=1.0):
+    return Street(width=96, height=64, fps=10, seconds=seconds)
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b.astype(float)) ** 2))
+
+
+@needs_x264
+def test_samples_come_back():
+    frames = [street().render(i)[0] for i in (0, 4, 9)]
+    data = video.encode_samples(frames, 10, target_bps=200_000)
+    assert isinstance(data, bytes)
+    decoded = video.decode_samples(data, 3)
+    for frame, back in zip(frames, decoded, strict=True):
+        assert back.shape == (64, 96, 3) and back.dtype == np.uint8
+        assert psnr(frame, back) > 30
+    small = video.encode_samples(frames, 10, width=48, height=32)
+    assert video.decode_samples(bytearray(small), 3)[0].shape == (32, 48, 3)
+    assert len(video.encode_samples(frames, 10, target_bps=2000)) < len(data)
+
+
+@needs_x264
+def test_bad_samples_are_refused():
+    frame = street().render(0)[0]
+    data = video.encode_samples([frame], 10)
+    with pytest.raises(ams.MalformedDataError):
+        video.decode_samples(data, 2)
+    with pytest.raises(ams.MalformedDataError):
+        video.decode_samples(b"noise" * 20, 1)
+    with pytest.raises(ams.LimitExceededError):
+        video.decode_samples(data, 1, max_width=64)
+    for arguments in ({"preset": "hasty"}, {"target_bps": 0}, {"width": 31, "height": 31}):
+        with pytest.raises(ams.InvalidArgumentError):
+            video.encode_samples([frame], 10, **arguments)
+    with pytest.raises(TypeError, match="allowed are target_bps"):
+        video.encode_samples([frame], 10, bitrate=3)
+    for frames in ([], [frame.astype(float)], [frame[:, :, 0]], [frame[:, ::2]]):
+        with pytest.raises(ams.InvalidArgumentError):
+            video.encode_samples(frames, 10)
+
+
+@needs_x264
+def test_a_clip_is_written_and_read(tmp_path):
+    drive = street()
+    info = video.ClipInfo(
+        fps=10,
+        label_stride=2,
+        classes=street_class_names(),
+        eval_classes=street_eval_classes(),
+        kind="rendered",
+    )
+    with video.ClipWriter(tmp_path / "clip", info, crf=10) as writer:
+        for i in range(len(drive)):
+            frame, labels = drive.render(i)
+            assert writer.wants_labels == (i % 2 == 0)
+            writer.add(frame, labels if writer.wants_labels else None)
+    clip = video.Clip(tmp_path / "clip")
+    assert (clip.info.frames, clip.info.label_frames, clip.info.width) == (10, 5, 96)
+    assert clip.info.classes == street_class_names()
+    assert clip.info.label_period_seconds == 0.2
+    assert clip.label_index(clip.label_seconds(3)) == 3
+    labels = video.LabelTrackReader(clip.labels_path)
+    assert len(labels) == 5
+    for j, track in enumerate(labels):
+        assert np.array_equal(track, drive.render(2 * j)[1])
+    assert np.array_equal(labels[-1], labels[4])
+    with pytest.raises(IndexError):
+        labels[5]
+
+    times = []
+    reader = video.VideoReader(clip.video_path)
+    assert (reader.width, reader.height, reader.fps, reader.live) == (96, 64, 10, False)
+    for i, (seconds, frame) in enumerate(reader):
+        times.append(seconds)
+        assert psnr(frame, drive.render(i)[0]) > 30
+    assert np.allclose(times, np.arange(10) / 10)
+    assert reader.next() is None
+    seconds, frame = video.VideoReader(clip.video_path, width=48, height=32).next()
+    assert frame.shape == (32, 48, 3)
+    cancelled = video.VideoReader(clip.video_path)
+    cancelled.cancel()
+    assert list(cancelled) == []
+
+
+@needs_x264
+def test_an_unfinished_clip_leaves_nothing(tmp_path):
+    info = video.ClipInfo(fps=10, classes=["road"], eval_classes=[0])
+    frame = np.zeros((32, 32, 3), np.uint8)
+    with pytest.raises(RuntimeError, match="a bug"):
+        with video.ClipWriter(tmp_path / "clip", info) as writer:
+            writer.add(frame, frame[:, :, 0].copy())
+            raise RuntimeError("a bug")
+    del writer
+    assert not (tmp_path / "clip").exists()
+    with pytest.raises(TypeError, match="needs classes"):
+        video.ClipInfo(fps=10)
+
+
+@needs_x264
+def test_a_video_is_written_and_read(tmp_path):
+    drive = street()
+    with video.VideoWriter(tmp_path / "a.mp4", width=96, height=64, fps=10) as writer:
+        for i in range(5):
+            writer.add(drive.render(i)[0])
+    assert len(list(video.VideoReader(str(tmp_path / "a.mp4")))) == 5
+    with pytest.raises(ams.InvalidArgumentError):
+        video.VideoWriter(tmp_path / "b.mp4", width=97, height=64)
+
+
+def test_missing_and_wrong_files(tmp_path):
+    with pytest.raises(ams.IoError):
+        video.VideoReader(str(tmp_path / "nothing.mp4"))
+    with pytest.raises(OSError):
+        video.Clip(tmp_path)
+    (tmp_path / "text.mp4").write_text("this is no video" * 100)
+    with pytest.raises(ams.MalformedDataError):
+        video.VideoReader(str(tmp_path / "text.mp4"))
+    with pytest.raises(ams.InvalidArgumentError, match="'area', 'bicubic'"):
+        video.VideoReader(str(tmp_path / "text.mp4"), scaling="nearest")
+
+
+def test_scaling_keeps_the_mean():
+    frame = street().render(3)[0]
+    small = video.scale_frame(frame, width=48, height=32)
+    assert small.shape == (32, 48, 3)
+    assert abs(small.mean() - frame.mean()) < 2
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded clips in {DATA} (AMS_DATA_DIR)")
+def test_recorded_clips():
+    for folder in sorted((DATA / "clips").iterdir())[:2]:
+        clip = video.Clip(folder)
+        _, frame = video.VideoReader(clip.video_path, width=64, height=32).next()
+        assert frame.shape == (32, 64, 3)
+        labels = video.LabelTrackReader(clip.labels_path)
+        assert len(labels) == clip.info.label_frames
+        assert labels[0].shape == (clip.info.label_height, clip.info.label_width)

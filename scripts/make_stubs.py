@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Writes the type stubs of the extension modules (python/ams/_*.pyi) from their docstrings.
+
+PYTHONPATH=build/python .venv/bin/python scripts/make_stubs.py [folder]
+
+Run it after every change of a binding: a test compares. Needs a build with every layer, and the
+pybind11-stubgen that pyproject.toml pins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+MODULES = ("_core", "_net", "_torch", "_video")
+
+
+def main() -> None:
+    """Generates all stubs, or none when a signature cannot be written down."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    default = Path(__file__).resolve().parent.parent / "python/ams"
+    parser.add_argument("folder", nargs="?", type=Path, default=default)
+    folder = parser.parse_args().folder
+
+    import ams
+
+    missing = [name for name, built in ams.build_info()["layers"].items() if not built]
+    if missing:
+        sys.exit(f"the stubs need a build with every layer; missing: {', '.join(missing)}")
+    import torch  # noqa: F401  # _torch finds its libraries in the process
+    from pybind11_stubgen import main as generate
+
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in MODULES:
+            importlib.import_module(f"ams.{name}")
+            generate(
+                [
+                    f"ams.{name}",
+                    "--output-dir",
+                    scratch,
+                    "--numpy-array-wrap-with-annotated",
+                    "--exit-code",
+                ]
+            )
+        for name in MODULES:
+            shutil.copy(Path(scratch, "ams", f"{name}.pyi"), folder)
+
+
+if __name__ == "__main__":
+    main()

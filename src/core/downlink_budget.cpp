@@ -1,0 +1,79 @@
+#include "ams/core/downlink_budget.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ams/core/error.hpp"
+
+namespace ams {
+namespace {
+
+constexpr double max_update_interval_seconds = 3600;
+
+void require(bool good, const char* field, double value, const char* allowed) {
+  if (good) return;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("DownlinkBudgetOptions: {} is {}; it must be {}", field, value, allowed));
+}
+
+}  // namespace
+
+void validate(const DownlinkBudgetOptions& options) {
+  // Written so that NaN is out of range.
+  require(options.budget_bps >= 50 && options.budget_bps <= 1e9, "budget_bps", options.budget_bps,
+          "50 to 1e9");
+  require(options.link_bps == 0 ||
+              (options.link_bps >= options.budget_bps && std::isfinite(options.link_bps)),
+          "link_bps", options.link_bps, "0 or at least budget_bps");
+  require(options.window_seconds >= 1 && options.window_seconds <= 86400, "window_seconds",
+          options.window_seconds, "1 to 86400");
+  require(options.overhead_bytes >= 0 && options.overhead_bytes <= 1e6, "overhead_bytes",
+          options.overhead_bytes, "0 to 1e6");
+}
+
+DownlinkBudget::DownlinkBudget(DownlinkBudgetOptions options, double start_seconds)
+    : options_((validate(options), options)), start_seconds_(start_seconds) {
+  if (options_.link_bps == 0) options_.link_bps = 4 * options_.budget_bps;
+}
+
+double DownlinkBudget::steady_bytes(double update_interval_seconds) const noexcept {
+  return std::max(0.0, options_.budget_bps * update_interval_seconds / 8 - options_.overhead_bytes);
+}
+
+double DownlinkBudget::left_bytes(double now_seconds, double update_interval_seconds) const {
+  // Of the window that ends now. Before a whole window has passed there is less to spend.
+  const double window = std::max(options_.window_seconds, update_interval_seconds);
+  double left = options_.budget_bps * std::min(window, now_seconds - start_seconds_) / 8;
+  for (const Spent& spent : spent_) {
+    if (spent.seconds > now_seconds - window) left -= spent.bytes;
+  }
+  return left;
+}
+
+std::size_t DownlinkBudget::allowance_bytes(double now_seconds, double update_interval_seconds,
+                                            bool scene_changed) const {
+  if (!(update_interval_seconds > 0 && update_interval_seconds <= max_update_interval_seconds) ||
+      !std::isfinite(now_seconds)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("DownlinkBudget: times must be finite and T_update above 0, up to {} s",
+                            max_update_interval_seconds));
+  }
+  const double left = left_bytes(now_seconds, update_interval_seconds);
+  const double steady = options_.budget_bps * update_interval_seconds / 8;
+  // In quiet times three quarters of what was saved, so that little of it expires unused.
+  double most = scene_changed || left < steady ? left : steady + (left - steady) * 3 / 4;
+  most = std::min(most, options_.link_bps * update_interval_seconds / 8) - options_.overhead_bytes;
+  return most > 0 ? static_cast<std::size_t>(most) : 0;
+}
+
+void DownlinkBudget::spend(double now_seconds, std::size_t update_bytes) {
+  while (!spent_.empty() && spent_.front().seconds <= now_seconds - max_update_interval_seconds &&
+         spent_.front().seconds <= now_seconds - options_.window_seconds) {
+    spent_.pop_front();
+  }
+  spent_.push_back({now_seconds, static_cast<double>(update_bytes) + options_.overhead_bytes});
+}
+
+}  // namespace ams

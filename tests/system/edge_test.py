@@ -1,0 +1,170 @@
+"""What a device does when its own side goes wrong: cameras, videos, files and flags."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import unittest
+
+from programs import BIN, STUDENT, ProgramsTest
+from rtsp_camera import RtspCamera
+
+WEIGHTS = STUDENT[3]
+NOBODY = 9  # no server: a device plays all the same
+
+
+class LiveSources(ProgramsTest):
+    seconds = 4
+
+    def start_with_camera(self, *plays, student=STUDENT):
+        camera = RtspCamera(self.clip / "video.mp4", plays)
+        self.addCleanup(camera.stop)
+        self.port = NOBODY
+        edge = self.start_edge(source=["--video", camera.url], status="line", student=student)
+        self.wait_until(lambda: "ms/frame" in self.logs(), 60, "the first frame is segmented", edge)
+        return edge
+
+    def finish_by(self, number, edge):
+        edge.send_signal(number)
+        self.finish(edge)
+        self.assertNotIn("secret", self.logs())
+        report = self.report()
+        self.assertRegex(report["clip"], r"^rtsp://\*\*\*@127\.0\.0\.1:\d+/camera$")
+        return report
+
+    def test_a_lost_camera_is_opened_again(self):
+        edge = self.start_with_camera((40, 20, "close"), (10 ** 6, 20, "close"))
+        self.wait_until(lambda: self.events("edge", "video_back"), 60, "the camera is back", edge)
+        lost = self.events("edge", "video_lost")[0]
+        self.assertNotIn("admin", lost["video"] + lost["reason"])
+        self.wait_until(lambda: len(re.findall("ms/frame", self.logs())) >= 3, 60, "its time goes on", edge)
+        report = self.finish_by(signal.SIGINT, edge)
+        self.assertGreater(report["frames"], 40)
+        self.assertGreater(report["seconds"], 5)
+
+    def test_a_stalled_camera_does_not_hold_up_a_signal(self):
+        edge = self.start_with_camera((40, 20, "stall"))
+        report = self.finish_by(signal.SIGTERM, edge)
+        self.assertEqual(self.events("edge", "video_lost"), [])  # it did not wait for the timeout
+        self.assertGreaterEqual(report["frames"], 1)
+
+    def test_a_device_slower_than_its_camera_skips_frames_and_keeps_up(self):
+        edge = self.start_with_camera((600, None, "stall"), student=STUDENT[:-1] + ["512x256"])
+        self.wait_until(lambda: len(re.findall("ms/frame", self.logs())) >= 2, 60, "time goes on", edge)
+        report = self.finish_by(signal.SIGTERM, edge)
+        # Skipped frames count. Not to the frame: the camera stamps pictures in the order of coding.
+        self.assertAlmostEqual(report["seconds"], (report["frames"] - 1) / 30, delta=0.2)
+        self.assertGreater(report["frames_dropped"], 0)
+        self.assertLess(report["frames_dropped"], report["frames"])
+
+
+class DamagedVideo(ProgramsTest):
+    seconds = 40
+
+    def test_what_was_achieved_is_kept(self):
+        clip = self.work / "clip"
+        shutil.copytree(self.clip, clip)
+        video = bytearray((clip / "video.mp4").read_bytes())
+        begin = video.index(b"mdat") + 4
+        size = int.from_bytes(video[begin - 8:begin - 4], "big") - 8
+        good = size // 8
+        video[begin + good:begin + size] = b"\xff" * (size - good)
+        (clip / "video.mp4").write_bytes(video)
+
+        server = self.start_server()
+        edge = self.start_edge("--compare", "--record", self.work / "record", "--timeline", self.work / "timeline",
+                               source=["--clip", clip])
+        self.assertEqual(edge.wait(timeout=90), 1, self.logs())
+        session, = self.stop_server(server)["sessions"]
+        report = self.report()
+        self.assertIn("cannot be decoded", report["error"])
+        self.assertGreater(report["frames"], 10)
+        self.assertGreater(report["miou"], 0)
+        self.assertEqual(report["digest"], session["digest"])  # it said goodbye
+        self.assertIn("said Bye", self.events("server", "disconnected")[0]["reason"])
+        self.assertGreaterEqual(len((self.work / "timeline").read_text().splitlines()), 2)
+        for name in ("adapted.mkv", "baseline.mkv"):
+            self.assertGreater((self.work / "record" / name).stat().st_size, 100)
+        error, = self.events("edge", "malformed_data")
+        self.assertIn("cannot be decoded", error["message"])
+
+
+class Defaults(ProgramsTest):
+    seconds = 8
+
+    def test_a_device_is_named_after_its_host_and_sends_small_samples(self):
+        server = self.start_server()
+        self.finish(self.start_edge("--uplink-size", "100x50"))  # the video is 256x128
+        session, = self.stop_server(server)["sessions"]
+        self.assertEqual(session["device_id"], socket.gethostname())
+        self.assertGreaterEqual(self.report()["updates"], 1)
+
+
+class SavedState(ProgramsTest):
+    seconds = 8
+
+    def refuse(self, state, code, *words, student=STUDENT):
+        """The device does not start, says why, and leaves the file as it was."""
+        before = state.read_bytes()
+        self.port = NOBODY
+        name = f"refused-{len(list(self.work.iterdir()))}"
+        edge = self.start_edge("--state", state, name=name, student=student)
+        self.assertEqual(edge.wait(timeout=60), 1, self.logs())
+        error, = self.events(name, code)
+        for word in (str(state), *words):
+            self.assertIn(word, error["message"])
+        self.assertEqual(state.read_bytes(), before)
+        self.assertFalse((self.work / f"{name}.json").exists())
+
+    def test_nothing_but_this_students_state_is_overwritten(self):
+        weights = self.work / "weights.safetensors"
+        shutil.copy(WEIGHTS, weights)
+        self.refuse(weights, "invalid_argument", "not a saved state")
+        empty = self.work / "empty"
+        empty.touch()
+        self.refuse(empty, "invalid_argument", "not a saved state")
+
+        state = self.work / "state"
+        server = self.start_server()
+        self.finish(self.start_edge("--state", state))
+        self.stop_server(server)
+        self.assertTrue(state.exists())
+        self.refuse(state, "manifest_mismatch", "another student", student=STUDENT[:-1] + ["192x96"])
+        self.refuse(state, "manifest_mismatch", "another student",
+                    student=["--student", "deeplabv3_mobilenetv2", "--input", "128x64"])
+        damaged = bytearray(state.read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        (self.work / "damaged").write_bytes(damaged)
+        self.refuse(self.work / "damaged", "digest_mismatch", "remove it")
+
+        self.port = NOBODY
+        self.finish(self.start_edge("--state", state, name="again"))
+        self.assertEqual(self.report("again")["digest"], self.report()["digest"])
+
+
+class Flags(unittest.TestCase):
+    def test_flags_that_do_not_go_together_are_refused(self):
+        for flags, words in [
+            (["--video", "x.mp4", "--compare"], "--clip"),
+            (["--video", "x.mp4", "--record", "folder"], "--clip"),
+            (["--video", "x.mp4", "--uplink-size", "4096x2160"], "2048"),
+            (["--video", "x.mp4", "--uplink-kbps", "0"], "uplink-kbps"),
+            (["--video", "x.mp4", "--status", "loud"], "--status"),
+        ]:
+            with self.subTest(flags=flags):
+                result = subprocess.run([BIN / "ams-edge", *flags], capture_output=True, text=True, timeout=60)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(words, result.stderr)
+                self.assertLessEqual(len(result.stderr.strip().splitlines()), 3)
+
+    def test_errors_do_not_tell_a_password(self):
+        result = subprocess.run([BIN / "ams-edge", "--video", "rtsp://admin:secret@127.0.0.1:9/camera", *STUDENT],
+                                capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("rtsp://***@127.0.0.1:9/camera", result.stderr)
+        self.assertNotIn("secret", result.stdout + result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,81 @@
+#include "ams/torch/tensor_adam.hpp"
+
+#include <torch/torch.h>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "ams/core/error.hpp"
+
+TEST_CASE("Algorithm 2 on tensors follows core's, whatever the arithmetic") {
+  constexpr std::int64_t n = 500;
+  for (const auto placement :
+       {ams::EpsilonPlacement::outside_root, ams::EpsilonPlacement::inside_root}) {
+    ams::AdamOptions options;
+    options.learning_rate = 3e-3;
+    options.epsilon_placement = placement;
+    torch::manual_seed(6);
+    const torch::Tensor start = torch::randn({n});
+    torch::Tensor core_values = start.clone(), torch_values = start.clone();
+    using Arithmetic = ams::TensorAdam::Arithmetic;
+    ams::TensorAdam core(ams::AdamState(n), options, torch::kCPU);
+    ams::TensorAdam tensors(ams::AdamState(n), options, torch::kCPU, Arithmetic::torch);
+    CHECK(core.update().abs().sum().item<float>() == 0);
+    CHECK(tensors.update().abs().sum().item<float>() == 0);
+    for (int phase = 0; phase < 4; ++phase) {
+      std::vector<std::uint32_t> indices;
+      for (std::uint32_t i = static_cast<std::uint32_t>(phase); i < n; i += 3) indices.push_back(i);
+      const auto set =
+          phase == 3 ? ams::CoordinateSet::all(n) : ams::CoordinateSet::from_sorted(n, indices);
+      core.begin_phase(set);
+      tensors.begin_phase(set);
+      const torch::Tensor held = torch_values.clone();
+      for (int k = 0; k < 5; ++k) {
+        const torch::Tensor gradient = torch::randn({n}) * (k + 1);
+        core.step(core_values, gradient);
+        tensors.step(torch_values, gradient);
+      }
+      CHECK(torch::allclose(core_values, torch_values, 1e-5, 1e-6));
+      CHECK(torch::allclose(core.update(), tensors.update(), 1e-4, 1e-7));
+      if (phase == 0) CHECK(torch_values[1].item<float>() == held[1].item<float>());
+      CHECK(torch_values[phase].item<float>() != held[phase].item<float>());
+    }
+    const ams::AdamState a = core.state(), b = tensors.state();
+    CHECK(a.step_count == 20);
+    CHECK(b.step_count == 20);
+    for (std::size_t i = 0; i < n; ++i) {
+      CHECK(a.first_moment[i] == doctest::Approx(b.first_moment[i]).epsilon(1e-4));
+      CHECK(a.second_moment[i] == doctest::Approx(b.second_moment[i]).epsilon(1e-4));
+    }
+  }
+}
+
+TEST_CASE("options may change between steps") {
+  ams::AdamOptions options;
+  options.learning_rate = 0.5;
+  ams::TensorAdam adam(ams::AdamState(1), options, torch::kCPU);
+  torch::Tensor value = torch::zeros({1});
+  adam.step(value, torch::ones({1}));
+  CHECK(value.item<float>() == doctest::Approx(-0.5));
+  options.learning_rate = 0.25;
+  adam.set_options(options);
+  adam.step(value, torch::ones({1}));
+  CHECK(value.item<float>() == doctest::Approx(-0.75));
+  options.beta1 = 1;
+  CHECK_THROWS_AS(adam.set_options(options), ams::Error);
+  CHECK(adam.options().beta1 == 0.9);
+}
+
+TEST_CASE("Adam on tensors refuses what does not fit") {
+  ams::TensorAdam adam(ams::AdamState(4), {}, torch::kCPU);
+  torch::Tensor values = torch::zeros({4});
+  CHECK_THROWS_AS(adam.step(values, torch::zeros({3})), ams::Error);
+  CHECK_THROWS_AS(adam.step(values, torch::zeros({4}, torch::kDouble)), ams::Error);
+  CHECK_THROWS_AS(adam.step(values, torch::zeros({8}).slice(0, 0, 8, 2)), ams::Error);
+  CHECK_THROWS_AS(adam.begin_phase(ams::CoordinateSet::all(5)), ams::Error);
+  ams::AdamState uneven(4);
+  uneven.second_moment.pop_back();
+  CHECK_THROWS_AS(ams::TensorAdam(uneven, {}, torch::kCPU), ams::Error);
+}

@@ -13,7 +13,7 @@
 #include "ams/core/digest.hpp"
 #include "ams/core/manifest.hpp"
 #include "ams/core/model_state.hpp"
-#include "core/update_reference.hpp"
+#include "update_reference.hpp"
 
 /// A second reading of what docs/format.md says of profile `compact`: slow, plain, and sharing
 /// nothing with the codec but the digests.

@@ -15,6 +15,7 @@ packages=(
   libavcodec-dev libavformat-dev libavutil-dev libavdevice-dev libswscale-dev libx264-dev  # video
   libboost-dev libssl-dev libflatbuffers-dev flatbuffers-compiler                       # net
   libcli11-dev nlohmann-json3-dev                                                       # programs
+  liblzma-dev libbrotli-dev                                                             # benchmarks
 )
 if [ "${1:-}" = "--test" ]; then
   packages+=(clang-14 libclang-rt-14-dev libpng-dev)  # fuzzing; reading probe pictures

@@ -49,9 +49,9 @@ struct MomentFactors {
 struct UpdateFactors {
   float rate, inner = 0, outer = 0;
 
-  UpdateFactors(const AdamOptions& o, std::int64_t step) {
+  UpdateFactors(const AdamOptions& o, std::int64_t step, double multiplier = 1) {
     const double root = std::sqrt(1 - power(o.beta2, step));
-    rate = static_cast<float>(o.learning_rate * root / (1 - power(o.beta1, step)));
+    rate = static_cast<float>(o.learning_rate * multiplier * root / (1 - power(o.beta1, step)));
     (o.epsilon_placement == EpsilonPlacement::inside_root ? inner : outer) = static_cast<float>(
         o.epsilon_placement == EpsilonPlacement::inside_root ? o.epsilon : o.epsilon * root);
   }
@@ -111,6 +111,44 @@ void move_parameters(std::span<const std::uint32_t> indices, const float* m, con
   }
 }
 
+/// Calls f(begin, end, factors) for pieces that cover 0 to dimension - 1, each of one learning
+/// rate.
+template <class F>
+void for_each_rate(const AdamOptions& options, std::int64_t step, std::size_t dimension,
+                   std::span<const LearningRateRange> ranges, F&& f) {
+  const UpdateFactors common(options, step);
+  std::size_t done = 0;
+  for (const LearningRateRange& range : ranges) {
+    if (done < range.begin) f(done, range.begin, common);
+    f(range.begin, range.end, UpdateFactors(options, step, range.multiplier));
+    done = range.end;
+  }
+  if (done < dimension) f(done, dimension, common);
+}
+
+void check_multiplier(const char* what, double value) {
+  if (!(value > 0 && value <= 1e6)) {
+    refuse(
+        fmt::format("the learning rate's multiplier of {} is {}: more than 0 and at most 1e6 is "
+                    "allowed",
+                    what, value));
+  }
+}
+
+void check_ranges(std::span<const LearningRateRange> ranges, std::size_t dimension) {
+  std::size_t done = 0;
+  for (const LearningRateRange& range : ranges) {
+    if (range.begin < done || range.end <= range.begin || range.end > dimension) {
+      refuse(
+          fmt::format("a learning rate's range from {} to {}: ascending, not empty and up to {} "
+                      "is allowed",
+                      range.begin, range.end, dimension));
+    }
+    check_multiplier("a range", range.multiplier);
+    done = range.end;
+  }
+}
+
 void check_state(const AdamState& state) {
   if (state.first_moment.size() != state.second_moment.size()) {
     refuse(fmt::format("Adam's state has {} first and {} second moments: equal numbers are allowed",
@@ -158,6 +196,9 @@ void validate(const AdamOptions& options) {
   check_beta("beta1", options.beta1);
   check_beta("beta2", options.beta2);
   check_range("epsilon", options.epsilon, 1e-30, 1e6);
+  check_multiplier("weight", options.multipliers.weight);
+  check_multiplier("normalization", options.multipliers.normalization);
+  check_multiplier("head", options.multipliers.head);
   if (options.epsilon_placement != EpsilonPlacement::outside_root &&
       options.epsilon_placement != EpsilonPlacement::inside_root) {
     refuse(fmt::format("epsilon_placement is {}: outside_root (0) and inside_root (1) are allowed",
@@ -165,13 +206,36 @@ void validate(const AdamOptions& options) {
   }
 }
 
+std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
+                                                    const AdamOptions& options) {
+  validate(options);
+  std::vector<LearningRateRange> ranges;
+  for (const TensorSpec& tensor : manifest.tensors()) {
+    const double multiplier = tensor.role == TensorRole::normalization
+                                  ? options.multipliers.normalization
+                              : tensor.role == TensorRole::head ? options.multipliers.head
+                                                                : options.multipliers.weight;
+    if (multiplier == 1) continue;
+    const std::size_t end = tensor.offset + tensor.size;
+    if (!ranges.empty() && ranges.back().end == tensor.offset &&
+        ranges.back().multiplier == multiplier) {
+      ranges.back().end = end;
+    } else {
+      ranges.push_back({tensor.offset, end, multiplier});
+    }
+  }
+  return ranges;
+}
+
 void adam_step(AdamState& state, const AdamOptions& options, const CoordinateSet& coordinates,
-               std::span<float> parameters, std::span<const float> gradients) {
+               std::span<float> parameters, std::span<const float> gradients,
+               std::span<const LearningRateRange> ranges) {
   validate(options);
   check_state(state);
   check_size("parameters", parameters.size(), state);
   check_size("gradients", gradients.size(), state);
   check_size("the coordinates' dimension", coordinates.dimension(), state);
+  check_ranges(ranges, state.first_moment.size());
   if (!all_within(gradients.data(), gradients.size(), max_gradient_magnitude)) {
     refuse_gradient(gradients);
   }
@@ -182,37 +246,49 @@ void adam_step(AdamState& state, const AdamOptions& options, const CoordinateSet
   float* const w = parameters.data();
   const float* const g = gradients.data();
   const MomentFactors factors(options);
-  const UpdateFactors update(options, ++state.step_count);
+  ++state.step_count;
 
-  if (coordinates.is_all()) {
-    update_moments_and_parameters(m, v, w, g, dimension, factors, update);
-    return;
-  }
-  // Block by block, so that the chosen coordinates' moments are still in the cache, and their
-  // parameters, far apart in memory, already are.
-  constexpr std::size_t block = 4096;
   std::span<const std::uint32_t> rest = coordinates.indices();
-  for (std::size_t begin = 0; begin < dimension; begin += block) {
-    const std::size_t end = std::min(dimension, begin + block);
-    const auto here =
-        static_cast<std::size_t>(std::lower_bound(rest.begin(), rest.end(), end) - rest.begin());
-    for (const std::uint32_t index : rest.first(here)) __builtin_prefetch(w + index, 1);
-    update_moments(m + begin, v + begin, g + begin, end - begin, factors);
-    move_parameters(rest.first(here), m, v, w, update);
-    rest = rest.subspan(here);
-  }
+  for_each_rate(options, state.step_count, dimension, ranges,
+                [&](std::size_t first, std::size_t last, const UpdateFactors& update) {
+                  if (coordinates.is_all()) {
+                    update_moments_and_parameters(m + first, v + first, w + first, g + first,
+                                                  last - first, factors, update);
+                    return;
+                  }
+                  // Block by block, so that the chosen coordinates' moments are still in the cache,
+                  // and their parameters, far apart in memory, already are.
+                  constexpr std::size_t block = 4096;
+                  for (std::size_t begin = first; begin < last; begin += block) {
+                    const std::size_t end = std::min(last, begin + block);
+                    const auto here = static_cast<std::size_t>(
+                        std::lower_bound(rest.begin(), rest.end(), end) - rest.begin());
+                    for (const std::uint32_t index : rest.first(here)) {
+                      __builtin_prefetch(w + index, 1);
+                    }
+                    update_moments(m + begin, v + begin, g + begin, end - begin, factors);
+                    move_parameters(rest.first(here), m, v, w, update);
+                    rest = rest.subspan(here);
+                  }
+                });
 }
 
-void adam_update(const AdamState& state, const AdamOptions& options, std::span<float> update) {
+void adam_update(const AdamState& state, const AdamOptions& options, std::span<float> update,
+                 std::span<const LearningRateRange> ranges) {
   validate(options);
   check_state(state);
   check_size("the update", update.size(), state);
+  check_ranges(ranges, update.size());
   if (state.step_count == 0) {
     std::fill(update.begin(), update.end(), 0.0F);
     return;
   }
-  compute_update(state.first_moment.data(), state.second_moment.data(), update.data(),
-                 update.size(), UpdateFactors(options, state.step_count));
+  for_each_rate(options, state.step_count, update.size(), ranges,
+                [&](std::size_t begin, std::size_t end, const UpdateFactors& factors) {
+                  compute_update(state.first_moment.data() + begin,
+                                 state.second_moment.data() + begin, update.data() + begin,
+                                 end - begin, factors);
+                });
 }
 
 }  // namespace ams

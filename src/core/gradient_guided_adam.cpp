@@ -46,7 +46,8 @@ GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
                                        const AdamOptions& options, std::uint64_t seed)
     : manifest_(std::move(manifest)), strategy_(std::move(strategy)), options_(options) {
   if (!manifest_ || !strategy_) refuse("the optimiser needs a manifest and a strategy, not null");
-  validate(options_);
+  ranges_ = learning_rate_ranges(*manifest_, options_);
+  strategy_->required_gradients(*manifest_);  // a strategy that does not fit says so here
   const std::size_t dimension = manifest_->dimension();
   state_ = {AdamState(dimension), CoordinateSet::from_sorted(dimension, {}), 0, seed};
 }
@@ -60,7 +61,7 @@ const CoordinateSet& GradientGuidedAdam::begin_phase() {
 
 void GradientGuidedAdam::step(std::span<float> parameters, std::span<const float> gradients) {
   if (state_.phase_count == 0) refuse("step() before begin_phase(): no coordinates are chosen yet");
-  adam_step(state_.adam, options_, state_.coordinates, parameters, gradients);
+  adam_step(state_.adam, options_, state_.coordinates, parameters, gradients, ranges_);
 }
 
 void GradientGuidedAdam::restore(State state) {

@@ -55,6 +55,51 @@ void check_unique(const std::vector<TensorSpec>& tensors) {
   if (twin != names.end()) refuse(fmt::format("two tensors have the name {}", *twin));
 }
 
+/// Whether `name` matches the glob `pattern`, in time proportional to their product at worst.
+bool matches(std::string_view pattern, std::string_view name) {
+  std::size_t p = 0;
+  std::size_t n = 0;
+  std::size_t star =
+      std::string_view::npos;  // the latest one, which has taken the name up to `taken`
+  std::size_t taken = 0;
+  while (n < name.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      taken = n;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+      ++p;
+      ++n;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      n = ++taken;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+/// Gives `role` to exactly those parameters that one of the patterns names.
+void assign_role(std::vector<TensorSpec>& tensors, TensorRole role, const char* role_name,
+                 const std::vector<std::string>& patterns) {
+  if (patterns.empty()) return;
+  for (TensorSpec& tensor : tensors) {
+    if (tensor.role == role) tensor.role = TensorRole::weight;
+  }
+  for (const std::string& pattern : patterns) {
+    bool found = false;
+    for (TensorSpec& tensor : tensors) {
+      if (tensor.kind != TensorKind::parameter || !matches(pattern, tensor.name)) continue;
+      tensor.role = role;
+      found = true;
+    }
+    if (!found) {
+      refuse(fmt::format("no parameter's name matches the pattern '{}' for the role {}", pattern,
+                         role_name));
+    }
+  }
+}
+
 void append_number(std::vector<std::byte>& out, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
 }
@@ -89,6 +134,12 @@ Manifest::Manifest(std::vector<TensorSpec> tensors) {
       refuse(fmt::format("tensor {} has kind {}: parameter (0) and statistic (1) are allowed",
                          tensor.name, static_cast<int>(tensor.kind)));
     }
+    if (tensor.role != TensorRole::weight && tensor.role != TensorRole::normalization &&
+        tensor.role != TensorRole::head) {
+      refuse(fmt::format(
+          "tensor {} has role {}: weight (0), normalization (1) and head (2) are allowed",
+          tensor.name, static_cast<int>(tensor.role)));
+    }
     tensor.offset = dimension_;
     tensor.size = value_count(tensor);
     if (tensor.size > max_dimension - dimension_) {
@@ -101,6 +152,13 @@ Manifest::Manifest(std::vector<TensorSpec> tensors) {
   check_unique(tensors);
   digest_ = byte_digest(serialise(tensors));
   tensors_ = std::move(tensors);
+}
+
+Manifest Manifest::with_roles(const RolePatterns& patterns) const {
+  Manifest result = *this;
+  assign_role(result.tensors_, TensorRole::normalization, "normalization", patterns.normalization);
+  assign_role(result.tensors_, TensorRole::head, "head", patterns.head);
+  return result;
 }
 
 std::size_t Manifest::tensor_of(std::size_t coordinate) const {

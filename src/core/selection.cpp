@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -89,12 +90,17 @@ Place fine_place(std::span<const std::uint32_t> keys, std::uint32_t prefix, int 
 // ---- The trainable part of a parameter vector
 // ------------------------------------------------------
 
-/// The tensors of kind `parameter`, seen as one vector without gaps.
+/// Tensors of kind `parameter`, seen as one vector without gaps.
 class TrainableView {
  public:
-  explicit TrainableView(const Manifest& manifest) : dimension_(manifest.dimension()) {
+  explicit TrainableView(const Manifest& manifest)
+      : TrainableView(manifest, [](const TensorSpec&) { return true; }) {}
+
+  /// Of those tensors alone for which `wanted` holds.
+  template <class Wanted>
+  TrainableView(const Manifest& manifest, Wanted wanted) : dimension_(manifest.dimension()) {
     for (const TensorSpec& tensor : manifest.tensors()) {
-      if (tensor.kind != TensorKind::parameter) continue;
+      if (tensor.kind != TensorKind::parameter || !wanted(tensor)) continue;
       if (!ranges_.empty() && ranges_.back().begin + ranges_.back().size == tensor.offset) {
         ranges_.back().size += tensor.size;
       } else {
@@ -151,8 +157,30 @@ std::vector<bool> all_parameter_tensors(const Manifest& manifest) {
 // ---- Strategies
 // ------------------------------------------------------------------------------------
 
-constexpr std::array<std::string_view, 6> strategy_names = {
-    "gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers", "full"};
+constexpr std::array<std::string_view, 10> strategy_names = {
+    "gradient_guided",
+    "normalization",
+    "normalization_and_head",
+    "normalization+gradient_guided",
+    "normalization_and_head+gradient_guided",
+    "random",
+    "first_layers",
+    "last_layers",
+    "first_and_last_layers",
+    "full"};
+
+/// Of the coordinates in `view`, the `count` of largest |u|; random ones before the first step
+/// (Algorithm 2, line 1).
+CoordinateSet most_moved(const SelectionInput& input, const TrainableView& view, std::size_t count,
+                         Random& random) {
+  if (input.adam.step_count == 0) {
+    return view.unpack(random_coordinates(view.size(), count, random));
+  }
+  std::vector<float> update(input.manifest.dimension());
+  adam_update(input.adam, input.adam_options, update,
+              learning_rate_ranges(input.manifest, input.adam_options));
+  return view.unpack(largest_by_magnitude(view.pack(update), count));
+}
 
 class Full final : public SelectionStrategy {
  public:
@@ -186,15 +214,11 @@ class RandomFraction final : public SelectionStrategy {
 
 class GradientGuided final : public SelectionStrategy {
  public:
-  explicit GradientGuided(double gamma) : gamma_(gamma), first_phase_(gamma) {}
+  explicit GradientGuided(double gamma) : gamma_(gamma) {}
 
   CoordinateSet select(const SelectionInput& input, Random& random) const override {
-    if (input.adam.step_count == 0) return first_phase_.select(input, random);
     const TrainableView trainable(input.manifest);
-    std::vector<float> update(input.manifest.dimension());
-    adam_update(input.adam, input.adam_options, update);
-    return trainable.unpack(
-        largest_by_magnitude(trainable.pack(update), fraction_count(gamma_, trainable.size())));
+    return most_moved(input, trainable, fraction_count(gamma_, trainable.size()), random);
   }
   std::vector<bool> required_gradients(const Manifest& manifest) const override {
     return all_parameter_tensors(manifest);
@@ -203,7 +227,62 @@ class GradientGuided final : public SelectionStrategy {
 
  private:
   double gamma_;
-  RandomFraction first_phase_;
+};
+
+/// The tensors of some roles, the same in every phase; and maybe a fraction of all others.
+class Group final : public SelectionStrategy {
+ public:
+  Group(std::string_view name, bool with_head, std::optional<double> gamma)
+      : name_(name), with_head_(with_head), gamma_(gamma) {}
+
+  CoordinateSet select(const SelectionInput& input, Random& random) const override {
+    check(input.manifest);
+    const TrainableView group(input.manifest, [this](const auto& t) { return contains(t); });
+    CoordinateSet chosen = group.unpack(CoordinateSet::all(group.size()));
+    if (!gamma_) return chosen;
+    const TrainableView rest(input.manifest, [this](const auto& t) { return !contains(t); });
+    const std::size_t count =
+        std::min(rest.size(), fraction_count(*gamma_, group.size() + rest.size()));
+    return CoordinateSet::unite(chosen, most_moved(input, rest, count, random));
+  }
+
+  std::vector<bool> required_gradients(const Manifest& manifest) const override {
+    check(manifest);
+    std::vector<bool> required = all_parameter_tensors(manifest);
+    for (std::size_t t = 0; t < required.size() && !gamma_; ++t) {
+      required[t] = required[t] && contains(manifest.tensors()[t]);
+    }
+    return required;
+  }
+
+  std::string name() const override { return name_; }
+
+ private:
+  bool contains(const TensorSpec& tensor) const {
+    return tensor.role == TensorRole::normalization ||
+           (with_head_ && tensor.role == TensorRole::head);
+  }
+
+  void check(const Manifest& manifest) const {
+    const auto require = [&](TensorRole role, const char* what) {
+      const auto tensors = manifest.tensors();
+      if (std::any_of(tensors.begin(), tensors.end(), [role](const TensorSpec& tensor) {
+            return tensor.kind == TensorKind::parameter && tensor.role == role;
+          })) {
+        return;
+      }
+      refuse(
+          fmt::format("the strategy {} needs {}, and the model has none: name its tensors by "
+                      "pattern, or choose another strategy",
+                      name_, what));
+    };
+    require(TensorRole::normalization, "normalisation layers (batch, group, layer or instance)");
+    if (with_head_) require(TensorRole::head, "a head, its last layer with parameters");
+  }
+
+  std::string name_;
+  bool with_head_;
+  std::optional<double> gamma_;  ///< of the gradient-guided part; none without one
 };
 
 /// The same coordinates in every phase, from one or both ends of the network.
@@ -332,6 +411,9 @@ std::span<const std::string_view> selection_strategy_names() {
 
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma) {
   if (name == "full") return std::make_unique<Full>();
+  if (name == "normalization" || name == "normalization_and_head") {
+    return std::make_unique<Group>(name, name == "normalization_and_head", std::nullopt);
+  }
   if (std::find(strategy_names.begin(), strategy_names.end(), name) == strategy_names.end()) {
     std::string allowed;
     for (const std::string_view each : strategy_names) {
@@ -341,6 +423,9 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
   }
   check_gamma(gamma);
   if (name == "gradient_guided") return std::make_unique<GradientGuided>(gamma);
+  if (name.ends_with("+gradient_guided")) {
+    return std::make_unique<Group>(name, name.starts_with("normalization_and_head"), gamma);
+  }
   if (name == "random") return std::make_unique<RandomFraction>(gamma);
   if (name == "first_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::first);
   if (name == "last_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::last);

@@ -9,6 +9,8 @@
 #include "ams/core/error.hpp"
 #include "ams/core/update_codec.hpp"
 #include "byte_io.hpp"
+#include "compact_state.hpp"
+#include "model_state_access.hpp"
 #include "zstd_frame.hpp"
 
 // The format is described byte by byte in docs/format.md. A change of what is written here is a new
@@ -24,6 +26,7 @@ constexpr std::uint8_t format_version = 1;
 constexpr std::size_t header_bytes = 36;
 constexpr std::size_t trailer_bytes = 8;
 constexpr const char* values_name = "values of the snapshot";
+constexpr const char* compact_name = "bytes of codec state";
 
 /// The values' bytes by significance: all lowest bytes, then all second ones, and so on. Exponents
 /// are alike from value to value and compress when they stand together; mantissas hardly do
@@ -52,6 +55,18 @@ std::vector<float> join_planes(std::span<const std::byte> planes) {
   return values;
 }
 
+std::shared_ptr<const detail::CompactState> read_compact(std::span<const std::byte> frame,
+                                                         const Manifest& manifest) {
+  const std::size_t size = detail::zstd_content_size(frame, compact_name);
+  if (size != detail::CompactState::serialised_bytes(manifest)) {
+    throw Error(ErrorCode::malformed_data,
+                fmt::format("the snapshot holds {} bytes of codec state; this model's has {}", size,
+                            detail::CompactState::serialised_bytes(manifest)));
+  }
+  return std::make_shared<const detail::CompactState>(
+      detail::CompactState::parse(detail::zstd_decompress(frame, size, compact_name), manifest));
+}
+
 }  // namespace
 
 std::vector<std::byte> encode_snapshot(const ModelState& state, int zstd_level) {
@@ -67,7 +82,10 @@ std::vector<std::byte> encode_snapshot(const ModelState& state, int zstd_level) 
   detail::store_le(p + 16, state.version().number);
   detail::store_le(p + 20, std::uint32_t{0});
   detail::store_le(p + 24, state.version().digest);
-  detail::store_le(p + 32, std::uint32_t{0});
+  if (const auto& compact = ModelStateAccess::compact(state)) {
+    detail::append_zstd_frame(bytes, compact->serialise(), zstd_level);
+  }
+  detail::store_le(bytes.data() + 32, static_cast<std::uint32_t>(bytes.size() - header_bytes));
   detail::append_zstd_frame(bytes, split_planes(state.values()), zstd_level);
   detail::append_le(bytes, byte_digest(bytes));
   return bytes;
@@ -110,15 +128,17 @@ ModelState decode_snapshot(std::span<const std::byte> bytes,
                 fmt::format("the snapshot is for manifest {:016x}; this model has {:016x}",
                             manifest_digest, manifest->digest()));
   }
-  if (const auto size = load_le<std::uint32_t>(p + 32); size != 0) {
-    throw Error(
-        ErrorCode::unsupported_version,
-        fmt::format("the snapshot carries {} bytes of codec state; this build has no profile "
-                    "that keeps any",
-                    size));
+  const std::size_t compact_size = load_le<std::uint32_t>(p + 32);
+  const auto body = content.subspan(header_bytes);
+  if (compact_size > body.size()) {
+    throw Error(ErrorCode::malformed_data,
+                fmt::format("the snapshot announces {} bytes of codec state and has {} of all",
+                            compact_size, body.size()));
   }
+  std::shared_ptr<const detail::CompactState> compact;
+  if (compact_size != 0) compact = read_compact(body.first(compact_size), *manifest);
 
-  const auto frame = content.subspan(header_bytes);
+  const auto frame = body.subspan(compact_size);
   const std::size_t size = detail::zstd_content_size(frame, values_name);
   if (size / 4 != manifest->dimension() || size % 4 != 0) {
     throw Error(ErrorCode::malformed_data,
@@ -134,9 +154,10 @@ ModelState decode_snapshot(std::span<const std::byte> bytes,
     }
   }
   ModelState state(std::move(manifest), std::move(values), load_le<std::uint32_t>(p + 16));
+  if (compact) ModelStateAccess::attach(state, std::move(compact));
   if (const auto digest = load_le<Digest>(p + 24); digest != state.version().digest) {
     throw Error(ErrorCode::digest_mismatch,
-                fmt::format("the values of the snapshot have digest {:016x}; it names {:016x}",
+                fmt::format("the content of the snapshot has digest {:016x}; it names {:016x}",
                             state.version().digest, digest));
   }
   return state;

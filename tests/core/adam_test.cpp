@@ -427,3 +427,114 @@ TEST_CASE("options out of range are refused by name") {
   refused([](AdamOptions& o) { o.epsilon_placement = static_cast<EpsilonPlacement>(2); },
           "epsilon_placement");
 }
+
+TEST_CASE("learning rates of their own, against plain Adam of each range") {
+  ams::Random random(21);
+  const std::size_t n = 9001;
+  for (const auto placement : {EpsilonPlacement::outside_root, EpsilonPlacement::inside_root}) {
+    AdamOptions options;
+    options.epsilon_placement = placement;
+    const std::vector<ams::LearningRateRange> ranges = {
+        {0, 1, 5}, {1, 7, 0.25}, {4095, 4097, 3}, {5000, 9000, 2}};
+    std::vector<double> multiplier(n, 1);
+    for (const auto& range : ranges) {
+      for (std::size_t j = range.begin; j < range.end; ++j) multiplier[j] = range.multiplier;
+    }
+    for (const CoordinateSet& set : {CoordinateSet::all(n), random_set(n, 0.3, random)}) {
+      std::vector<float> w = random_values(n, random);
+      const std::vector<float> start = w;
+      std::vector<double> expected(w.begin(), w.end());
+      PlainAdam plain(options, n);
+      AdamState state(n);
+      std::vector<float> u(n);
+      for (int step = 0; step < 10; ++step) {
+        const std::vector<float> g = random_gradients(n, random);
+        adam_step(state, options, set, w, g, ranges);
+        std::vector<double> moved(n);
+        plain.step(moved, g);
+        for (std::size_t j = 0; j < n; ++j) plain.u[j] *= multiplier[j];
+        set.for_each([&](std::uint32_t j) { expected[j] -= plain.u[j]; });
+      }
+      adam_update(state, options, u, ranges);
+      bool close = true;
+      for (std::size_t j = 0; j < n; ++j) {
+        const double tolerance = 1e-5 * options.learning_rate * multiplier[j];
+        close &= std::fabs(w[j] - expected[j]) <= 10 * tolerance + 1e-6;
+        close &= std::fabs(u[j] - plain.u[j]) <= tolerance;
+      }
+      CHECK(close);
+      bool others_stay = true;
+      std::vector<bool> chosen(n);
+      set.for_each([&](std::uint32_t j) { chosen[j] = true; });
+      for (std::size_t j = 0; j < n; ++j) others_stay &= chosen[j] || w[j] == start[j];
+      CHECK(others_stay);
+    }
+  }
+}
+
+TEST_CASE("a multiplier of 1 changes nothing, bit for bit, wherever it begins and ends") {
+  ams::Random random(21);
+  const std::size_t n = 9001;
+  for (const CoordinateSet& set : {CoordinateSet::all(n), random_set(n, 0.1, random)}) {
+    std::vector<float> w = random_values(n, random);
+    std::vector<float> other = w;
+    AdamState state(n), other_state(n);
+    for (int step = 0; step < 5; ++step) {
+      const std::vector<float> g = random_gradients(n, random);
+      adam_step(state, {}, set, w, g);
+      const std::size_t a = 1 + random.below(4000), b = a + 1 + random.below(4000);
+      const std::vector<ams::LearningRateRange> ranges = {{0, a, 1}, {a, b, 1}, {b + 3, n, 1}};
+      adam_step(other_state, {}, set, other, g, ranges);
+    }
+    CHECK(w == other);
+    CHECK(state.first_moment == other_state.first_moment);
+    CHECK(state.second_moment == other_state.second_moment);
+  }
+}
+
+TEST_CASE("the multipliers' ranges follow the roles of the tensors") {
+  std::vector<ams::TensorSpec> tensors;
+  for (const int size : {4, 2, 2, 3, 5, 1}) {
+    tensors.push_back({.name = std::to_string(tensors.size()), .shape = {size}});
+  }
+  tensors[1].role = tensors[2].role = tensors[4].role = ams::TensorRole::normalization;
+  tensors[5].role = ams::TensorRole::head;
+  const ams::Manifest manifest(tensors);
+  using Ranges = std::vector<ams::LearningRateRange>;
+  const auto ranges = [&](double weight, double normalization, double head) {
+    AdamOptions options;
+    options.multipliers = {weight, normalization, head};
+    return ams::learning_rate_ranges(manifest, options);
+  };
+  CHECK(ranges(1, 1, 1).empty());
+  CHECK(ranges(1, 5, 1) == Ranges{{4, 8, 5}, {11, 16, 5}});
+  CHECK(ranges(2, 1, 1) == Ranges{{0, 4, 2}, {8, 11, 2}});
+  CHECK(ranges(1, 5, 5) == Ranges{{4, 8, 5}, {11, 17, 5}});
+  CHECK(ranges(0.5, 0.5, 0.5) == Ranges{{0, 17, 0.5}});
+  for (const double bad : {0.0, -1.0, 1.1e6, std::numeric_limits<double>::quiet_NaN()}) {
+    expect_error(
+        ErrorCode::invalid_argument, [&] { (void)ranges(bad, 1, 1); }, "weight");
+    expect_error(
+        ErrorCode::invalid_argument, [&] { (void)ranges(1, bad, 1); }, "normalization");
+    expect_error(
+        ErrorCode::invalid_argument, [&] { (void)ranges(1, 1, bad); }, "head");
+  }
+}
+
+TEST_CASE("ranges that are no ranges are refused, and nothing changes") {
+  using Ranges = std::vector<ams::LearningRateRange>;
+  for (const Ranges& bad :
+       {Ranges{{2, 2, 5}}, Ranges{{2, 1, 5}}, Ranges{{0, 4, 5}}, Ranges{{0, 2, 5}, {1, 3, 5}},
+        Ranges{{2, 3, 5}, {0, 1, 5}}, Ranges{{0, 1, 0}}, Ranges{{0, 1, -1}}}) {
+    AdamState state(3);
+    std::vector<float> w(3, 1.0F);
+    expect_error(
+        ErrorCode::invalid_argument,
+        [&] { adam_step(state, {}, CoordinateSet::all(3), w, std::vector<float>(3, 1.0F), bad); },
+        "range");
+    CHECK(state.step_count == 0);
+    CHECK(w == std::vector<float>(3, 1.0F));
+    expect_error(
+        ErrorCode::invalid_argument, [&] { adam_update(state, {}, w, bad); }, "range");
+  }
+}

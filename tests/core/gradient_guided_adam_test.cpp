@@ -171,7 +171,8 @@ TEST_CASE("at gamma = 1 it is Adam") {
 
 TEST_CASE("what is not chosen stays, bit for bit") {
   Random random(2);
-  const auto manifest = network_with_statistics();
+  const auto manifest = std::make_shared<const Manifest>(
+      network_with_statistics()->with_roles({.normalization = {"weight"}, .head = {"head"}}));
   std::vector<float> w = random_values(manifest->dimension(), random);
   for (const auto name : ams::selection_strategy_names()) {
     GradientGuidedAdam adam(manifest, ams::make_selection_strategy(name, 0.1));
@@ -275,4 +276,43 @@ TEST_CASE("misuse is refused by name") {
   expect_error(
       ErrorCode::invalid_argument,
       [] { GradientGuidedAdam(std::make_shared<const Manifest>(), nullptr); }, "strategy");
+}
+
+TEST_CASE("with a multiplier for a group it is adam_step with that group's range") {
+  std::vector<TensorSpec> tensors(2);
+  tensors[0].name = "weight";
+  tensors[0].shape = {30};
+  tensors[1].name = "scale";
+  tensors[1].shape = {10};
+  tensors[1].role = ams::TensorRole::normalization;
+  const auto manifest = std::make_shared<const Manifest>(tensors);
+  AdamOptions options;
+  options.multipliers.normalization = 5;
+  GradientGuidedAdam adam(
+      manifest, ams::make_selection_strategy("normalization+gradient_guided", 0.25), options);
+  Random random(3);
+  std::vector<float> w = random_values(40, random);
+  std::vector<float> expected = w;
+  ams::AdamState state(40);
+  const std::vector<ams::LearningRateRange> ranges = {{30, 40, 5}};
+  for (int phase = 0; phase < 3; ++phase) {
+    const CoordinateSet& chosen = adam.begin_phase();
+    CHECK(chosen.size() == 20);
+    for (int k = 0; k < 5; ++k) {
+      const auto g = bowl_gradients(w, random);
+      adam.step(w, g);
+      adam_step(state, options, chosen, expected, g, ranges);
+    }
+  }
+  CHECK(w == expected);
+}
+
+TEST_CASE("a strategy that does not fit the model is refused before the first phase") {
+  expect_error(
+      ErrorCode::invalid_argument,
+      [] {
+        GradientGuidedAdam(network_with_statistics(),
+                           ams::make_selection_strategy("normalization", 0.05));
+      },
+      "normalisation");
 }

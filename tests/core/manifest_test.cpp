@@ -14,6 +14,7 @@
 using ams::ErrorCode;
 using ams::Manifest;
 using ams::TensorKind;
+using ams::TensorRole;
 using ams::TensorSpec;
 using ams::test::expect_error;
 
@@ -135,6 +136,49 @@ TEST_CASE("malformed tensors are refused by name") {
   expect_refused({tensor("w", std::vector<std::int64_t>(9, 1))}, "9 extents");
   CHECK(Manifest({tensor("w", std::vector<std::int64_t>(8, 1))}).dimension() == 1);
   expect_refused({tensor("w", {1}, static_cast<TensorKind>(2))}, "kind 2");
+  TensorSpec role = tensor("w", {1});
+  role.role = static_cast<TensorRole>(3);
+  expect_refused({role}, "role 3");
+}
+
+TEST_CASE("roles by name") {
+  std::vector<TensorSpec> tensors = {tensor("a.conv.weight", {4}), tensor("a.norm.weight", {2}),
+                                     tensor("a.norm.mean", {2}, TensorKind::statistic),
+                                     tensor("b.norm.weight", {2}), tensor("b.out", {3})};
+  tensors[1].role = TensorRole::normalization;
+  tensors[4].role = TensorRole::head;
+  const Manifest manifest(tensors);
+  CHECK(manifest.digest() == [&] {
+    std::vector<TensorSpec> plain = tensors;
+    for (TensorSpec& t : plain) t.role = TensorRole::weight;
+    return Manifest(plain).digest();
+  }());
+  const auto roles = [&](std::vector<std::string> normalization, std::vector<std::string> head) {
+    const Manifest named = manifest.with_roles({std::move(normalization), std::move(head)});
+    CHECK(named.digest() == manifest.digest());
+    CHECK(named.dimension() == manifest.dimension());
+    std::string text;
+    for (const TensorSpec& t : named.tensors()) text += "wnh"[static_cast<int>(t.role)];
+    return text;
+  };
+  CHECK(roles({}, {}) == "wnwwh");
+  CHECK(roles({"b.norm.weight"}, {}) == "wwwnh");
+  CHECK(roles({"*.norm.*"}, {}) == "wnwnh");  // statistics have no role
+  CHECK(roles({"?.norm.weight"}, {"b.*"}) == "wnwhh");
+  CHECK(roles({}, {"a.conv.weight", "*ou?"}) == "hnwwh");
+  CHECK(roles({"*"}, {}) == "nnwnn");
+  CHECK(roles({"a**c*t"}, {}) == "nwwwh");
+  for (const char* pattern : {"", "c*", "a.norm", "*mean", "b.out?", "a.conv.weight.*", "B.out"}) {
+    ams::test::expect_error(
+        ams::ErrorCode::invalid_argument, [&] { (void)roles({pattern}, {}); }, "normalization",
+        pattern);
+    ams::test::expect_error(
+        ams::ErrorCode::invalid_argument,
+        [&] {
+          (void)roles({}, {"*", pattern});
+        },
+        "head");
+  }
 }
 
 TEST_CASE("sizes beyond 32-bit coordinates are refused, also where a product would overflow") {

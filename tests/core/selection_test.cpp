@@ -21,6 +21,7 @@ using ams::ErrorCode;
 using ams::Manifest;
 using ams::Random;
 using ams::TensorKind;
+using ams::TensorRole;
 using ams::TensorSpec;
 using ams::test::expect_error;
 
@@ -78,6 +79,20 @@ Manifest mixed_network() {
 
 const std::vector<std::uint32_t> mixed_trainable = {0,  1,  2,  7,  8,  9,  10, 11,
                                                     15, 16, 17, 18, 19, 20, 21, 22};
+
+/// A convolution, two normalisations (scale, shift, [moving mean]) with another between them, and a
+/// head. 4 + 2 + 2 + [2] + 6 + 2 + 2 + 3 values; statistics in brackets. Trainable: 21.
+Manifest grouped_network() {
+  std::vector<TensorSpec> tensors = {tensor("conv1", 4),  tensor("scale1", 2),
+                                     tensor("shift1", 2), tensor("mean1", 2, TensorKind::statistic),
+                                     tensor("conv2", 6),  tensor("scale2", 2),
+                                     tensor("shift2", 2), tensor("head", 3)};
+  for (const std::size_t t : {1U, 2U, 5U, 6U}) tensors[t].role = TensorRole::normalization;
+  tensors[7].role = TensorRole::head;
+  return Manifest(std::move(tensors));
+}
+
+const std::vector<std::uint32_t> grouped_normalization = {4, 5, 6, 7, 16, 17, 18, 19};
 
 CoordinateSet select(const char* name, double gamma, const Manifest& manifest,
                      const AdamState& adam, std::uint64_t seed = 1) {
@@ -306,7 +321,7 @@ TEST_CASE("which gradients a strategy needs") {
 }
 
 TEST_CASE("the tensors that hold a strategy's coordinates are among those it needs gradients of") {
-  const Manifest manifest = mixed_network();
+  const Manifest manifest = grouped_network();
   const auto later = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
   for (const auto name : ams::selection_strategy_names()) {
     for (const double gamma : {0.01, 0.2, 0.5, 0.9, 1.0}) {
@@ -320,9 +335,108 @@ TEST_CASE("the tensors that hold a strategy's coordinates are among those it nee
   }
 }
 
+TEST_CASE("the groups are the tensors of their roles, in every phase") {
+  const Manifest manifest = grouped_network();
+  const AdamState fresh(manifest.dimension());
+  const auto later = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
+  for (const AdamState* adam : {&fresh, &later}) {
+    CHECK(listed(select("normalization", 0.5, manifest, *adam)) == grouped_normalization);
+    std::vector<std::uint32_t> both = grouped_normalization;
+    both.insert(both.end(), {20, 21, 22});
+    CHECK(listed(select("normalization_and_head", 0.5, manifest, *adam)) == both);
+  }
+  using Required = std::vector<bool>;
+  const auto required = [&](const char* name) {
+    return ams::make_selection_strategy(name, 0.1)->required_gradients(manifest);
+  };
+  CHECK(required("normalization") == Required{false, true, true, false, false, true, true, false});
+  CHECK(required("normalization_and_head") ==
+        Required{false, true, true, false, false, true, true, true});
+  const Required parameters = {true, true, true, false, true, true, true, true};
+  CHECK(required("normalization+gradient_guided") == parameters);
+  CHECK(required("normalization_and_head+gradient_guided") == parameters);
+}
+
+TEST_CASE("a group joined with a fraction: gamma of all, of largest |u|, beside the group") {
+  const Manifest manifest = grouped_network();
+  const std::size_t trainable = 21;
+  std::vector<float> g(manifest.dimension(), 0.0F);
+  for (const std::uint32_t i : grouped_normalization) g[i] = 1;  // moved most, but chosen anyway
+  g[1] = 0.5F;
+  g[13] = -0.25F;
+  g[21] = 0.125F;
+  const auto later = state_after_gradients(g);
+  const auto chosen = [&](const char* name, double gamma) {
+    std::vector<std::uint32_t> rest;
+    for (const std::uint32_t i : listed(select(name, gamma, manifest, later))) {
+      if (std::find(grouped_normalization.begin(), grouped_normalization.end(), i) ==
+          grouped_normalization.end()) {
+        rest.push_back(i);
+      }
+    }
+    return rest;
+  };
+  using Indices = std::vector<std::uint32_t>;
+  CHECK(chosen("normalization+gradient_guided", 2.0 / trainable) == Indices{1, 13});
+  CHECK(chosen("normalization+gradient_guided", 3.0 / trainable) == Indices{1, 13, 21});
+  CHECK(chosen("normalization_and_head+gradient_guided", 2.0 / trainable) ==
+        Indices{1, 13, 20, 21, 22});
+  const AdamState fresh(manifest.dimension());
+  for (const char* name :
+       {"normalization+gradient_guided", "normalization_and_head+gradient_guided"}) {
+    const std::size_t group = std::string(name).find("head") == std::string::npos ? 8 : 11;
+    // All that is left, when that is fewer than gamma of all.
+    CHECK(select(name, 1, manifest, later) == select("full", 1, manifest, later));
+    // At random before the first step.
+    const auto set = select(name, 4.0 / trainable, manifest, fresh, 1);
+    CHECK(set.size() == group + 4);
+    CHECK(set == select(name, 4.0 / trainable, manifest, fresh, 1));
+    CHECK_FALSE(set == select(name, 4.0 / trainable, manifest, fresh, 2));
+    CHECK(CoordinateSet::unite(set, select("normalization", 1, manifest, fresh)) == set);
+  }
+}
+
+TEST_CASE("a learning rate of its own counts in |u|") {
+  const Manifest manifest = grouped_network();
+  const AdamState state = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
+  const auto strategy = ams::make_selection_strategy("gradient_guided", 3.0 / 21);
+  ams::AdamOptions options;
+  options.multipliers.head = 2;
+  Random random(1);
+  CHECK(listed(strategy->select({manifest, state, options}, random)) ==
+        std::vector<std::uint32_t>{20, 21, 22});
+}
+
+TEST_CASE("a model without the group is refused, and told what it lacks") {
+  const Manifest plain = mixed_network();
+  const AdamState fresh(plain.dimension());
+  for (const char* name :
+       {"normalization", "normalization_and_head", "normalization+gradient_guided",
+        "normalization_and_head+gradient_guided"}) {
+    expect_error(
+        ErrorCode::invalid_argument, [&] { (void)select(name, 0.5, plain, fresh); }, name,
+        "normalisation layers");
+    expect_error(
+        ErrorCode::invalid_argument,
+        [&] { (void)ams::make_selection_strategy(name, 0.5)->required_gradients(plain); }, name);
+  }
+  const Manifest headless = plain.with_roles({.normalization = {"a"}, .head = {}});
+  CHECK(listed(select("normalization", 0.5, headless, fresh)) ==
+        std::vector<std::uint32_t>{0, 1, 2});
+  expect_error(
+      ErrorCode::invalid_argument,
+      [&] { (void)select("normalization_and_head", 0.5, headless, fresh); }, "a head");
+  // A statistic is no part of a group, whatever its role says.
+  TensorSpec moving = tensor("moving", 3, TensorKind::statistic);
+  moving.role = TensorRole::normalization;
+  expect_error(ErrorCode::invalid_argument,
+               [&] { (void)select("normalization", 0.5, Manifest({moving}), AdamState(3)); });
+}
+
 TEST_CASE("networks without anything to train") {
   const Manifest statistics({tensor("mean", 3, TensorKind::statistic)});
   for (const auto name : ams::selection_strategy_names()) {
+    if (name.starts_with("normalization")) continue;  // refused, see above
     const auto strategy = ams::make_selection_strategy(name, 0.5);
     for (const Manifest* manifest : {&statistics}) {
       Random random(1);
@@ -340,20 +454,24 @@ TEST_CASE("networks without anything to train") {
 }
 
 TEST_CASE("strategies by name") {
-  CHECK(ams::selection_strategy_names().size() == 6);
+  CHECK(ams::selection_strategy_names().size() == 10);
   for (const auto name : ams::selection_strategy_names()) {
     CHECK(ams::make_selection_strategy(name, 0.05)->name() == name);
-    if (name == "full") continue;
+    if (name == "full" || name == "normalization" || name == "normalization_and_head") continue;
     for (const double bad : {0.0, -1.0, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
       expect_error(
           ErrorCode::invalid_argument, [&] { (void)ams::make_selection_strategy(name, bad); },
           "gamma");
     }
   }
-  CHECK(ams::make_selection_strategy("full", 0)->name() == "full");
+  for (const char* name : {"full", "normalization", "normalization_and_head"}) {
+    CHECK(ams::make_selection_strategy(name, 0)->name() == name);
+  }
   expect_error(
       ErrorCode::invalid_argument, [] { (void)ams::make_selection_strategy("best", 0.05); }, "best",
-      "gradient_guided, random, first_layers, last_layers, first_and_last_layers, full");
+      "gradient_guided, normalization, normalization_and_head, normalization+gradient_guided, "
+      "normalization_and_head+gradient_guided, random, first_layers, last_layers, "
+      "first_and_last_layers, full");
 }
 
 TEST_CASE("an Adam state of another network is refused") {

@@ -164,8 +164,8 @@ TEST_CASE("every field is checked") {
       {8, 8, state.manifest().digest() ^ 1, "manifest_mismatch"},
       {20, 4, 1, "malformed_data"},
       {24, 8, state.version().digest + 1, "digest_mismatch"},
-      {32, 4, 1, "unsupported_version"},
-      {32, 4, 0xffffffff, "unsupported_version"},
+      {32, 4, 1, "malformed_data"},
+      {32, 4, 0xffffffff, "malformed_data"},
       {36, 4, 0x184d2a50, "malformed_data"},
   };
   for (const Change& change : changes) {

@@ -188,9 +188,11 @@ inline std::optional<std::map<std::uint32_t, float>> read_body(std::span<const s
   return changes;
 }
 
-/// The changes of a whole update that follows `held`; nothing when anything about it is wrong.
+/// The changes of a whole update of profile `reference` that follows `held`; nothing when anything
+/// about it is wrong. `codec_digest`: of what profile `compact` has learned before.
 inline std::optional<std::map<std::uint32_t, float>> read_update(std::span<const std::byte> bytes,
-                                                                 const ModelState& held) {
+                                                                 const ModelState& held,
+                                                                 Digest codec_digest = 0) {
   if (bytes.size() < 52 || get(bytes, 0, 4) != 0x55534d41 || get(bytes, 4, 4) != 0x00000101 ||
       get(bytes, 8, 8) != held.manifest().digest() || get(bytes, 16, 4) != held.version().number ||
       get(bytes, 20, 4) != get(bytes, 16, 4) + 1 || get(bytes, 24, 8) != held.version().digest ||
@@ -202,7 +204,7 @@ inline std::optional<std::map<std::uint32_t, float>> read_update(std::span<const
   if (!changes) return std::nullopt;
   std::vector<float> values(held.values().begin(), held.values().end());
   for (const auto& [index, value] : *changes) values[index] = value;
-  if (get(bytes, 32, 8) != parameter_digest(values)) return std::nullopt;
+  if (get(bytes, 32, 8) != parameter_digest(values) + codec_digest) return std::nullopt;
   return changes;
 }
 

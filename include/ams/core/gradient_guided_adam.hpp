@@ -44,7 +44,7 @@ class GradientGuidedAdam {
   GradientGuidedAdam(std::shared_ptr<const Manifest> manifest, double gamma,
                      const AdamOptions& options = {}, std::uint64_t seed = 0);
 
-  /// Any strategy (selection.hpp). Neither pointer may be null.
+  /// Any strategy (selection.hpp) that finds in the manifest what it trains. Neither pointer may be null.
   GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
                      std::shared_ptr<const SelectionStrategy> strategy,
                      const AdamOptions& options = {}, std::uint64_t seed = 0);
@@ -77,6 +77,7 @@ class GradientGuidedAdam {
   std::shared_ptr<const Manifest> manifest_;
   std::shared_ptr<const SelectionStrategy> strategy_;
   AdamOptions options_;
+  std::vector<LearningRateRange> ranges_;
   State state_;
 };
 

@@ -16,13 +16,29 @@ enum class TensorKind : std::uint8_t {
   statistic = 1,  ///< follows from the data (batch-norm moving statistics); sent whole when it changes
 };
 
+/// What part a tensor plays in its network, for strategies that train by group (selection.hpp) and for
+/// learning rates by group (adam.hpp). Only who trains needs it: it is no part of the manifest's digest.
+enum class TensorRole : std::uint8_t {
+  weight = 0,         ///< whatever is none of the others
+  normalization = 1,  ///< scale or shift of a normalisation layer (batch, group, layer, instance)
+  head = 2,           ///< of the last layer with parameters that is no normalisation: the classifier
+};
+
 /// One tensor's place in the flat parameter vector. All values are float32.
 struct TensorSpec {
   std::string name;                 ///< as the network's framework names it, unique, 1 to 1024 bytes
   std::vector<std::int64_t> shape;  ///< every extent >= 1; empty for a scalar; at most 8 extents
   TensorKind kind = TensorKind::parameter;
+  TensorRole role = TensorRole::weight;
   std::size_t offset = 0;  ///< first coordinate, in values; set by Manifest
   std::size_t size = 0;    ///< number of values; set by Manifest
+};
+
+/// Names of tensors that have a role whatever the network's framework says. A pattern is a name in which
+/// `*` stands for any number of bytes and `?` for one.
+struct RolePatterns {
+  std::vector<std::string> normalization;
+  std::vector<std::string> head;
 };
 
 /// The layout of a network's flat parameter vector: which tensor stands where, in forward order.
@@ -40,9 +56,14 @@ class Manifest {
 
   /// Lays the tensors out one after another, in the given order; their offset and size are computed.
   /// Throws Error(invalid_argument) on an empty, repeated or overlong name, an extent below 1, more than
-  /// max_extents extents or max_tensors tensors, an unknown kind, or a vector of more than max_dimension
-  /// values.
+  /// max_extents extents or max_tensors tensors, an unknown kind or role, or a vector of more than
+  /// max_dimension values.
   explicit Manifest(std::vector<TensorSpec> tensors);
+
+  /// The same layout with roles by name: where `patterns` has any for a role, exactly the parameters that
+  /// match one have it, and who had it before is a weight; a parameter that matches both is the head's.
+  /// Throws Error(invalid_argument) for a pattern that no parameter matches.
+  Manifest with_roles(const RolePatterns& patterns) const;
 
   std::span<const TensorSpec> tensors() const noexcept { return tensors_; }
   std::size_t dimension() const noexcept { return dimension_; }  ///< number of values

@@ -28,10 +28,12 @@ class SelectionStrategy {
   virtual ~SelectionStrategy() = default;
 
   /// The coordinates of the coming phase; of tensors of kind `parameter` only. Throws
-  /// Error(invalid_argument) when the Adam state that it looks at is not of the manifest's dimension.
+  /// Error(invalid_argument) when the Adam state that it looks at is not of the manifest's dimension, or
+  /// when the manifest lacks what the strategy trains.
   virtual CoordinateSet select(const SelectionInput& input, Random& random) const = 0;
 
-  /// For each tensor of the manifest: must its gradient be computed? The trainer skips the others.
+  /// For each tensor of the manifest: must its gradient be computed? The trainer skips the others. Throws
+  /// Error(invalid_argument) when the manifest lacks what the strategy trains: ask once, early.
   virtual std::vector<bool> required_gradients(const Manifest& manifest) const = 0;
 
   /// As make_selection_strategy takes it, e.g. "gradient_guided".
@@ -45,8 +47,12 @@ class SelectionStrategy {
 /// - first_layers, last_layers, first_and_last_layers: the fraction that comes first or last in the
 ///   manifest's order, or half of it (rounded up) first and the rest last; the same in every phase, so only
 ///   the gradients of the tensors that hold it are required.
+/// - normalization: scale and shift of every normalisation layer (TensorRole), the same in every phase.
+/// - normalization_and_head: these and the classifier. A manifest without such tensors is refused.
+/// - normalization+gradient_guided, normalization_and_head+gradient_guided: these, and of the coordinates
+///   outside the group those of largest |u|, as many as gamma of all trainable ones (or all there are).
 /// - full: all trainable coordinates, which is Adam.
-/// gamma: the fraction of the trainable coordinates, in (0, 1]; `full` ignores it.
+/// gamma: the fraction of the trainable coordinates, in (0, 1]; `full` and the groups alone ignore it.
 /// Throws Error(invalid_argument) that lists what is allowed.
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma);
 

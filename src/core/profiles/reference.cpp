@@ -254,9 +254,9 @@ std::vector<float> decode_values(const Body& body, std::size_t count) {
   return values;
 }
 
-std::vector<float> encode_body(const ModelState& held, std::span<const float> trained,
-                               const CoordinateSet& coordinates, const EncodeOptions& options,
-                               std::vector<std::byte>& bytes) {
+Changes encode_body(const ModelState& held, std::span<const float> trained,
+                    const CoordinateSet& coordinates, const EncodeOptions& options,
+                    std::vector<std::byte>& bytes) {
   const std::size_t count = coordinates.size();
   std::vector<float> values(count);
   std::vector<std::byte> highs(count);
@@ -312,7 +312,7 @@ std::vector<float> encode_body(const ModelState& held, std::span<const float> tr
   store_le(bytes.data() + begin + 5, static_cast<std::uint32_t>(bytes.size() - places_end));
   bytes.insert(bytes.end(), lows.begin(), lows.end());
   bytes.insert(bytes.end(), wide.begin(), wide.end());
-  return values;
+  return {coordinates, std::move(values)};
 }
 
 Changes decode_body(const ModelState& held, std::span<const std::byte> body, std::size_t count) {
@@ -325,6 +325,7 @@ Changes decode_body(const ModelState& held, std::span<const std::byte> body, std
 
 }  // namespace
 
-const Profile reference_profile = {UpdateProfile::reference, encode_body, decode_body};
+const Profile reference_profile = {UpdateProfile::reference, "reference", Envelope::full,
+                                   encode_body, decode_body};
 
 }  // namespace ams::detail

@@ -872,7 +872,7 @@ class SessionOptions:
             slow_max_factor: T_update grows up to so many times its base, >= 1
             slow_window: number of latest sampling rates in the mean, 1 to 1000
             max_history_updates: updates kept for a device that comes back
-            max_history_bytes: and their bytes
+            max_history_bytes: and their bytes; 0: about what a snapshot has
             max_updates_in_flight: no phase begins while so many await their Ack, >= 1
             ack_timeout_seconds: a device that owes an Ack longer is disconnected, > 0
             max_consecutive_snapshots: sent in answer to refusals without an Ack between, >= 1
@@ -993,7 +993,7 @@ class SessionOptions:
     @property
     def max_history_bytes(self) -> int:
         """
-        and their bytes
+        and their bytes; 0: about what a snapshot has
         """
     @property
     def max_history_updates(self) -> int:

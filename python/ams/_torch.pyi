@@ -6,7 +6,7 @@ import numpy.typing
 import os
 import torch
 import typing
-__all__: list[str] = ['LabelledFrame', 'Network', 'NetworkPredictor', 'NetworkTeacher', 'ParameterVector', 'PretrainResult', 'SegmentationTrainer', 'StudentSpec', 'StudentValues', 'TensorAdam', 'compute_threads', 'load_student_values', 'open_network', 'pretrain', 'set_compute_threads', 'student_network_names', 'torch_version', 'training_result']
+__all__: list[str] = ['LabelledFrame', 'Network', 'NetworkPredictor', 'NetworkTeacher', 'ParameterVector', 'PretrainResult', 'SegmentationTrainer', 'StudentSpec', 'StudentValues', 'TensorAdam', 'compute_threads', 'load_student_values', 'open_network', 'pretrain', 'set_compute_threads', 'student_network_names', 'torch_version', 'training_result', 'training_sample']
 class StudentSpec:
     """
     Names a student so that a server and a device build the same one. Immutable.
@@ -344,4 +344,11 @@ def torch_version() -> str:
 def training_result(vector: ParameterVector, adam: TensorAdam, losses: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], seconds: typing.SupportsFloat | typing.SupportsIndex) -> ams._core.TrainingResult:
     """
     The ams.TrainingResult of a phase that these two have made.
+    """
+def training_sample(spec: StudentSpec, frame: numpy.ndarray, labels: numpy.ndarray, *, capture_seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> LabelledFrame:
+    """
+    The LabelledFrame that a session should keep for a SegmentationTrainer of `spec`.
+    
+    frame: uint8 [height, width, 3], RGB. labels: uint8 [h, w]. Both are scaled to the student's input
+    size: training gives the very same result from less memory.
     """

@@ -15,9 +15,9 @@ class VideoReader:
             ...
     
     frame: uint8 [height, width, 3], RGB. capture_seconds: from 0, strictly ascending. One thread at a time, but for
-    cancel().
+    cancel(). Ctrl-C ends waiting for a camera or a network stream.
     """
-    def __init__(self, source: str, *, width: int = 0, height: int = 0, scaling: str = 'area', timeout_seconds: float = 10.0, camera_width: int = 0, camera_height: int = 0, camera_fps: float = 0.0, max_width: int = 8192, max_height: int = 8192, threads: int = 1) -> None:
+    def __init__(self, source: str | os.PathLike, *, width: int = 0, height: int = 0, scaling: str = 'area', timeout_seconds: float = 10.0, camera_width: int = 0, camera_height: int = 0, camera_fps: float = 0.0, max_width: int = 8192, max_height: int = 8192, threads: int = 1) -> None:
         """
         source: a file's path, 'camera:0', or an rtsp:// or http:// address.
             width: of the frames that come out, pixels; 0 x 0 keeps the video's own
@@ -206,6 +206,11 @@ class ClipInfo:
     def name(self) -> str:
         """
         the folder's name where the file gives none
+        """
+    @property
+    def scenes(self) -> list[tuple[float, str]]:
+        """
+        (start_seconds, name) of parts that look different; empty where nobody told them apart.
         """
     @property
     def source(self) -> str:

@@ -92,7 +92,7 @@ Fields<PythonSessionOptions> session_option_fields() {
           "updates kept for a device that comes back")
       .add(
           "max_history_bytes", [](O & o) -> auto& { return o.options.max_history_bytes; },
-          "and their bytes")
+          "and their bytes; 0: about what a snapshot has")
       .add(
           "max_updates_in_flight", [](O & o) -> auto& { return o.options.max_updates_in_flight; },
           "no phase begins while so many await their Ack, >= 1")

@@ -3,10 +3,13 @@
 #include <pybind11/stl/filesystem.h>
 
 #include <array>
-#include <limits>
+#include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,6 +40,27 @@ namespace {
 using NoGil = py::call_guard<py::gil_scoped_release>;
 using Path = std::filesystem::path;
 
+/// Runs `work` on a thread of its own, without the GIL, until it is done or Ctrl-C has been
+/// pressed: then `cancel`, which must make it end soon, and KeyboardInterrupt.
+template <class Work, class Cancel>
+std::invoke_result_t<Work> wait_for(Work work, Cancel cancel) {
+  std::future<std::invoke_result_t<Work>> result;
+  const auto wait = [&](std::chrono::milliseconds time) {
+    const py::gil_scoped_release no_gil;
+    return result.wait_for(time) == std::future_status::ready;
+  };
+  result = std::async(std::launch::async, work);
+  while (!wait(std::chrono::milliseconds(50))) {
+    if (PyErr_CheckSignals() == 0) continue;
+    const py::error_already_set interrupt;
+    cancel();
+    while (!wait(std::chrono::milliseconds(50))) {
+    }
+    throw interrupt;
+  }
+  return result.get();
+}
+
 void bind_reader(py::module_& m) {
   Fields<VideoReaderOptions> fields;
   fields
@@ -60,18 +84,22 @@ Reads the frames of a video file, a camera or a network stream in presentation o
         ...
 
 frame: uint8 [height, width, 3], RGB. capture_seconds: from 0, strictly ascending. One thread at a time, but for
-cancel().)");
+cancel(). Ctrl-C ends waiting for a camera or a network stream.)");
   {
     py::options options;
     options.disable_function_signatures();
-    reader.def(py::init([fields](const std::string& source, py::kwargs arguments) {
-                 const VideoReaderOptions parsed =
-                     fields.parse(std::move(arguments), "VideoReader");
-                 const py::gil_scoped_release no_gil;
-                 return std::make_unique<VideoReader>(source, parsed);
+    reader.def(py::init([fields](const py::object& source, py::kwargs arguments) {
+                 VideoReaderOptions parsed = fields.parse(std::move(arguments), "VideoReader");
+                 const auto name =
+                     py::module_::import("os").attr("fspath")(source).cast<std::string>();
+                 std::stop_source stop;
+                 parsed.stop = stop.get_token();
+                 return wait_for([&] { return std::make_unique<VideoReader>(name, parsed); },
+                                 [&] { stop.request_stop(); });
                }),
                signature_doc(
-                   "__init__", "self: VideoReader, source: str, *, " + fields.signature(), "None",
+                   "__init__",
+                   "self: VideoReader, source: str | os.PathLike, *, " + fields.signature(), "None",
                    "source: a file's path, 'camera:0', or an rtsp:// or http:// address.\n" +
                        fields.doc() +
                        "Raises IoError, MalformedDataError, LimitExceededError, UnavailableError, "
@@ -80,7 +108,9 @@ cancel().)");
   }
   const auto next = [](VideoReader& self) -> std::optional<std::pair<double, Frame>> {
     std::optional<Frame> frame;
-    {
+    if (self.live()) {  // which may take its time
+      frame = wait_for([&] { return self.next(); }, [&] { self.cancel(); });
+    } else {
       const py::gil_scoped_release no_gil;
       frame = self.next();
     }
@@ -282,6 +312,16 @@ the number of label frames; reader[j] is label frame j, uint8 [height, width]. O
             return std::vector<int>(self.eval_classes.begin(), self.eval_classes.end());
           },
           "Class ids that count in the mIoU.")
+      .def_property_readonly(
+          "scenes",
+          [](const ClipInfo& self) {
+            std::vector<std::pair<double, std::string>> scenes;
+            for (const ClipScene& scene : self.scenes) {
+              scenes.emplace_back(scene.start_seconds, scene.name);
+            }
+            return scenes;
+          },
+          "(start_seconds, name) of parts that look different; empty where nobody told them apart.")
       .def_property_readonly("label_period_seconds", &ClipInfo::label_period_seconds,
                              "Between label frames.")
       .def("__repr__", [](const ClipInfo& self) {

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +90,7 @@ def test_a_clip_is_written_and_read(tmp_path):
         labels[5]
 
     times = []
-    reader = video.VideoReader(clip.video_path)
+    reader = video.VideoReader(Path(clip.video_path))
     assert (reader.width, reader.height, reader.fps, reader.live) == (96, 64, 10, False)
     for i, (seconds, frame) in enumerate(reader):
         times.append(seconds)
@@ -137,6 +139,26 @@ def test_missing_and_wrong_files(tmp_path):
         video.VideoReader(str(tmp_path / "text.mp4"))
     with pytest.raises(ams.InvalidArgumentError, match="'area', 'bicubic'"):
         video.VideoReader(str(tmp_path / "text.mp4"), scaling="nearest")
+
+
+def test_ctrl_c_ends_the_opening_of_a_stream():
+    """A server that accepts and never says a word."""
+    program = """
+import signal, socket, sys, threading, time
+from ams import video
+server = socket.create_server(("127.0.0.1", 0))
+threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+begin = time.monotonic()
+try:
+    video.VideoReader(f"rtsp://127.0.0.1:{server.getsockname()[1]}/", timeout_seconds=60)
+except KeyboardInterrupt:
+    sys.exit(0 if time.monotonic() - begin < 30 else "after half a minute")
+sys.exit("no KeyboardInterrupt")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_scaling_keeps_the_mean():

@@ -35,7 +35,8 @@ CoordinateSet changed_statistics(const Manifest& manifest, std::span<const float
 }
 
 namespace {
-/// encode_snapshot() gives about 3.4 bytes a value; small models may have some history all the same.
+/// encode_snapshot() gives about 3.4 bytes a value; small models may have some history all the
+/// same.
 std::size_t about_snapshot_bytes(std::size_t dimension) {
   return std::max<std::size_t>(dimension * 17 / 5, 1UL << 16);
 }
@@ -89,22 +90,23 @@ void ModelFeed::disconnect() noexcept {
   snapshots_in_a_row_ = 0;
 }
 
+CoordinateSet ModelFeed::with_statistics(std::span<const float> trained,
+                                         const CoordinateSet& coordinates) const {
+  if (!held_.manifest().has_statistics() || coordinates.is_all()) return coordinates;
+  return CoordinateSet::unite(coordinates,
+                              changed_statistics(held_.manifest(), held_.values(), trained));
+}
+
 ModelFeed::Published ModelFeed::publish(std::span<const float> trained,
-                                        const CoordinateSet& coordinates, double now_seconds) {
+                                        const CoordinateSet& coordinates, double now_seconds,
+                                        const std::optional<EncodeOptions>& encode) {
   const ModelVersion base = held_.version();
-  std::vector<std::byte> bytes;
-  std::size_t count = coordinates.size();
-  if (held_.manifest().has_statistics() && !coordinates.is_all()) {
-    const CoordinateSet united = CoordinateSet::unite(
-        coordinates, changed_statistics(held_.manifest(), held_.values(), trained));
-    count = united.size();
-    bytes = encode_update(held_, trained, united, options_.encode);
-  } else {
-    bytes = encode_update(held_, trained, coordinates, options_.encode);
-  }
+  const CoordinateSet sent = with_statistics(trained, coordinates);
+  std::vector<std::byte> bytes =
+      encode_update(held_, trained, sent, encode.value_or(options_.encode));
 
   Published result;
-  result.coordinates = count;
+  result.coordinates = sent.size();
   result.bytes = bytes.size();
   if (connected_) {
     result.message = Update{bytes};

@@ -25,7 +25,9 @@ bool all_finite(std::span<const float> values) {
 SessionOptions completed(SessionOptions options) {
   options.training_rate.base_interval_seconds = options.update_interval_seconds;
   validate(options);
-  if (!options.strategy) options.strategy = make_selection_strategy("gradient_guided", 0.05);
+  if (!options.strategy && !options.downlink_budget) {
+    options.strategy = make_selection_strategy("gradient_guided", 0.05);
+  }
   return options;
 }
 

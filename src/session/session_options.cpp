@@ -36,6 +36,14 @@ void validate(const SessionOptions& options) {
   require_range("batch_size", options.batch_size, 1, 4096);
   require_range("min_samples", options.min_samples, 1, options.max_buffer_samples);
   validate(options.adam);
+  if (options.downlink_budget) {
+    validate(*options.downlink_budget);
+    if (options.strategy) {
+      throw Error(ErrorCode::invalid_argument,
+                  "session options: with a downlink_budget the session chooses the strategy; leave "
+                  "it null");
+    }
+  }
   require_range("encode.zstd_level", static_cast<double>(options.encode.zstd_level), 1, 19);
   require_range("snapshot_zstd_level", static_cast<double>(options.snapshot_zstd_level), 1, 19);
   validate(options.sampling);

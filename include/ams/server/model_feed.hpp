@@ -15,8 +15,8 @@ namespace ams {
 
 struct ModelFeedOptions {
   EncodeOptions encode = {};
-  int snapshot_zstd_level = 3;                ///< 1 to 19
-  std::size_t max_history_updates = 64;       ///< updates kept for a device that comes back
+  int snapshot_zstd_level = 3;           ///< 1 to 19
+  std::size_t max_history_updates = 64;  ///< updates kept for a device that comes back
   /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
   std::size_t max_history_bytes = 0;
   std::size_t max_consecutive_snapshots =
@@ -68,10 +68,15 @@ class ModelFeed {
     std::optional<ServerMessage> message;  ///< to send, when connected
   };
 
-  /// Encodes trained[coordinates], together with all statistics that changed, as the next update
-  /// and moves held(). Throws as encode_update() does; nothing has changed then.
+  /// `coordinates` together with all statistics that changed: what an update must carry.
+  CoordinateSet with_statistics(std::span<const float> trained,
+                                const CoordinateSet& coordinates) const;
+
+  /// Encodes trained[with_statistics(coordinates)] as the next update and moves held(). `encode`
+  /// replaces the options' for this update. Throws as encode_update() does; nothing has changed
+  /// then.
   Published publish(std::span<const float> trained, const CoordinateSet& coordinates,
-                    double now_seconds);
+                    double now_seconds, const std::optional<EncodeOptions>& encode = {});
 
   struct Answer {
     bool expected = true;                  ///< false: a version that was never sent

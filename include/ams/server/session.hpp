@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -27,6 +28,7 @@
 #include "ams/server/model_feed.hpp"
 #include "ams/server/session_options.hpp"
 #include "ams/server/training_job.hpp"
+#include "ams/server/update_planner.hpp"
 
 namespace ams {
 
@@ -80,6 +82,7 @@ struct SessionCounters {
   std::uint64_t samples_dropped = 0;   ///< too old or too large for it
   std::uint64_t phases = 0;            ///< that gave an update
   std::uint64_t phases_failed = 0;
+  std::uint64_t phases_withheld = 0;   ///< their update did not fit into the downlink budget
   std::uint64_t phases_abandoned = 0;  ///< the device had left when they were done
   double phase_seconds = 0;            ///< sum over `phases`
   std::uint64_t updates = 0;           ///< encoded; each counted once
@@ -229,6 +232,8 @@ class ServerSession {
   void take_sample(TimedSample<Sample> timed, const Batch& batch);
   void decide_sampling_rate();
   void phase_failed(const std::string& reason);
+  void publish(TrainingResult result, ServerActions& actions);
+  bool scene_changed(const std::vector<double>& losses);
 
   SessionOptions options_;
   ModelFeed feed_;
@@ -258,6 +263,8 @@ class ServerSession {
   // Training.
   AdamState adam_;
   Random random_;
+  std::optional<UpdatePlanner> planner_;  // with a downlink budget
+  std::optional<double> usual_loss_;      // at the beginning of a phase, a running mean
   Phase phase_ = Phase::idle;
   bool has_left_ = false;     // the device said goodbye and has not come back
   bool has_trained_ = false;  // a phase has begun
@@ -312,6 +319,8 @@ ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options,
                 "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
   }
   adam_ = AdamState(held().manifest().dimension());
+  if (options_.strategy)
+    options_.strategy->required_gradients(held().manifest());  // it can be used
 }
 
 template <class Sample>
@@ -327,6 +336,9 @@ void ServerSession<Sample>::advance(double now_seconds) {
   }
   if (!has_time_) {
     sampling_ = SamplingRateController(options_.sampling, now_seconds);
+    if (options_.downlink_budget) {
+      planner_.emplace(held().manifest_ptr(), *options_.downlink_budget, now_seconds);
+    }
     now_seconds_ = now_seconds;
     has_time_ = true;
   }
@@ -715,14 +727,15 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
                 "ServerSession::begin_phase: only allowed after TrainingDue, once");
   }
   Random random = random_;  // the session's own changes only when all has gone well
+  const SelectionStrategy& strategy =
+      planner_ ? *planner_->strategy(update_interval_seconds()) : *options_.strategy;
   TrainingJob<Sample> job;
   job.manifest = held().manifest_ptr();
   job.parameters.assign(held().values().begin(), held().values().end());
   job.adam = adam_;
   job.adam_options = options_.adam;
-  job.coordinates =
-      options_.strategy->select(SelectionInput{*job.manifest, adam_, options_.adam}, random);
-  job.required_gradients = options_.strategy->required_gradients(*job.manifest);
+  job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, options_.adam}, random);
+  job.required_gradients = strategy.required_gradients(*job.manifest);
   job.mini_batches =
       replay_->draw(newest_sample_seconds_, options_.iterations, options_.batch_size, random);
   CoordinateSet coordinates = job.coordinates;
@@ -761,16 +774,7 @@ ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double
     phase_failed(unusable);
   } else {
     try {
-      ModelFeed::Published published =
-          feed_.publish(result.parameters, phase_coordinates_, now_seconds_);
-      adam_ = std::move(result.adam);
-      ++counters_.phases;
-      counters_.phase_seconds += result.seconds;
-      ++counters_.updates;
-      counters_.update_bytes += published.bytes;
-      counters_.update_coordinates += published.coordinates;
-      if (published.message) send(std::move(*published.message), actions);
-      if (options_.adapt_training_rate) training_rate_.advance();
+      publish(std::move(result), actions);
     } catch (const Error& error) {
       phase_failed(error.what());
     }
@@ -778,6 +782,44 @@ ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double
   announce_rates(actions);
   poll(actions);
   return actions;
+}
+
+/// Sends what the phase has given, as far as the downlink budget takes it.
+template <class Sample>
+void ServerSession<Sample>::publish(TrainingResult result, ServerActions& actions) {
+  std::optional<EncodeOptions> encode;
+  if (planner_) {
+    encode = planner_->fit(held(), result.parameters,
+                           feed_.with_statistics(result.parameters, phase_coordinates_),
+                           now_seconds_, update_interval_seconds(), scene_changed(result.losses));
+    if (!encode) {
+      ++counters_.phases_withheld;
+      return;
+    }
+  }
+  ModelFeed::Published published =
+      feed_.publish(result.parameters, phase_coordinates_, now_seconds_, encode);
+  if (planner_) planner_->spend(now_seconds_, published.bytes);
+  adam_ = std::move(result.adam);
+  ++counters_.phases;
+  counters_.phase_seconds += result.seconds;
+  ++counters_.updates;
+  counters_.update_bytes += published.bytes;
+  counters_.update_coordinates += published.coordinates;
+  if (published.message) send(std::move(*published.message), actions);
+  if (options_.adapt_training_rate) training_rate_.advance();
+}
+
+/// A phase that begins with a much larger loss than usual meets something new.
+template <class Sample>
+bool ServerSession<Sample>::scene_changed(const std::vector<double>& losses) {
+  constexpr double much = 1.3;
+  if (losses.empty()) return false;
+  const auto count = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, losses.size() / 4));
+  const double loss = std::accumulate(losses.begin(), losses.begin() + count, 0.0) / double(count);
+  const bool changed = !usual_loss_ || loss > much * *usual_loss_;
+  usual_loss_ = usual_loss_ ? *usual_loss_ + 0.3 * (loss - *usual_loss_) : loss;
+  return changed;
 }
 
 template <class Sample>

@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "ams/core/adam.hpp"
+#include "ams/core/downlink_budget.hpp"
 #include "ams/core/sampling_rate.hpp"
 #include "ams/core/selection.hpp"
 #include "ams/core/training_rate.hpp"
@@ -29,6 +31,10 @@ struct SessionOptions {
   std::shared_ptr<const SelectionStrategy> strategy = nullptr;
 
   EncodeOptions encode = {};
+
+  /// What the downlink may carry. Then the session chooses the coordinates of every phase and the
+  /// format of every update itself (UpdatePlanner), and `strategy` must be null.
+  std::optional<DownlinkBudgetOptions> downlink_budget = std::nullopt;
   int snapshot_zstd_level = 3;  ///< 1 to 19
 
   // ---- rates (section 3.2, appendix D) ----
@@ -50,7 +56,7 @@ struct SessionOptions {
   std::size_t max_buffer_samples = 4096;     ///< in the replay buffer, >= 1
   std::size_t max_buffer_bytes = 1UL << 30;  ///< of them, when the session knows their size
   std::size_t max_pending_batches = 8;       ///< being labelled; more are dropped and counted, >= 1
-  std::size_t max_frames_per_batch = 256;        ///< >= 1; what decode_samples() takes by default
+  std::size_t max_frames_per_batch = 256;    ///< >= 1; what decode_samples() takes by default
   std::size_t max_bitstream_bytes = 8UL << 20;  ///< of one batch, >= 1; likewise
 
   std::uint64_t seed = 0;  ///< of mini-batches and random coordinates

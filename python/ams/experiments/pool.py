@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,11 +86,11 @@ class Pool:
                 executor = ProcessPoolExecutor(
                     min(self._jobs, len(calls)),
                     mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_begin_worker,
+                    initializer=_ignore_interrupts,
                 )
                 try:
                     futures = {
-                        executor.submit(function, *arguments): index
+                        executor.submit(_on_one_thread, function, *arguments): index
                         for index, (function, arguments) in enumerate(calls)
                     }
                     waiting = set(futures)
@@ -100,6 +101,11 @@ class Pool:
                             bar.set_postfix_str(names[index], refresh=False)
                             try:
                                 result = future.result()
+                            except BrokenProcessPool as error:
+                                raise RuntimeError(
+                                    f"a process ended while {names[index]} was run; is there too "
+                                    "little memory for so many --jobs?"
+                                ) from error
                             except Exception as error:
                                 raise RuntimeError(f"{names[index]} failed: {error}") from error
                             bar.update()
@@ -114,15 +120,16 @@ def _tune(out: Path, job: Job, target_miou: float, tolerance: float) -> Tuned:
     return tune_threshold(out, job, target_miou=target_miou, tolerance=tolerance)
 
 
-def _begin_worker() -> None:
-    # Ctrl-C reaches every process of the terminal; the parent ends the workers.
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of the terminal; the parent ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
 
+
+def _on_one_thread(function: Callable[..., Result], *arguments: Any) -> Result:
     from ams.torch import set_compute_threads
 
     set_compute_threads(1)
-    torch.set_num_interop_threads(1)
+    return function(*arguments)
 
 
 def _end_workers(executor: ProcessPoolExecutor) -> None:

@@ -1,0 +1,124 @@
+#include "ams/server/update_planner.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ams/core/adam.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/random.hpp"
+
+namespace {
+
+using ams::TensorKind;
+using ams::TensorRole;
+
+/// 40,000 values: ten layers, their scales and shifts, a classifier.
+std::shared_ptr<const ams::Manifest> network(bool with_roles) {
+  std::vector<ams::TensorSpec> tensors;
+  const auto add = [&](const std::string& name, std::int64_t size, TensorRole role) {
+    ams::TensorSpec tensor;
+    tensor.name = name;
+    tensor.shape = {size};
+    if (with_roles) tensor.role = role;
+    tensors.push_back(tensor);
+  };
+  for (int layer = 0; layer < 10; ++layer) {
+    add("weight" + std::to_string(layer), 3900, TensorRole::weight);
+    add("scale" + std::to_string(layer), 40, TensorRole::normalization);
+  }
+  add("classifier", 600, TensorRole::head);
+  return std::make_shared<const ams::Manifest>(tensors);
+}
+
+struct Outcome {
+  double bps = 0;        ///< every byte counted, after the first window
+  double largest = 0;    ///< update, bytes
+  std::string strategy;  ///< of the last phase
+  std::size_t withheld = 0;
+};
+
+/// A trainer that moves what it may by noise, harder when the scene changes; and a device that
+/// takes it.
+Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budget_bps,
+               double interval_seconds) {
+  ams::ModelState server(manifest, std::vector<float>(manifest->dimension(), 0.1F));
+  ams::ModelState device = server;
+  ams::UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
+  ams::AdamState adam(manifest->dimension());
+  adam.step_count = 1;
+  ams::Random random(3);
+  std::mt19937 noise(4);
+  std::normal_distribution<float> normal;
+  Outcome outcome;
+  double bytes = 0;
+  constexpr double end = 900, start_up = 60;
+  for (double now = interval_seconds; now <= end; now += interval_seconds) {
+    const auto& strategy = *planner.strategy(interval_seconds);
+    outcome.strategy = strategy.name();
+    for (float& m : adam.first_moment) m = normal(noise);
+    for (float& v : adam.second_moment) v = 1;
+    const ams::CoordinateSet chosen =
+        strategy.select(ams::SelectionInput{*manifest, adam, {}}, random);
+    const bool changed = std::fmod(now, 150) < interval_seconds;
+    std::vector<float> trained(server.values().begin(), server.values().end());
+    chosen.for_each(
+        [&](std::uint32_t i) { trained[i] += (changed ? 0.05F : 0.01F) * normal(noise); });
+    const auto encode = planner.fit(server, trained, chosen, now, interval_seconds, changed);
+    if (!encode) {
+      ++outcome.withheld;
+      continue;
+    }
+    const auto update = ams::encode_update(server, trained, chosen, *encode);
+    planner.spend(now, update.size());
+    ams::apply_update(update, device);
+    CHECK(device.version() == server.version());
+    outcome.largest = std::max(outcome.largest, double(update.size()));
+    if (now > start_up) bytes += double(update.size()) + 40;
+  }
+  outcome.bps = bytes * 8 / (end - start_up);
+  return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("the budget is used and kept, whatever it is") {
+  for (const bool with_roles : {true, false}) {
+    const auto manifest = network(with_roles);
+    for (const double budget_bps : {500.0, 1000.0, 3000.0, 10000.0}) {
+      CAPTURE(with_roles);
+      CAPTURE(budget_bps);
+      const Outcome outcome = stream(manifest, budget_bps, 10);
+      CHECK(outcome.bps <= 1.0 * budget_bps + 1e-6);
+      CHECK(outcome.bps > 0.8 * budget_bps);
+      CHECK(outcome.largest <= 4 * budget_bps * 10 / 8);
+    }
+  }
+}
+
+TEST_CASE("more budget trains more of the model") {
+  const auto manifest = network(true);
+  CHECK(stream(manifest, 500, 10).strategy.starts_with("normalization"));
+  CHECK(stream(manifest, 3000, 10).strategy == "normalization_and_head+gradient_guided");
+  CHECK(stream(manifest, 200000, 10).strategy == "full");
+  const auto plain = network(false);
+  CHECK(stream(plain, 500, 10).strategy == "gradient_guided");
+  CHECK(stream(plain, 200000, 10).strategy == "full");
+}
+
+TEST_CASE("what does not fit at all is withheld") {
+  const auto manifest = network(true);
+  const Outcome outcome = stream(manifest, 200, 1);
+  CHECK(outcome.withheld > 0);
+  CHECK(outcome.bps <= 200);
+}
+
+TEST_CASE("a null manifest and a bad budget are refused") {
+  CHECK_THROWS_AS(ams::UpdatePlanner(nullptr, {}), ams::Error);
+  CHECK_THROWS_AS(ams::UpdatePlanner(network(true), {.budget_bps = -1}), ams::Error);
+}

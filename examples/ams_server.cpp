@@ -36,7 +36,8 @@ struct Flags {
   std::string generate_certificate, port_file, token, token_file, teacher, teacher_input = "1024x512", clip, report;
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
-  std::string strategy = "gradient_guided";
+  std::string strategy = "gradient_guided", profile = "reference";
+  RolePatterns roles;
   double gamma = 0.05;
   SessionOptions session;
   SegmentationTrainerOptions trainer;
@@ -45,6 +46,13 @@ struct Flags {
   std::size_t max_devices = 64;
   std::uint64_t damage_update = 0;
 } flags;
+
+/// For a flag's help.
+std::string joined(std::span<const std::string_view> names) {
+  std::string text;
+  for (const std::string_view name : names) text.append(text.empty() ? "" : ", ").append(name);
+  return text;
+}
 
 double now_seconds() {
   static const auto start = std::chrono::steady_clock::now();
@@ -69,7 +77,10 @@ class Program {
         teacher_(std::move(teacher)),
         trainer_(make_segmentation_trainer(spec_, flags.trainer)),
         phi_(ClassSubset(phi_classes(spec_))),
-        server_(flags.network, callbacks()) {}
+        server_(flags.network, callbacks()) {
+    // A strategy that does not fit the student says so now, not when the first device comes.
+    make_selection_strategy(flags.strategy, flags.gamma)->required_gradients(*student_.manifest);
+  }
 
   ~Program() { stop(); }
 
@@ -122,7 +133,8 @@ class Program {
             {"uplink_bytes", total.uplink_bytes},
             {"downlink_bytes", total.downlink_bytes},
             {"strategy", flags.strategy},
-            {"gamma", flags.gamma}};
+            {"gamma", flags.gamma},
+            {"profile", flags.profile}};
   }
 
  private:
@@ -190,6 +202,7 @@ class Program {
     SessionOptions session = flags.session;
     session.session_id = devices_.size() + 1;
     session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
+    session.encode.profile = update_profile(flags.profile);
     auto phi = [this](const LabelledFramePtr& previous, const LabelledFramePtr& current) {
       return phi_(current->labels, previous->labels);
     };
@@ -409,7 +422,10 @@ int serve() {
     const Clip opened = Clip::open(clip);
     default_classes.assign(opened.info().eval_classes.begin(), opened.info().eval_classes.end());
   }
-  Program program(flags.student.spec(default_classes), make_teacher());
+  StudentSpec spec = flags.student.spec(default_classes);
+  spec.roles = flags.roles;
+  (void)update_profile(flags.profile);
+  Program program(std::move(spec), make_teacher());
   program.start();
   int signal = 0;
   while (signal == 0) signal = wait_for_stop_signal(3600);
@@ -454,12 +470,30 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   teacher->add_option("--clip", flags.clip, "clip folder whose classes are the selected ones");
   auto* training = app.add_option_group("Training", "Algorithms 1 and 2; the defaults are the paper's");
-  training->add_option("--strategy", flags.strategy,
-                       "gradient_guided, random, first_layers, last_layers, first_and_last_layers or full")
+  training->add_option("--strategy", flags.strategy, "what an update trains: " + joined(selection_strategy_names()))
       ->capture_default_str();
   training->add_option("--gamma", flags.gamma, "fraction of the parameters that an update carries")
       ->capture_default_str();
   training->add_option("--learning-rate", flags.session.adam.learning_rate, "Adam's alpha")->capture_default_str();
+  training
+      ->add_option("--learning-rate-normalization", flags.session.adam.multipliers.normalization,
+                   "times as much for scales and shifts of normalisation layers")
+      ->capture_default_str();
+  training
+      ->add_option("--learning-rate-head", flags.session.adam.multipliers.head,
+                   "times as much for the last layer with parameters")
+      ->capture_default_str();
+  training->add_option("--normalization-tensors", flags.roles.normalization,
+                       "names (* and ? allowed) of the normalisation layers' tensors (default: by type)")
+      ->delimiter(',');
+  training->add_option("--head-tensors", flags.roles.head, "names of the head's tensors (default: the last layer's)")
+      ->delimiter(',');
+  training->add_option("--profile", flags.profile, "how updates are written: " + joined(update_profile_names()))
+      ->capture_default_str();
+  training
+      ->add_option("--relative-step", flags.session.encode.compact.relative_step,
+                   "profile compact: its step, times the root mean square of what moved")
+      ->capture_default_str();
   training->add_option("--iterations", flags.session.iterations, "K, steps a training phase")->capture_default_str();
   training->add_option("--batch-size", flags.session.batch_size, "frames a step")->capture_default_str();
   training->add_option("--horizon-seconds", flags.session.horizon_seconds, "T_horizon")->capture_default_str();

@@ -36,7 +36,7 @@ void validate(const SessionOptions& options) {
   require_range("batch_size", options.batch_size, 1, 4096);
   require_range("min_samples", options.min_samples, 1, options.max_buffer_samples);
   validate(options.adam);
-  require_range("encode.zstd_level", static_cast<double>(options.encode.zstd_level), 1, 19);
+  validate(options.encode);
   require_range("snapshot_zstd_level", static_cast<double>(options.snapshot_zstd_level), 1, 19);
   validate(options.sampling);
   validate(options.training_rate);

@@ -119,6 +119,39 @@ TEST_CASE("a TorchScript module's tensors serve as well") {
                      torch::tensor({1.F, 1.F, 1.F, 1.F, 1.F, 1.F, 0.F, 0.F, 0.F, 0.F})));
 }
 
+TEST_CASE("scales and shifts of every kind of normalisation have their role, and so has the head") {
+  namespace nn = torch::nn;
+  nn::Sequential module(
+      nn::Conv2d(3, 4, 3), nn::BatchNorm2d(4), nn::Conv2d(4, 4, 1), nn::GroupNorm(2, 4),
+      nn::InstanceNorm2d(nn::InstanceNorm2dOptions(4).affine(true)),
+      nn::LayerNorm(nn::LayerNormOptions({4})), nn::BatchNorm1d(4), nn::InstanceNorm1d(4),
+      nn::Sequential(nn::Linear(4, 5), nn::Linear(5, 2)), nn::BatchNorm1d(2), nn::ReLU());
+  const auto text = [](const ams::Manifest& manifest) {
+    std::string roles;
+    for (const auto& tensor : manifest.tensors()) {
+      roles += "wnh"[static_cast<int>(tensor.role)];
+    }
+    return roles;
+  };
+  const std::string expected = "wwnnwwnnnnnnnnwwhhnn";
+  const ams::ParameterVector bare(ams::trainable_parameters(*module));
+  CHECK(text(*bare.manifest()) == expected);
+  const auto network = ams::wrap_module(
+      std::shared_ptr<nn::Module>(module.ptr()),
+      [m = module](const torch::Tensor& x) mutable { return m->forward(x); });
+  CHECK(text(*ams::ParameterVector(*network, true).manifest()) == expected + "wwww");
+
+  // A last layer that is not trained is no head.
+  for (torch::Tensor& tensor : module[8]->as<nn::Sequential>()->children()[1]->parameters()) {
+    tensor.set_requires_grad(false);
+  }
+  CHECK(text(*ams::ParameterVector(*network).manifest()) == "wwnnwwnnnnnnnnhhnn");
+
+  // One layer alone is its own head.
+  const nn::Linear layer(2, 3);
+  CHECK(text(*ams::ParameterVector(ams::trainable_parameters(*layer)).manifest()) == "hh");
+}
+
 TEST_CASE("a tensor under two names is taken once; what cannot be trained is refused") {
   const torch::Tensor shared = torch::ones({3}).set_requires_grad(true);
   CHECK(ams::ParameterVector({{"a", shared}, {"b", shared}}).manifest()->dimension() == 3);
@@ -168,6 +201,45 @@ TEST_CASE("Algorithm 2 on tensors follows core's, whatever the arithmetic") {
       CHECK(a.first_moment[i] == doctest::Approx(b.first_moment[i]).epsilon(1e-4));
       CHECK(a.second_moment[i] == doctest::Approx(b.second_moment[i]).epsilon(1e-4));
     }
+  }
+}
+
+TEST_CASE("a learning rate for each range, whatever the arithmetic") {
+  constexpr std::int64_t n = 300;
+  const std::vector<ams::LearningRateRange> ranges = {{0, 10, 5}, {100, 250, 0.5}};
+  for (const auto placement :
+       {ams::EpsilonPlacement::outside_root, ams::EpsilonPlacement::inside_root}) {
+    ams::AdamOptions options;
+    options.epsilon_placement = placement;
+    torch::manual_seed(8);
+    torch::Tensor core_values = torch::randn({n}), torch_values = core_values.clone();
+    std::vector<float> plain(core_values.data_ptr<float>(), core_values.data_ptr<float>() + n);
+    ams::AdamState state(n);
+    using Arithmetic = ams::GradientGuidedAdam::Arithmetic;
+    ams::GradientGuidedAdam core(ams::AdamState(n), options, torch::kCPU, Arithmetic::automatic,
+                                 ranges);
+    ams::GradientGuidedAdam tensors(ams::AdamState(n), options, torch::kCPU, Arithmetic::torch,
+                                    ranges);
+    std::vector<std::uint32_t> indices;
+    for (std::uint32_t i = 0; i < n; i += 3) indices.push_back(i);
+    const auto set = ams::CoordinateSet::from_sorted(n, indices);
+    core.begin_phase(set);
+    tensors.begin_phase(set);
+    for (int k = 0; k < 8; ++k) {
+      const torch::Tensor gradient = torch::randn({n});
+      core.step(core_values, gradient);
+      tensors.step(torch_values, gradient);
+      ams::adam_step(state, options, set, plain, {gradient.data_ptr<float>(), n}, ranges);
+    }
+    CHECK(torch::equal(core_values, torch::tensor(plain)));
+    CHECK(torch::allclose(core_values, torch_values, 1e-5, 1e-6));
+    CHECK(torch::allclose(core.update(), tensors.update(), 1e-4, 1e-7));
+  }
+  for (const ams::LearningRateRange& bad :
+       {ams::LearningRateRange{0, 301, 5}, {7, 7, 5}, {9, 2, 5}}) {
+    CHECK_THROWS_AS(ams::GradientGuidedAdam(ams::AdamState(n), {}, torch::kCPU,
+                                            ams::GradientGuidedAdam::Arithmetic::torch, {bad}),
+                    ams::Error);
   }
 }
 

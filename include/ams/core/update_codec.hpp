@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "ams/core/coordinate_set.hpp"
@@ -47,6 +48,16 @@ struct EncodeOptions {
   int zstd_level = 1;
   CompactOptions compact = {};
 };
+
+/// Throws Error(invalid_argument), naming the field and what is allowed.
+void validate(const EncodeOptions& options);
+
+/// "reference" and "compact".
+std::string_view to_string(UpdateProfile profile);
+std::span<const std::string_view> update_profile_names();
+
+/// The profile of this name. Throws Error(invalid_argument) that lists what is allowed.
+UpdateProfile update_profile(std::string_view name);
 
 /// What an update says of itself. inspect_update leaves 0 what a lean header does not tell: all
 /// digests and the number of values of profile `compact`.

@@ -240,21 +240,6 @@ std::array<std::optional<int>, group_count> chosen_exponents(const CompactOption
   return {e.weight, e.normalization, e.head, e.statistic};
 }
 
-void check(const CompactOptions& options) {
-  if (!(options.relative_step >= 0x1p-20 && options.relative_step <= 0x1p20)) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("relative_step is {}: 2^-20 to 2^20 is allowed", options.relative_step));
-  }
-  for (const auto& exponent : chosen_exponents(options)) {
-    if (exponent && (*exponent < min_step_exponent || *exponent > max_step_exponent)) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("a step exponent is {}: {} to {} is allowed", *exponent,
-                              min_step_exponent, max_step_exponent));
-    }
-  }
-}
-
 /// Exponent of the power of two that is nearest to x > 0 in its logarithm, within the range of
 /// exponents.
 int nearest_exponent(double x) {
@@ -364,7 +349,6 @@ void check_finite(const Changes& changes, const Manifest& manifest, ErrorCode co
 Changes encode_body(const ModelState& held, std::span<const float> trained,
                     const CoordinateSet& coordinates, const EncodeOptions& options,
                     std::vector<std::byte>& bytes) {
-  check(options.compact);
   const Encoding encoding(held, trained, coordinates, options.compact);
   Writer writer(bytes);
   Changes changes = code_body(writer, held, encoding);
@@ -380,6 +364,21 @@ Changes decode_body(const ModelState& held, std::span<const std::byte> body, std
 }
 
 }  // namespace
+
+void check(const CompactOptions& options) {
+  if (!(options.relative_step >= 0x1p-20 && options.relative_step <= 0x1p20)) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("relative_step is {}: 2^-20 to 2^20 is allowed", options.relative_step));
+  }
+  for (const auto& exponent : chosen_exponents(options)) {
+    if (exponent && (*exponent < min_step_exponent || *exponent > max_step_exponent)) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("a step exponent is {}: {} to {} is allowed", *exponent,
+                              min_step_exponent, max_step_exponent));
+    }
+  }
+}
 
 const Profile compact_profile = {UpdateProfile::compact, "compact", Envelope::lean, encode_body,
                                  decode_body};

@@ -30,8 +30,8 @@ enum class UpdateProfile : std::uint8_t {
 /// How finely profile `compact` writes. A step is a power of two; every tensor has one.
 struct CompactOptions {
   /// The step is the power of two nearest to relative_step times the root mean square of the
-  /// differences, over the coordinates of the update's set with the same role (statistics have a
-  /// group of their own). 2^-20 to 2^20.
+  /// differences, over the parameters of the update's set with the same role. Statistics are on many
+  /// scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
   double relative_step = 1;
 
   /// Exponents of the steps of some groups in place of that; -100 to 104.

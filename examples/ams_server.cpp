@@ -38,14 +38,23 @@ struct Flags {
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;
-  std::string strategy = "gradient_guided";
+  std::string strategy = "gradient_guided", profile = "reference";
+  RolePatterns roles;
   double gamma = 0.05;
+  double downlink_kbps = 0;
   SessionOptions session;
   SegmentationTrainerOptions trainer;
   int threads = 0;
   std::size_t max_devices = 64;
   std::uint64_t damage_update = 0;
 } flags;
+
+/// For a flag's help.
+std::string joined(std::span<const std::string_view> names) {
+  std::string text;
+  for (const std::string_view name : names) text.append(text.empty() ? "" : ", ").append(name);
+  return text;
+}
 
 double now_seconds() {
   static const auto start = std::chrono::steady_clock::now();
@@ -72,7 +81,10 @@ class Program {
         teacher_(std::move(teacher)),
         trainer_(make_segmentation_trainer(spec_, flags.trainer)),
         phi_(ClassSubset(phi_classes(spec_))),
-        server_(flags.network, callbacks()) {}
+        server_(flags.network, callbacks()) {
+    // A strategy that does not fit the student says so now, not when the first device comes.
+    make_selection_strategy(flags.strategy, flags.gamma)->required_gradients(*student_.manifest);
+  }
 
   ~Program() { stop(); }
 
@@ -127,7 +139,8 @@ class Program {
             {"uplink_bytes", total.uplink_bytes},
             {"downlink_bytes", total.downlink_bytes},
             {"strategy", flags.strategy},
-            {"gamma", flags.gamma}};
+            {"gamma", flags.gamma},
+            {"profile", flags.profile}};
   }
 
  private:
@@ -433,7 +446,12 @@ std::unique_ptr<Teacher> make_teacher() {
 
 /// Everything about training is wrong here or nowhere, and not when the first device connects.
 void check_training_flags() {
-  flags.session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
+  if (flags.downlink_kbps > 0) {
+    flags.session.downlink_budget = DownlinkBudgetOptions{.budget_bps = 1000 * flags.downlink_kbps};
+  } else {
+    flags.session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
+  }
+  flags.session.encode.profile = update_profile(flags.profile);
   if (flags.session.sampling.max_fps > max_device_sampling_rate_fps) {
     throw Error(ErrorCode::invalid_argument, "--sampling-max-fps must be at most " +
                                                  std::to_string(int(max_device_sampling_rate_fps)) +
@@ -495,7 +513,9 @@ int serve() {
   if (!flags.student.has_values()) {
     log::warning("no_weights", {{"message", "the student starts untrained; see --weights"}});
   }
-  Program program(flags.student.spec(default_classes), make_teacher());
+  StudentSpec spec = flags.student.spec(default_classes);
+  spec.roles = flags.roles;
+  Program program(std::move(spec), make_teacher());
   program.start();
   int signal = 0;
   while (signal == 0) signal = wait_for_stop_signal(3600);
@@ -553,14 +573,46 @@ int main(int argc, char** argv) {
   auto* training =
       app.add_option_group("Training", "Algorithms 1 and 2; the defaults are the paper's");
   training
-      ->add_option(
-          "--strategy", flags.strategy,
-          "gradient_guided, random, first_layers, last_layers, first_and_last_layers or full")
+      ->add_option("--strategy", flags.strategy,
+                   "what an update trains: " + joined(selection_strategy_names()))
       ->capture_default_str();
   training->add_option("--gamma", flags.gamma, "fraction of the parameters that an update carries")
       ->capture_default_str();
   training->add_option("--learning-rate", flags.session.adam.learning_rate, "Adam's alpha")
       ->capture_default_str();
+  training
+      ->add_option("--learning-rate-normalization", flags.session.adam.multipliers.normalization,
+                   "times as much for scales and shifts of normalisation layers")
+      ->capture_default_str();
+  training
+      ->add_option("--learning-rate-head", flags.session.adam.multipliers.head,
+                   "times as much for the last layer with parameters")
+      ->capture_default_str();
+  training
+      ->add_option(
+          "--normalization-tensors", flags.roles.normalization,
+          "names (* and ? allowed) of the normalisation layers' tensors (default: by type)")
+      ->delimiter(',');
+  training
+      ->add_option("--head-tensors", flags.roles.head,
+                   "names of the head's tensors (default: the last layer's)")
+      ->delimiter(',');
+  training
+      ->add_option("--profile", flags.profile,
+                   "how updates are written: " + joined(update_profile_names()))
+      ->capture_default_str();
+  training
+      ->add_option("--relative-step", flags.session.encode.compact.relative_step,
+                   "profile compact: its step, times the root mean square of what moved")
+      ->capture_default_str();
+  auto* budget =
+      training->add_option("--downlink-kbps", flags.downlink_kbps,
+                           "what the downlink may carry on the mean of a minute; strategy, gamma, "
+                           "profile and step are then chosen to make the best of it");
+  budget->check(CLI::PositiveNumber);
+  for (const char* chosen : {"--strategy", "--gamma", "--profile", "--relative-step"}) {
+    budget->excludes(training->get_option(chosen));
+  }
   training->add_option("--iterations", flags.session.iterations, "K, steps a training phase")
       ->capture_default_str();
   training->add_option("--batch-size", flags.session.batch_size, "frames a step")

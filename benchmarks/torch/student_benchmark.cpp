@@ -1,12 +1,18 @@
 // A student on the device and on the server: one frame through the predictor, and one training step
-// of batch 8. Beside each: libtorch's own way (the module's layers one by one; all gradients), and
-// the floor: a matrix product of as many multiplications, on one core.
+// of batch 8, with the memory that it takes, for what each strategy trains. Beside each: libtorch's
+// own way (the module's layers one by one; all gradients), and the floor: a matrix product of as
+// many multiplications, on one core.
 
 #include <torch/torch.h>
 
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "ams/core/random.hpp"
 #include "ams/core/selection.hpp"
@@ -63,8 +69,8 @@ double plain_forward_seconds(const ams::Student& student, const ams::Frame& fram
 
 double step_seconds(ams::Trainer<ams::LabelledFramePtr>& trainer, const ams::StudentValues& start,
                     const std::vector<bool>& required,
-                    const std::vector<ams::LabelledFramePtr>& batch) {
-  constexpr int iterations = 4;
+                    const std::vector<ams::LabelledFramePtr>& batch, int runs = 3) {
+  constexpr std::size_t iterations = 4;
   const std::size_t n = start.manifest->dimension();
   const auto phase = median_seconds(
       [&] {
@@ -76,8 +82,29 @@ double step_seconds(ams::Trainer<ams::LabelledFramePtr>& trainer, const ams::Stu
                        required,
                        std::vector(iterations, batch)});
       },
-      3, 0);
+      runs, 0);
   return phase / iterations;
+}
+
+/// A field of /proc/self/status, in bytes; 0 where there is none.
+double status_bytes(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field + ":")) return 1024 * std::stod(line.substr(field.size() + 1));
+  }
+  return 0;
+}
+
+/// How far memory in use rises above where it was while f() runs; 0 where that cannot be told.
+template <class F>
+double peak_bytes(F&& f) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  std::ofstream("/proc/self/clear_refs") << "5";  // forgets the highest so far
+  const double before = status_bytes("VmRSS");
+  f();
+  return status_bytes("VmHWM") - before;
 }
 
 }  // namespace
@@ -112,21 +139,20 @@ int main() {
         const std::vector<bool> all(start.manifest->tensors().size(), true);
         const double full = step_seconds(*trainer, start, all, batch);
         const double floor = 3 * 8 * forward;
-        print_row(
-            {spec.network + size + " step of 8, all gradients", full, "the same", full, floor, ""});
-        std::vector<bool> norms;  // scale, shift and classifier
-        for (const auto& tensor : start.manifest->tensors()) {
-          norms.push_back(tensor.shape.size() == 1 || tensor.name == "project.weight" ||
-                          tensor.name == "logits.weight");
-        }
-        for (const auto& [name, required] :
-             {std::pair{"scale, shift, classifier", norms},
-              {"first and last layers", ams::make_selection_strategy("first_and_last_layers", 0.05)
-                                            ->required_gradients(*start.manifest)},
-              {"last layers", ams::make_selection_strategy("last_layers", 0.05)
-                                  ->required_gradients(*start.manifest)}}) {
+        const auto memory = [&](const std::vector<bool>& required) {
+          const double bytes =
+              peak_bytes([&] { step_seconds(*trainer, start, required, batch, 1); });
+          return bytes > 0 ? "+" + std::to_string(static_cast<int>(bytes / (1 << 20))) + " MiB"
+                           : "";
+        };
+        print_row({spec.network + size + " step of 8, all gradients", full, "the same", full, floor,
+                   memory(all)});
+        for (const char* name : {"normalization", "normalization_and_head", "last_layers",
+                                 "first_and_last_layers", "gradient_guided"}) {
+          const auto required =
+              ams::make_selection_strategy(name, 0.05)->required_gradients(*start.manifest);
           print_row({std::string("  ") + name, step_seconds(*trainer, start, required, batch),
-                     "all gradients", full, 0, ""});
+                     "all gradients", full, 0, memory(required)});
         }
         ams::SegmentationTrainerOptions narrow;
         narrow.bfloat16 = true;

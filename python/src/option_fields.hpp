@@ -29,7 +29,8 @@ struct EnumWords<TensorKind> {
 };
 template <>
 struct EnumWords<UpdateProfile> {
-  static constexpr std::array words{std::pair{"reference", UpdateProfile::reference}};
+  static constexpr std::array words{std::pair{"reference", UpdateProfile::reference},
+                                    std::pair{"compact", UpdateProfile::compact}};
 };
 
 /// Algorithm 2's choice of coordinates, as Python names it.

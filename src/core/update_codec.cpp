@@ -1,5 +1,6 @@
 #include "ams/core/update_codec.hpp"
 
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -202,16 +203,41 @@ void write_header(std::byte* p, const Profile& profile, const ModelState& held, 
 
 }  // namespace
 
+void validate(const EncodeOptions& options) {
+  detail::check_zstd_level(options.zstd_level);
+  if (!detail::find_profile(static_cast<std::uint8_t>(options.profile))) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("there is no update profile {}: {} are allowed",
+                            static_cast<int>(options.profile), detail::profile_list()));
+  }
+  detail::check(options.compact);
+}
+
+std::string_view to_string(UpdateProfile profile) {
+  const Profile* found = detail::find_profile(static_cast<std::uint8_t>(profile));
+  return found ? found->name : "unknown";
+}
+
+std::span<const std::string_view> update_profile_names() {
+  static constexpr std::array<std::string_view, 2> names = {"reference", "compact"};
+  return names;
+}
+
+UpdateProfile update_profile(std::string_view name) {
+  for (const Profile* profile : detail::profiles()) {
+    if (profile->name == name) return profile->id;
+  }
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("there is no update profile {}: {} are allowed", name, detail::profile_list()));
+}
+
 std::vector<std::byte> encode_update(ModelState& held, std::span<const float> trained,
                                      const CoordinateSet& coordinates,
                                      const EncodeOptions& options) {
   check_held(held);
-  detail::check_zstd_level(options.zstd_level);
+  validate(options);
   const Profile* profile = detail::find_profile(static_cast<std::uint8_t>(options.profile));
-  if (!profile) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("there is no update profile {}", static_cast<int>(options.profile)));
-  }
   const std::size_t dimension = held.manifest().dimension();
   if (trained.size() != dimension || coordinates.dimension() != dimension) {
     throw Error(

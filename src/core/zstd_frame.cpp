@@ -13,7 +13,7 @@ namespace ams::detail {
 void check_zstd_level(int level) {
   if (level < 1 || level > 19) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("zstd level {} is outside 1 to 19", level));
+                fmt::format("zstd_level is {}: 1 to 19 is allowed", level));
   }
 }
 

@@ -44,7 +44,7 @@ void validate(const SessionOptions& options) {
                   "it null");
     }
   }
-  require_range("encode.zstd_level", static_cast<double>(options.encode.zstd_level), 1, 19);
+  validate(options.encode);
   require_range("snapshot_zstd_level", static_cast<double>(options.snapshot_zstd_level), 1, 19);
   validate(options.sampling);
   validate(options.training_rate);

@@ -10,6 +10,7 @@
 #include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/random.hpp"
+#include "tensor_roles.hpp"
 #include "translate_errors.hpp"
 
 namespace ams {
@@ -23,9 +24,7 @@ class ModuleNetwork final : public Network {
 
   torch::Tensor forward(const torch::Tensor& input) override { return forward_(input); }
   bool align_corners() const override { return align_corners_; }
-  std::vector<NetworkTensor> parameters() const override {
-    return copy(module_->named_parameters());
-  }
+  std::vector<NetworkTensor> parameters() const override { return parameters_with_roles(*module_); }
   std::vector<NetworkTensor> buffers() const override { return copy(module_->named_buffers()); }
   void train(bool on) override { module_->train(on); }
   void to(torch::Device device) override { module_->to(device); }
@@ -73,11 +72,7 @@ class TorchscriptNetwork final : public Network {
             "under 'out'");
   }
 
-  std::vector<NetworkTensor> parameters() const override {
-    std::vector<NetworkTensor> tensors;
-    for (const auto& item : module_.named_parameters()) tensors.push_back({item.name, item.value});
-    return tensors;
-  }
+  std::vector<NetworkTensor> parameters() const override { return parameters_with_roles(module_); }
 
   std::vector<NetworkTensor> buffers() const override {
     std::vector<NetworkTensor> tensors;

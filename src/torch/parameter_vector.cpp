@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "tensor_roles.hpp"
 
 namespace ams {
 namespace {
@@ -48,10 +49,10 @@ std::vector<NetworkTensor> collect_script(const NamedTensorList& named) {
 }  // namespace
 
 std::vector<NetworkTensor> trainable_parameters(const torch::nn::Module& module) {
-  return only_trainable(collect(module.named_parameters()));
+  return only_trainable(parameters_with_roles(module));
 }
 std::vector<NetworkTensor> trainable_parameters(const torch::jit::Module& module) {
-  return only_trainable(collect_script(module.named_parameters()));
+  return only_trainable(parameters_with_roles(module));
 }
 std::vector<NetworkTensor> batch_norm_statistics(const torch::nn::Module& module) {
   return only_statistics(collect(module.named_buffers()));
@@ -83,7 +84,7 @@ ParameterVector::ParameterVector(std::vector<NetworkTensor> parameters,
                   "tensor '" + item.name + "' is " + tensor.toString() +
                       "; needed are dense float32 tensors that are all on one device");
     }
-    specs.push_back({item.name, tensor.sizes().vec(), kind});
+    specs.push_back({item.name, tensor.sizes().vec(), kind, item.role});
     tensors_.push_back(std::move(item));
   };
   for (NetworkTensor& item : parameters) take(item, TensorKind::parameter);

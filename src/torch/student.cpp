@@ -179,7 +179,9 @@ void load_weights(Network& network, const std::string& path) {
 
 StudentValues student_values(const Student& student) {
   const ParameterVector vector(*student.network, student.spec.train_batch_norm_statistics);
-  return {vector.manifest(), vector.copy(), fingerprint(student, *vector.manifest())};
+  auto manifest =
+      std::make_shared<const Manifest>(vector.manifest()->with_roles(student.spec.roles));
+  return {manifest, vector.copy(), fingerprint(student, *manifest)};
 }
 
 StudentValues load_student_values(const StudentSpec& spec) {

@@ -1,5 +1,6 @@
 #include "ams/torch/tensor_adam.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <utility>
@@ -24,10 +25,12 @@ std::span<float> span_of(const torch::Tensor& tensor) {
 
 }  // namespace
 
-TensorAdam::TensorAdam(AdamState state, const AdamOptions& options, torch::Device device,
-                       Arithmetic arithmetic)
+TensorAdam::TensorAdam(AdamState state, const AdamOptions& options,
+                                       torch::Device device, Arithmetic arithmetic,
+                                       std::vector<LearningRateRange> ranges)
     : host_(std::move(state)),
       options_(options),
+      ranges_(std::move(ranges)),
       coordinates_(CoordinateSet::all(host_.first_moment.size())),
       on_host_(device.is_cpu() && arithmetic == Arithmetic::automatic),
       dimension_(static_cast<std::int64_t>(host_.first_moment.size())),
@@ -37,9 +40,30 @@ TensorAdam::TensorAdam(AdamState state, const AdamOptions& options, torch::Devic
     throw Error(ErrorCode::invalid_argument,
                 "Adam's two moments differ in size, or its step count is below 0");
   }
+  // Core checks them at every step; here they would write out of bounds.
+  std::size_t done = 0;
+  for (const LearningRateRange& range : ranges_) {
+    if (range.begin < done || range.end <= range.begin ||
+        range.end > static_cast<std::size_t>(dimension_)) {
+      throw Error(ErrorCode::invalid_argument,
+                  "a learning rate's range from " + std::to_string(range.begin) + " to " +
+                      std::to_string(range.end) + ": ascending, not empty and up to " +
+                      std::to_string(dimension_) + " is allowed");
+    }
+    done = range.end;
+  }
   if (!on_host_) {
     first_moment_ = to_device(std::exchange(host_.first_moment, {}), device);
     second_moment_ = to_device(std::exchange(host_.second_moment, {}), device);
+    if (!ranges_.empty()) {
+      std::vector<float> multipliers(static_cast<std::size_t>(dimension_), 1.0F);
+      for (const LearningRateRange& range : ranges_) {
+        std::fill(multipliers.begin() + static_cast<std::ptrdiff_t>(range.begin),
+                  multipliers.begin() + static_cast<std::ptrdiff_t>(range.end),
+                  static_cast<float>(range.multiplier));
+      }
+      multipliers_ = to_device(multipliers, device);
+    }
   }
 }
 
@@ -73,7 +97,7 @@ void TensorAdam::step(const torch::Tensor& parameters, const torch::Tensor& grad
     }
   }
   if (on_host_) {
-    adam_step(host_, options_, coordinates_, span_of(parameters), span_of(gradients));
+    adam_step(host_, options_, coordinates_, span_of(parameters), span_of(gradients), ranges_);
     return;
   }
   const torch::NoGradGuard no_gradients;
@@ -90,20 +114,23 @@ torch::Tensor TensorAdam::update() const {
   const auto floats = torch::TensorOptions().dtype(torch::kFloat).device(device_);
   if (on_host_) {
     torch::Tensor u = torch::empty({dimension_}, floats);
-    adam_update(host_, options_, span_of(u));
+    adam_update(host_, options_, span_of(u), ranges_);
     return u;
   }
   if (host_.step_count == 0) return torch::zeros({dimension_}, floats);
   const auto steps = static_cast<double>(host_.step_count);
+  const auto scaled = [this](torch::Tensor u) {
+    return multipliers_.defined() ? u.mul_(multipliers_) : u;
+  };
   const double correction1 = 1 - std::pow(options_.beta1, steps);
   const double correction2 = 1 - std::pow(options_.beta2, steps);
   if (options_.epsilon_placement == EpsilonPlacement::outside_root) {
     torch::Tensor denominator =
         second_moment_.sqrt().div_(std::sqrt(correction2)).add_(options_.epsilon);
-    return first_moment_.div(denominator).mul_(options_.learning_rate / correction1);
+    return scaled(first_moment_.div(denominator).mul_(options_.learning_rate / correction1));
   }
-  return first_moment_.div((second_moment_ + options_.epsilon).sqrt_())
-      .mul_(options_.learning_rate * std::sqrt(correction2) / correction1);
+  return scaled(first_moment_.div((second_moment_ + options_.epsilon).sqrt_())
+                    .mul_(options_.learning_rate * std::sqrt(correction2) / correction1));
 }
 
 AdamState TensorAdam::state() const {

@@ -139,6 +139,54 @@ TEST_CASE("a device that lost the link for a moment is in step") {
   CHECK(world.session->counters().connections == 2);
 }
 
+TEST_CASE("profile compact: both ends stay in step through losses, damage, kills and a snapshot") {
+  VirtualWorld::Setup setup = setup_for_tests();
+  setup.session.encode.profile = UpdateProfile::compact;
+  setup.session.encode.compact.relative_step = 0.125;
+  setup.session.max_history_updates = 3;
+  setup.scene_frames = 100000;
+  VirtualWorld world(setup);
+  world.run_until(8);
+  const double before = world.device_error();
+  world.run_until(40);
+  CHECK(world.in_step());
+  CHECK(world.client->counters().refusals == 0);
+
+  // Two are lost on the way and sent again.
+  world.downlink = [](ServerMessage& m) { return !std::holds_alternative<Update>(m); };
+  world.run_until(62);
+  world.downlink = [](ServerMessage&) { return true; };
+  absence(world, 1);
+  world.run_until(world.now + 3);
+  CHECK(world.resumes.back() == Resume::updates);
+  CHECK(world.in_step());
+
+  // One is damaged: refused whole, and a snapshot heals, memory of the codec included.
+  bool corrupted = false;
+  world.downlink = [&](ServerMessage& message) {
+    if (auto* update = std::get_if<Update>(&message); update && !corrupted) {
+      update->bytes.back() ^= std::byte{1};
+      corrupted = true;
+    }
+    return true;
+  };
+  world.run_until(85);
+  CHECK(corrupted);
+  CHECK(world.client->counters().refusals == 1);
+  CHECK(world.client->counters().snapshots == 1);
+  CHECK(world.in_step());
+
+  // The device starts again with what it has saved, in mid-stream.
+  world.kill_edge();
+  world.run_until(95);
+  world.start_edge();
+  world.run_until(150);
+  CHECK(world.resumes.back() != Resume::snapshot);
+  CHECK(world.in_step());
+  CHECK(world.client->counters().refusals == 0);  // of its new life
+  CHECK(world.device_error() < before / 20);
+}
+
 TEST_CASE("updates that were lost on the way are sent again") {
   VirtualWorld world(setup_for_tests());
   world.run_until(40);

@@ -81,7 +81,8 @@ class Trainer final : public ams::Trainer<Sample> {
         for (std::size_t i = 0; i < inputs; ++i) gradients[i] += slope * sample.x[i];
         gradients[inputs] += slope;
       }
-      ams::adam_step(result.adam, job.adam_options, job.coordinates, result.parameters, gradients);
+      ams::adam_step(result.adam, job.adam_options, job.coordinates, result.parameters, gradients,
+                     ams::learning_rate_ranges(*job.manifest, job.adam_options));
       if (follow_statistics) {
         for (const Sample& sample : batch) {
           for (std::size_t i = 0; i < inputs; ++i) {

@@ -142,6 +142,39 @@ TEST_CASE("a TorchScript module's tensors serve as well") {
                      torch::tensor({1.F, 1.F, 1.F, 1.F, 1.F, 1.F, 0.F, 0.F, 0.F, 0.F})));
 }
 
+TEST_CASE("scales and shifts of every kind of normalisation have their role, and so has the head") {
+  namespace nn = torch::nn;
+  nn::Sequential module(
+      nn::Conv2d(3, 4, 3), nn::BatchNorm2d(4), nn::Conv2d(4, 4, 1), nn::GroupNorm(2, 4),
+      nn::InstanceNorm2d(nn::InstanceNorm2dOptions(4).affine(true)),
+      nn::LayerNorm(nn::LayerNormOptions({4})), nn::BatchNorm1d(4), nn::InstanceNorm1d(4),
+      nn::Linear(4, 5), nn::Linear(5, 2), nn::BatchNorm1d(2), nn::ReLU());
+  const auto text = [](const ams::Manifest& manifest) {
+    std::string roles;
+    for (const auto& tensor : manifest.tensors()) {
+      roles += "wnh"[static_cast<int>(tensor.role)];
+    }
+    return roles;
+  };
+  const std::string expected = "wwnnwwnnnnnnnnwwhhnn";
+  const ams::ParameterVector bare(ams::trainable_parameters(*module));
+  CHECK(text(*bare.manifest()) == expected);
+  const auto network =
+      ams::wrap_module(std::shared_ptr<nn::Module>(module.ptr()),
+                       [m = module](const torch::Tensor& x) mutable { return m->forward(x); });
+  CHECK(text(*ams::ParameterVector(*network, true).manifest()) == expected + "wwww");
+
+  // A last layer that is not trained is no head.
+  for (torch::Tensor& tensor : module->children()[9]->parameters()) {
+    tensor.set_requires_grad(false);
+  }
+  CHECK(text(*ams::ParameterVector(*network).manifest()) == "wwnnwwnnnnnnnnhhnn");
+
+  // One layer alone is its own head.
+  const nn::Linear layer(2, 3);
+  CHECK(text(*ams::ParameterVector(ams::trainable_parameters(*layer)).manifest()) == "hh");
+}
+
 TEST_CASE("a tensor under two names is taken once; what cannot be trained is refused") {
   const torch::Tensor shared = torch::ones({3}).set_requires_grad(true);
   CHECK(ams::ParameterVector({{"a", shared}, {"b", shared}}).manifest()->dimension() == 3);

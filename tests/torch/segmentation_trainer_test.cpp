@@ -205,7 +205,8 @@ TEST_CASE("two phases of one state are one phase of twice the length") {
 
 TEST_CASE("gradients that are not required are not computed, and the rest is as if they were") {
   const ams::StudentSpec spec = small_spec();
-  for (const char* name : {"first_layers", "last_layers", "first_and_last_layers"}) {
+  for (const char* name : {"first_layers", "last_layers", "first_and_last_layers", "normalization",
+                           "normalization_and_head"}) {
     CAPTURE(name);
     const auto strategy = ams::make_selection_strategy(name, 0.05);
     Job all = make_job(spec);
@@ -231,6 +232,27 @@ TEST_CASE("gradients that are not required are not computed, and the rest is as 
       for (std::size_t i = tensor.offset; i < tensor.offset + tensor.size; ++i) {
         REQUIRE(result.adam.second_moment[i] == 0);
       }
+    }
+  }
+}
+
+TEST_CASE("a multiplier moves the tensors of its role so much farther") {
+  const ams::StudentSpec spec = small_spec();
+  const auto trainer = ams::make_segmentation_trainer(spec);
+  const Job plain = make_job(spec, 1);
+  Job faster = plain;
+  faster.adam_options.multipliers.normalization = 5;
+  faster.adam_options.multipliers.head = 0.5;
+  const auto once = trainer->train(plain).parameters;
+  const auto result = trainer->train(faster).parameters;
+  for (const auto& tensor : plain.manifest->tensors()) {
+    const double multiplier = tensor.role == ams::TensorRole::normalization ? 5
+                              : tensor.role == ams::TensorRole::head        ? 0.5
+                                                                            : 1;
+    for (std::size_t i = tensor.offset; i < tensor.offset + tensor.size; ++i) {
+      const double moved = double{once[i]} - plain.parameters[i];
+      REQUIRE(double{result[i]} - plain.parameters[i] ==
+              doctest::Approx(multiplier * moved).epsilon(1e-3));
     }
   }
 }

@@ -45,6 +45,28 @@ TEST_CASE("server and device start from the same values") {
   CHECK(server.manifest->tensors().back().name == "project.weight");
 }
 
+TEST_CASE("normalisation and head can be named by pattern") {
+  ams::StudentSpec spec;
+  const ams::StudentValues found = ams::load_student_values(spec);
+  const auto size_of = [](const ams::Manifest& manifest, ams::TensorRole role) {
+    std::size_t size = 0;
+    for (const auto& tensor : manifest.tensors()) size += tensor.role == role ? tensor.size : 0;
+    return size;
+  };
+  CHECK(size_of(*found.manifest, ams::TensorRole::normalization) == 3530);
+  CHECK(size_of(*found.manifest, ams::TensorRole::head) == 450 * 19);
+  spec.roles.normalization = {"stage1.*"};
+  spec.roles.head = {"stage3.layers.7.*", "project.*"};
+  const ams::StudentValues named = ams::load_student_values(spec);
+  CHECK(named.manifest->digest() == found.manifest->digest());
+  CHECK(named.fingerprint == found.fingerprint);
+  CHECK(size_of(*named.manifest, ams::TensorRole::normalization) == 12 * 27 + 2 * 15);
+  CHECK(size_of(*named.manifest, ams::TensorRole::head) > 450 * 19);
+  spec.roles.head = {"classifier.*"};
+  CHECK_THROWS_WITH_AS(ams::load_student_values(spec), doctest::Contains("classifier.*"),
+                       ams::Error);
+}
+
 TEST_CASE("the fingerprint sees all that the parameter vector does not hold") {
   const auto fingerprint = ams::student_fingerprint(small_spec());
   const auto differs = [&](const std::function<void(ams::StudentSpec&)>& change) {

@@ -79,3 +79,40 @@ TEST_CASE("Adam on tensors refuses what does not fit") {
   uneven.second_moment.pop_back();
   CHECK_THROWS_AS(ams::TensorAdam(uneven, {}, torch::kCPU), ams::Error);
 }
+
+TEST_CASE("a learning rate for each range, whatever the arithmetic") {
+  constexpr std::int64_t n = 300;
+  const std::vector<ams::LearningRateRange> ranges = {{0, 10, 5}, {100, 250, 0.5}};
+  for (const auto placement :
+       {ams::EpsilonPlacement::outside_root, ams::EpsilonPlacement::inside_root}) {
+    ams::AdamOptions options;
+    options.epsilon_placement = placement;
+    torch::manual_seed(8);
+    torch::Tensor core_values = torch::randn({n}), torch_values = core_values.clone();
+    std::vector<float> plain(core_values.data_ptr<float>(), core_values.data_ptr<float>() + n);
+    ams::AdamState state(n);
+    using Arithmetic = ams::TensorAdam::Arithmetic;
+    ams::TensorAdam core(ams::AdamState(n), options, torch::kCPU, Arithmetic::automatic, ranges);
+    ams::TensorAdam tensors(ams::AdamState(n), options, torch::kCPU, Arithmetic::torch, ranges);
+    std::vector<std::uint32_t> indices;
+    for (std::uint32_t i = 0; i < n; i += 3) indices.push_back(i);
+    const auto set = ams::CoordinateSet::from_sorted(n, indices);
+    core.begin_phase(set);
+    tensors.begin_phase(set);
+    for (int k = 0; k < 8; ++k) {
+      const torch::Tensor gradient = torch::randn({n});
+      core.step(core_values, gradient);
+      tensors.step(torch_values, gradient);
+      ams::adam_step(state, options, set, plain, {gradient.data_ptr<float>(), n}, ranges);
+    }
+    CHECK(torch::equal(core_values, torch::tensor(plain)));
+    CHECK(torch::allclose(core_values, torch_values, 1e-5, 1e-6));
+    CHECK(torch::allclose(core.update(), tensors.update(), 1e-4, 1e-7));
+  }
+  for (const ams::LearningRateRange& bad :
+       {ams::LearningRateRange{0, 301, 5}, {7, 7, 5}, {9, 2, 5}}) {
+    CHECK_THROWS_AS(ams::TensorAdam(ams::AdamState(n), {}, torch::kCPU,
+                                    ams::TensorAdam::Arithmetic::torch, {bad}),
+                    ams::Error);
+  }
+}

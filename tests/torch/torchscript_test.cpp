@@ -60,6 +60,11 @@ TEST_CASE("a TorchScript student trains as the same network in C++") {
     if (path.empty()) return;
     const ams::StudentValues start = ams::load_student_values(spec_of(path));
     CHECK(start.manifest->tensors()[0].name == "0.weight");
+    std::string roles;
+    for (const auto& tensor : start.manifest->tensors()) {
+      roles += "wnh"[static_cast<int>(tensor.role)];
+    }
+    CHECK(roles == "wwnnhh");
 
     const auto module = std::make_shared<torch::nn::SequentialImpl>(
         torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 8, 3).stride(2).padding(1)),

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "ams/core/coordinate_set.hpp"
@@ -29,8 +30,8 @@ enum class UpdateProfile : std::uint8_t {
 /// How finely profile `compact` writes. A step is a power of two; every tensor has one.
 struct CompactOptions {
   /// The step is the power of two nearest to relative_step times the root mean square of the
-  /// differences, over the coordinates of the update's set with the same role (statistics have a
-  /// group of their own). 2^-20 to 2^20.
+  /// differences, over the parameters of the update's set with the same role. Statistics are on many
+  /// scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
   double relative_step = 1;
 
   /// Exponents of the steps of some groups in place of that; -100 to 104.
@@ -47,6 +48,16 @@ struct EncodeOptions {
   int zstd_level = 1;
   CompactOptions compact = {};
 };
+
+/// Throws Error(invalid_argument), naming the field and what is allowed.
+void validate(const EncodeOptions& options);
+
+/// "reference" and "compact".
+std::string_view to_string(UpdateProfile profile);
+std::span<const std::string_view> update_profile_names();
+
+/// The profile of this name. Throws Error(invalid_argument) that lists what is allowed.
+UpdateProfile update_profile(std::string_view name);
 
 /// What an update says of itself. inspect_update leaves 0 what a lean header does not tell: all
 /// digests and the number of values of profile `compact`.

@@ -318,6 +318,7 @@ ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options,
     throw Error(ErrorCode::invalid_argument,
                 "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
   }
+  options_.strategy->required_gradients(held().manifest());  // one that does not fit says so here
   adam_ = AdamState(held().manifest().dimension());
   if (options_.strategy)
     options_.strategy->required_gradients(held().manifest());  // it can be used

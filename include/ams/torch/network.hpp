@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "ams/core/manifest.hpp"
 #include "ams/torch/safetensors.hpp"
 
 namespace ams {
@@ -18,6 +19,7 @@ namespace ams {
 struct NetworkTensor {
   std::string name;
   torch::Tensor tensor;
+  TensorRole role = TensorRole::weight;
 };
 
 /// A network that gives logits, whatever framework object it is made of. Not thread-safe.
@@ -32,7 +34,10 @@ class Network {
   /// How the corner pixels of coarse logits lie over the input (as in torch's interpolate).
   virtual bool align_corners() const { return false; }
 
-  /// In registration order, which is the forward order of the networks of this library.
+  /// In registration order, which is the forward order of the networks of this library. With their
+  /// roles: normalization for those of batch, group, layer and instance norm, by the type of the
+  /// module (of a TorchScript module by its name); head for those of the last module with
+  /// parameters that require a gradient and is no normalisation.
   virtual std::vector<NetworkTensor> parameters() const = 0;
   virtual std::vector<NetworkTensor> buffers() const = 0;
 

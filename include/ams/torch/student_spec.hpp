@@ -44,6 +44,10 @@ struct StudentSpec {
   bool train_batch_norm_statistics = false;
 
   std::uint64_t seed = 1;  ///< of the initial values where there is no weights file
+
+  /// Names of normalisation and head tensors where those that Network::parameters() finds are not
+  /// the right ones. Only the trainer's side needs them.
+  RolePatterns roles;
 };
 
 /// The parameter vector that server and device start from (version 0).

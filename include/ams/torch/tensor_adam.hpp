@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 #include "ams/core/adam.hpp"
 #include "ams/core/coordinate_set.hpp"
 
@@ -18,10 +20,12 @@ class TensorAdam {
     torch,      ///< torch's everywhere
   };
 
-  /// Takes over `state`, whose dimension is that of the tensors to come. Throws
+  /// Takes over `state`, whose dimension is that of the tensors to come. `ranges`: where the
+  /// learning rate is another one, as learning_rate_ranges() gives them. Throws
   /// Error(invalid_argument).
   TensorAdam(AdamState state, const AdamOptions& options, torch::Device device,
-             Arithmetic arithmetic = Arithmetic::automatic);
+             Arithmetic arithmetic = Arithmetic::automatic,
+             std::vector<LearningRateRange> ranges = {});
 
   /// Hyper-parameters of the steps to come. Throws Error(invalid_argument), with nothing changed.
   void set_options(const AdamOptions& options);
@@ -44,6 +48,7 @@ class TensorAdam {
  private:
   AdamState host_;  // in core's arithmetic; else only its step count
   AdamOptions options_;
+  std::vector<LearningRateRange> ranges_;
   CoordinateSet coordinates_;
   bool on_host_;
   std::int64_t dimension_;
@@ -51,6 +56,7 @@ class TensorAdam {
   torch::Tensor first_moment_;   // in torch's arithmetic
   torch::Tensor second_moment_;  // in torch's arithmetic
   torch::Tensor mask_;           // b_n as float; undefined: all
+  torch::Tensor multipliers_;    // of the learning rate; undefined: 1
 };
 
 }  // namespace ams

@@ -88,10 +88,10 @@ def _draw_fig3(context: Context, drawn: Sequence[tuple]) -> None:
     plt = pyplot()
     columns = 1 if len(drawn) == 1 else 2
     lines = math.ceil(len(drawn) / columns)
+    size = (14, 2.9 * lines + 0.6) if columns == 2 else (13, 4.4)
     figure, grid = plt.subplots(
-        lines, columns, figsize=(6.5 * columns + 1, 2.9 * lines + 0.6), constrained_layout=True,
-        squeeze=False,
-    )  # fmt: skip
+        lines, columns, figsize=size, constrained_layout=True, squeeze=False
+    )
     figure.suptitle("Sampling rate follows the scene", fontweight="bold", fontsize=14)
     target = ams.SessionOptions().phi_target
     for axes, (result, scenes, rates, change) in zip(grid.flat, drawn, strict=False):
@@ -282,7 +282,7 @@ def _draw_fig5(context: Context, curves: dict[str, np.ndarray], better: dict[str
         xlim=(low - 2, high + 2),
         ylim=(0, 1),
     )
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
     save(figure, context.out / "fig5.png")
 
 
@@ -355,5 +355,5 @@ def _draw_fig6(context: Context, losses: dict[tuple[str, int], list[float]]) -> 
     )
     axes.set_xticks(context.fig6_devices)
     axes.invert_yaxis()
-    axes.legend(loc="lower left")
+    axes.legend(loc="best")
     save(figure, context.out / "fig6.png")

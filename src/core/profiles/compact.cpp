@@ -228,31 +228,18 @@ Changes code_body(Coder& coder, const ModelState& held, const Plan& plan) {
 
 // ---- encoding ----
 
-constexpr std::size_t group_count = 4;
-
 /// The groups whose steps are chosen: the roles, and all statistics.
+constexpr std::size_t group_count = 4;
+constexpr std::size_t statistic_group = 3;
+
 std::size_t group_of(const TensorSpec& tensor) {
-  return tensor.kind == TensorKind::statistic ? 3 : static_cast<std::size_t>(tensor.role);
+  return tensor.kind == TensorKind::statistic ? statistic_group
+                                              : static_cast<std::size_t>(tensor.role);
 }
 
 std::array<std::optional<int>, group_count> chosen_exponents(const CompactOptions& options) {
   const auto& e = options.step_exponents;
   return {e.weight, e.normalization, e.head, e.statistic};
-}
-
-void check(const CompactOptions& options) {
-  if (!(options.relative_step >= 0x1p-20 && options.relative_step <= 0x1p20)) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("relative_step is {}: 2^-20 to 2^20 is allowed", options.relative_step));
-  }
-  for (const auto& exponent : chosen_exponents(options)) {
-    if (exponent && (*exponent < min_step_exponent || *exponent > max_step_exponent)) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("a step exponent is {}: {} to {} is allowed", *exponent,
-                              min_step_exponent, max_step_exponent));
-    }
-  }
 }
 
 /// Exponent of the power of two that is nearest to x > 0 in its logarithm, within the range of
@@ -264,6 +251,23 @@ int nearest_exponent(double x) {
   return std::clamp(exponent, min_step_exponent, max_step_exponent);
 }
 
+class Square {
+ public:
+  void add(double difference) {
+    sum_ += difference * difference;
+    ++count_;
+  }
+  /// Above 0, so that it has a logarithm.
+  double root_mean() const {
+    const double mean = sum_ / static_cast<double>(std::max<std::size_t>(count_, 1));
+    return std::max(std::sqrt(mean), 0x1p-150);
+  }
+
+ private:
+  double sum_ = 0;
+  std::size_t count_ = 0;
+};
+
 struct Wish {
   int exponent = 0;
   std::vector<std::int32_t> steps;  // one a coordinate of the tensor
@@ -273,24 +277,20 @@ class Encoding {
  public:
   Encoding(const ModelState& held, std::span<const float> trained, const CoordinateSet& coordinates,
            const CompactOptions& options)
-      : held_(held), trained_(trained), coordinates_(coordinates) {
-    std::array<double, group_count> squares{};
-    std::array<std::size_t, group_count> counts{};
+      : held_(held),
+        trained_(trained),
+        coordinates_(coordinates),
+        chosen_(chosen_exponents(options)),
+        relative_step_(options.relative_step) {
+    std::array<Square, group_count> squares;
     for (std::size_t t = 0; t < held.manifest().tensors().size(); ++t) {
-      const std::size_t group = group_of(held.manifest().tensors()[t]);
-      for_each_in(t, [&](std::size_t, double difference) {
-        squares[group] += difference * difference;
-        ++counts[group];
-      });
+      Square& square = squares[group_of(held.manifest().tensors()[t])];
+      for_each_in(t, [&](std::size_t, double difference) { square.add(difference); });
     }
-    const auto chosen = chosen_exponents(options);
     for (std::size_t group = 0; group < group_count; ++group) {
-      const double mean =
-          squares[group] / static_cast<double>(std::max<std::size_t>(counts[group], 1));
       exponents_[group] =
-          chosen[group]
-              ? *chosen[group]
-              : nearest_exponent(options.relative_step * std::max(std::sqrt(mean), 0x1p-100));
+          chosen_[group] ? *chosen_[group]
+                         : nearest_exponent(options.relative_step * squares[group].root_mean());
     }
   }
 
@@ -298,9 +298,16 @@ class Encoding {
   std::optional<Wish> operator()(std::size_t t) const {
     const TensorSpec& spec = held_.manifest().tensors()[t];
     double largest = 0;
-    for_each_in(t, [&](std::size_t, double d) { largest = std::max(largest, std::abs(d)); });
+    Square square;
+    for_each_in(t, [&](std::size_t, double difference) {
+      largest = std::max(largest, std::abs(difference));
+      square.add(difference);
+    });
+    const std::size_t group = group_of(spec);
     Wish wish;
-    wish.exponent = exponents_[group_of(spec)];
+    wish.exponent = group == statistic_group && !chosen_[group]
+                        ? nearest_exponent(relative_step_ / 16 * square.root_mean())
+                        : exponents_[group];
     while (wish.exponent < max_step_exponent &&
            largest > std::ldexp(max_steps - 1.0, wish.exponent)) {
       ++wish.exponent;
@@ -346,6 +353,8 @@ class Encoding {
   const ModelState& held_;
   std::span<const float> trained_;
   const CoordinateSet& coordinates_;
+  std::array<std::optional<int>, group_count> chosen_;
+  double relative_step_;
   std::array<int, group_count> exponents_{};
 };
 
@@ -364,7 +373,6 @@ void check_finite(const Changes& changes, const Manifest& manifest, ErrorCode co
 Changes encode_body(const ModelState& held, std::span<const float> trained,
                     const CoordinateSet& coordinates, const EncodeOptions& options,
                     std::vector<std::byte>& bytes) {
-  check(options.compact);
   const Encoding encoding(held, trained, coordinates, options.compact);
   Writer writer(bytes);
   Changes changes = code_body(writer, held, encoding);
@@ -380,6 +388,21 @@ Changes decode_body(const ModelState& held, std::span<const std::byte> body, std
 }
 
 }  // namespace
+
+void check(const CompactOptions& options) {
+  if (!(options.relative_step >= 0x1p-20 && options.relative_step <= 0x1p20)) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("relative_step is {}: 2^-20 to 2^20 is allowed", options.relative_step));
+  }
+  for (const auto& exponent : chosen_exponents(options)) {
+    if (exponent && (*exponent < min_step_exponent || *exponent > max_step_exponent)) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("a step exponent is {}: {} to {} is allowed", *exponent,
+                              min_step_exponent, max_step_exponent));
+    }
+  }
+}
 
 const Profile compact_profile = {UpdateProfile::compact, "compact", Envelope::lean, encode_body,
                                  decode_body};

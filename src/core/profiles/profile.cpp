@@ -20,7 +20,7 @@ std::string profile_list() {
   std::string text;
   for (const Profile* profile : profiles()) {
     text += (text.empty() ? "" : ", ") + std::to_string(static_cast<int>(profile->id)) + " (" +
-            profile->name + ")";
+            std::string(profile->name) + ")";
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ams/core/coordinate_set.hpp"
@@ -31,7 +32,7 @@ enum class Envelope : std::uint8_t {
 /// are the business of update_codec.cpp, which also moves the state: a profile only reads it.
 struct Profile {
   UpdateProfile id;
-  const char* name;
+  std::string_view name;
   Envelope envelope;
 
   /// Appends the body to `bytes` and returns the changes that decode_body will return for it.
@@ -46,6 +47,9 @@ struct Profile {
   Changes (*decode_body)(const ModelState& held, std::span<const std::byte> body,
                          std::size_t count);
 };
+
+/// Throws Error(invalid_argument).
+void check(const CompactOptions& options);
 
 extern const Profile reference_profile;  // reference.cpp
 extern const Profile compact_profile;    // compact.cpp

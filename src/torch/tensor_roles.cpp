@@ -1,0 +1,98 @@
+#include "tensor_roles.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace ams {
+namespace {
+
+namespace nn = torch::nn;
+
+template <class... Types>
+bool is_any(const nn::Module& module) {
+  return (... || (module.as<Types>() != nullptr));
+}
+
+bool is_normalization(const nn::Module& module) {
+  return is_any<nn::BatchNorm1dImpl, nn::BatchNorm2dImpl, nn::BatchNorm3dImpl,
+                nn::InstanceNorm1dImpl, nn::InstanceNorm2dImpl, nn::InstanceNorm3dImpl,
+                nn::GroupNormImpl, nn::LayerNormImpl>(module);
+}
+
+/// By the name of the Python class, which is all that TorchScript keeps of it.
+bool is_normalization(const torch::jit::Module& module) {
+  static constexpr std::array<std::string_view, 6> names = {
+      "BatchNorm", "SyncBatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm", "RMSNorm"};
+  const auto type = module.type()->name();
+  if (!type) return false;
+  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    return std::string_view(type->name()).starts_with(name);
+  });
+}
+
+/// Finds roles from modules in registration order; tensors are told apart by their identity, as one
+/// may have several names.
+class Roles {
+ public:
+  void add_module(bool normalization, const std::vector<torch::Tensor>& own_parameters) {
+    if (normalization) {
+      for (const torch::Tensor& tensor : own_parameters) {
+        roles_[tensor.unsafeGetTensorImpl()] = TensorRole::normalization;
+      }
+    } else if (std::any_of(own_parameters.begin(), own_parameters.end(),
+                           [](const torch::Tensor& t) { return t.requires_grad(); })) {
+      head_ = own_parameters;
+    }
+  }
+
+  NetworkTensor named(std::string name, torch::Tensor tensor) const {
+    TensorRole role = TensorRole::weight;
+    const auto found = roles_.find(tensor.unsafeGetTensorImpl());
+    if (found != roles_.end()) role = found->second;
+    for (const torch::Tensor& head : head_) {
+      if (head.is_same(tensor)) role = TensorRole::head;
+    }
+    return {std::move(name), std::move(tensor), role};
+  }
+
+ private:
+  std::map<const void*, TensorRole> roles_;
+  std::vector<torch::Tensor> head_;
+};
+
+}  // namespace
+
+std::vector<NetworkTensor> parameters_with_roles(const nn::Module& module) {
+  Roles roles;
+  for (const auto& part :
+       const_cast<nn::Module&>(module).named_modules("", /*include_self=*/false)) {
+    roles.add_module(is_normalization(*part.value()), part.value()->parameters(/*recurse=*/false));
+  }
+  if (module.children().empty()) {
+    roles.add_module(is_normalization(module), module.parameters(/*recurse=*/false));
+  }
+  std::vector<NetworkTensor> tensors;
+  for (const auto& item : module.named_parameters()) {
+    tensors.push_back(roles.named(item.key(), item.value()));
+  }
+  return tensors;
+}
+
+std::vector<NetworkTensor> parameters_with_roles(const torch::jit::Module& module) {
+  Roles roles;
+  for (const torch::jit::Module& part : module.modules()) {
+    std::vector<torch::Tensor> own;
+    for (const auto& tensor : part.parameters(/*recurse=*/false)) own.push_back(tensor);
+    roles.add_module(is_normalization(part), own);
+  }
+  std::vector<NetworkTensor> tensors;
+  for (const auto& item : module.named_parameters()) {
+    tensors.push_back(roles.named(item.name, item.value));
+  }
+  return tensors;
+}
+
+}  // namespace ams

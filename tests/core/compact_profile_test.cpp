@@ -714,10 +714,9 @@ TEST_CASE("forged bodies with a right proof: codec and plain reader agree on eve
 }
 
 TEST_CASE("bytes that nobody needs are refused") {
-  const Sample s = sample(100, 17);
   Random random(17);
-  CompactDevice reader(*small_network());
   const auto manifest = small_network();
+  const CompactDevice reader(*manifest);
   ModelState state(manifest, std::vector<float>(173, 0.0F));
   const ModelState before = state;
   const Bytes good =

@@ -162,7 +162,7 @@ TEST_CASE("scales and shifts of every kind of normalisation have their role, and
   const auto network =
       ams::wrap_module(std::shared_ptr<nn::Module>(module.ptr()),
                        [m = module](const torch::Tensor& x) mutable { return m->forward(x); });
-  CHECK(text(*ams::ParameterVector(*network, true).manifest()) == expected + "wwww");
+  CHECK(text(*ams::ParameterVector(*network, true).manifest()) == expected + "wwwwww");
 
   // A last layer that is not trained is no head.
   for (torch::Tensor& tensor : module->children()[9]->parameters()) {

@@ -4,7 +4,7 @@ import json
 import subprocess
 import unittest
 
-from programs import BIN, ProgramsTest
+from programs import BIN, PAPER, ProgramsTest
 
 try:
     import torch
@@ -63,7 +63,7 @@ class Networks(ProgramsTest):
 
     def test_trained_batch_norm_travels_and_is_counted(self):
         student = ["--student", self.student, *SIZE, "--train-batch-norm"]
-        server = self.start_server("--gamma", "0.01", student=student)
+        server = self.start_server(*PAPER, "--gamma", "0.01", student=student)
         edge = self.start_edge(student=student)
         self.finish(edge)
         session, = self.stop_server(server)["sessions"]

@@ -4,12 +4,17 @@ import signal
 import subprocess
 import unittest
 
-from programs import BIN, STUDENT, ProgramsTest
+from programs import BIN, PAPER, STUDENT, ProgramsTest
 
 
 class Streaming(ProgramsTest):
     def test_both_ends_hold_the_same_model_and_count_the_same_bytes(self):
-        server = self.start_server()
+        for sent, most_bits in (([], 4), (PAPER, 23.2)):
+            with self.subTest(sent=sent):
+                self.stream_and_compare(sent, most_bits)
+
+    def stream_and_compare(self, sent, most_bits):
+        server = self.start_server(*sent)
         edge = self.start_edge("--compare")
         self.finish(edge)
         session, = self.stop_server(server)["sessions"]
@@ -22,7 +27,17 @@ class Streaming(ProgramsTest):
         self.assertEqual(report["downlink_bytes"], session["downlink_bytes"])
         self.assertEqual(report["uplink_bytes"], session["uplink_bytes"])
         self.assertGreater(report["downlink_bytes"], report["updates"] * report["update_bytes_mean"])
-        self.assertLessEqual(session["bits_per_coordinate"], 23.2)
+        self.assertLessEqual(session["bits_per_coordinate"], most_bits)
+
+    def test_a_downlink_budget_is_kept(self):
+        server = self.start_server("--downlink-kbps", "3")
+        edge = self.start_edge()
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        report = self.report()
+        self.assertGreaterEqual(report["updates"], 2)
+        self.assertEqual(report["digest"], session["digest"])
+        self.assertLessEqual(report["updates"] * (report["update_bytes_mean"] + 40), 3000 / 8 * (self.seconds + 5))
 
     def test_two_devices_have_a_session_each(self):
         server = self.start_server()

@@ -18,6 +18,7 @@ from ._core import (
     CoordinateSet,
     DisconnectDevice,
     DisconnectServer,
+    DownlinkBudget,
     EdgeClient,
     EncodeBuffer,
     GradientGuidedAdam,
@@ -56,8 +57,10 @@ from ._core import (
     inspect_update,
     label_disagreement,
     largest_by_magnitude,
+    learning_rate_ranges,
     random_coordinates,
     selection_strategy_names,
+    update_profile_names,
 )
 from .errors import (
     BaseVersionMismatchError,
@@ -85,6 +88,7 @@ __all__ = [
     "DigestMismatchError",
     "DisconnectDevice",
     "DisconnectServer",
+    "DownlinkBudget",
     "EdgeClient",
     "EncodeBuffer",
     "Error",
@@ -133,6 +137,8 @@ __all__ = [
     "inspect_update",
     "label_disagreement",
     "largest_by_magnitude",
+    "learning_rate_ranges",
     "random_coordinates",
     "selection_strategy_names",
+    "update_profile_names",
 ]

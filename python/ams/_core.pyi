@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'protocol_version', 'random_coordinates', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids']
+__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -29,6 +29,11 @@ class TensorSpec:
         First coordinate, in values.
         """
     @property
+    def role(self) -> str:
+        """
+        For strategies and learning rates by group: 'normalization' (scale or shift of a normalisation layer), 'head' (the classifier) or 'weight' (whatever else).
+        """
+    @property
     def shape(self) -> tuple:
         """
         The extents; empty for a scalar.
@@ -46,6 +51,7 @@ class Manifest:
     read from any thread.
     
         Manifest([("conv.weight", (8, 3, 3, 3)), ("bn.running_mean", (8,), "statistic")])
+        Manifest([("bn.weight", (8,), "parameter", "normalization")])
     """
     def __eq__(self, arg0: Manifest) -> bool:
         ...
@@ -55,8 +61,8 @@ class Manifest:
         ...
     def __init__(self, tensors: collections.abc.Iterable) -> None:
         """
-        tensors: (name, shape) or (name, shape, kind) each, in the order of the vector; kind is 'parameter' or
-        'statistic'. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or
+        tensors: (name, shape), (name, shape, kind) or (name, shape, kind, role) each, in the order of the vector; kind is
+        'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or
         a vector of 2^32 values and more.
         """
     def __repr__(self) -> str:
@@ -66,6 +72,12 @@ class Manifest:
     def tensor_of(self, coordinate: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
         Index into tensors of the one that holds this coordinate.
+        """
+    def with_roles(self, *, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> Manifest:
+        """
+        The same layout, of the same digest, with roles by name: where a role is given patterns, exactly the parameters that
+        match one have it, and who had it before is a 'weight'; one that matches both is the head's. A pattern is a name in
+        which * stands for any characters and ? for one. Raises InvalidArgumentError for a pattern that no parameter matches.
         """
     @property
     def digest(self) -> int:
@@ -133,7 +145,8 @@ class CoordinateSet:
         """
 class ModelVersion:
     """
-    Names what a device holds: the number of updates since version 0, and the digest of the values.
+    Names what a device holds: the number of updates since version 0, and the digest of the values and of what profile
+    'compact' has learned.
     """
     def __eq__(self, arg0: ModelVersion) -> bool:
         ...
@@ -150,7 +163,7 @@ class ModelVersion:
     @property
     def digest(self) -> int:
         """
-        64-bit digest of the values.
+        64-bit digest of what is held.
         """
     @property
     def number(self) -> int:
@@ -159,16 +172,17 @@ class ModelVersion:
         """
 class ModelState:
     """
-    The parameter vector at one version: what a device holds, and what its server knows it holds.
+    The parameter vector at one version: what a device holds, and what its server knows it holds; with it, what profile
+    'compact' has learned from the updates so far.
     
-    Only encode_update() and apply_update() move it to another version, so its digest always belongs to its values.
+    Only encode_update() and apply_update() move it to another version, so its digest always belongs to its content.
     Reading is thread-safe; updating is not: give a state to one thread.
     """
     def __copy__(self) -> ModelState:
         ...
     def __deepcopy__(self, memo: dict) -> ModelState:
         ...
-    def __getstate__(self) -> tuple[Manifest, numpy.typing.NDArray[numpy.float32], int]:
+    def __getstate__(self) -> tuple[Manifest, bytes]:
         ...
     def __init__(self, manifest: Manifest, values: numpy.typing.ArrayLike, *, version_number: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
@@ -199,7 +213,8 @@ class ModelState:
         """
 class UpdateInfo:
     """
-    What an update says of itself.
+    What an update says of itself. inspect_update() leaves 0 what the lean header of profile 'compact' does not tell: all
+    digests and the number of values.
     """
     def __repr__(self) -> str:
         ...
@@ -226,7 +241,7 @@ class UpdateInfo:
     @property
     def profile(self) -> str:
         """
-        E.g. 'reference'.
+        'reference' or 'compact'.
         """
 class AdamState:
     """
@@ -270,7 +285,7 @@ class GradientGuidedAdam:
     
     It keeps no parameters. Equal seeds and gradients give equal results on every machine. Not thread-safe.
     """
-    def __init__(self, manifest_or_dimension: Manifest | int, *, gamma: float = 0.05, strategy: str = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', seed: int = 0) -> None:
+    def __init__(self, manifest_or_dimension: Manifest | int, *, gamma: float = 0.05, strategy: str = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, seed: int = 0) -> None:
         """
         manifest_or_dimension: a network's Manifest (statistics are never chosen), or the number of values of one tensor.
             gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
@@ -280,6 +295,9 @@ class GradientGuidedAdam:
             beta2: in [0, 1)
             epsilon: 1e-30 to 1e6
             epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+            weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
+            normalization_multiplier: likewise, of role 'normalization'
+            head_multiplier: likewise, of role 'head'
             seed: of the random choices
         Raises InvalidArgumentError that names the argument.
         """
@@ -312,6 +330,42 @@ class GradientGuidedAdam:
     def coordinates(self) -> CoordinateSet:
         """
         I_n; empty before the first begin_phase().
+        """
+class DownlinkBudget:
+    """
+    Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
+    and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
+    window's length and goes out when the scene changes.
+    
+        budget = DownlinkBudget(budget_bps=2000)
+        most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
+        update = ...                              # the best that fits into `most` bytes
+        budget.spend(now, len(update))
+    
+    A session with SessionOptions(downlink_budget_bps=...) does this itself. It has no clock: the caller passes the time, in
+    seconds on a timeline that does not go back. Not thread-safe.
+    """
+    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 40.0, start_seconds: float = 0.0) -> None:
+        """
+            budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
+            link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
+            window_seconds: of the mean, >= 1
+            overhead_bytes: that an update costs besides its own: framing, and its share of the other messages; >= 0
+            start_seconds: when the first window begins
+        Raises InvalidArgumentError.
+        """
+    def allowance_bytes(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex, *, scene_changed: bool = False) -> int:
+        """
+        Bytes that the update of this moment may have. update_interval_seconds: T_update, above 0, up to 3600.
+        scene_changed: what was saved may go out at once. Raises InvalidArgumentError.
+        """
+    def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        An update of so many bytes goes out.
+        """
+    def steady_bytes(self, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
+        """
+        What an update may have on average.
         """
 class HardLabelCrossEntropy:
     """
@@ -838,9 +892,10 @@ class Bye:
 class SessionOptions:
     """
     Everything that can be set about one device's session. The defaults are the paper's (section 4.1) where it gives
-    any.
+    any. With downlink_budget_bps the session chooses what every phase trains and how finely every update is written, so
+    that the budget is kept: strategy and gamma are then None.
     """
-    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float = 0.05, strategy: str = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', profile: str = 'reference', zstd_level: int = 1, snapshot_zstd_level: int = 3, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 64, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
+    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 40.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 64, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
         """
             session_id: goes to the device in Welcome
             horizon_seconds: T_horizon, > 0
@@ -855,9 +910,18 @@ class SessionOptions:
             beta2: in [0, 1)
             epsilon: 1e-30 to 1e6
             epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
-            profile: of updates: 'reference'
+            weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
+            normalization_multiplier: likewise, of role 'normalization'
+            head_multiplier: likewise, of role 'head'
+            profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
             zstd_level: of updates, 1 to 19
+            relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
+            step_exponents: likewise
             snapshot_zstd_level: 1 to 19
+            downlink_budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
+            downlink_link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
+            downlink_window_seconds: of the mean, >= 1
+            downlink_overhead_bytes: that an update costs besides its own: framing, and its share of the other messages; >= 0
             adapt_sampling_rate: False: always initial_fps
             min_fps: r_min, > 0
             max_fps: r_max, >= min_fps
@@ -921,6 +985,26 @@ class SessionOptions:
         in [0, 1)
         """
     @property
+    def downlink_budget_bps(self) -> float | None:
+        """
+        what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
+        """
+    @property
+    def downlink_link_bps(self) -> float:
+        """
+        what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
+        """
+    @property
+    def downlink_overhead_bytes(self) -> float:
+        """
+        that an update costs besides its own: framing, and its share of the other messages; >= 0
+        """
+    @property
+    def downlink_window_seconds(self) -> float:
+        """
+        of the mean, >= 1
+        """
+    @property
     def epsilon(self) -> float:
         """
         1e-30 to 1e6
@@ -936,9 +1020,14 @@ class SessionOptions:
         mean sampling rate above which it ends, >= slow_below_fps
         """
     @property
-    def gamma(self) -> float:
+    def gamma(self) -> float | None:
         """
         fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
+        """
+    @property
+    def head_multiplier(self) -> float:
+        """
+        likewise, of role 'head'
         """
     @property
     def horizon_seconds(self) -> float:
@@ -1021,6 +1110,11 @@ class SessionOptions:
         the first phase waits for so many labelled samples, >= 1
         """
     @property
+    def normalization_multiplier(self) -> float:
+        """
+        likewise, of role 'normalization'
+        """
+    @property
     def phi_target(self) -> float:
         """
         in the unit of the task's loss; the default is for HardLabelCrossEntropy
@@ -1028,7 +1122,12 @@ class SessionOptions:
     @property
     def profile(self) -> str:
         """
-        of updates: 'reference'
+        of updates: 'reference' or 'compact'; with a budget always 'compact'
+        """
+    @property
+    def relative_step(self) -> float:
+        """
+        of profile 'compact', as encode_update(); with a budget the session chooses it
         """
     @property
     def sampling_interval_seconds(self) -> float:
@@ -1071,12 +1170,17 @@ class SessionOptions:
         1 to 19
         """
     @property
+    def step_exponents(self) -> dict[str, int]:
+        """
+        likewise
+        """
+    @property
     def step_fps(self) -> float:
         """
         eta_r, fps for one unit of phi, > 0
         """
     @property
-    def strategy(self) -> str:
+    def strategy(self) -> str | None:
         """
         how they are chosen, one of selection_strategy_names()
         """
@@ -1084,6 +1188,11 @@ class SessionOptions:
     def update_interval_seconds(self) -> float:
         """
         T_update, 0.1 to 3600; the base when it is adapted
+        """
+    @property
+    def weight_multiplier(self) -> float:
+        """
+        of learning_rate, for tensors of role 'weight'; (0, 1e6]
         """
     @property
     def zstd_level(self) -> int:
@@ -1263,7 +1372,7 @@ class TrainingJob:
     @property
     def adam_options(self) -> dict:
         """
-        learning_rate, beta1, beta2, epsilon, epsilon_placement.
+        learning_rate, beta1, beta2, epsilon, epsilon_placement, and the learning rate's multipliers by role; step() takes them into account.
         """
     @property
     def coordinates(self) -> CoordinateSet:
@@ -1414,6 +1523,11 @@ class SessionCounters:
     def phases_failed(self) -> int:
         """
         That gave none.
+        """
+    @property
+    def phases_withheld(self) -> int:
+        """
+        Their update did not fit into the downlink budget.
         """
     @property
     def refusals(self) -> int:
@@ -1964,14 +2078,19 @@ def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typin
     The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
     a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
     """
-def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1) -> bytes:
+def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1, relative_step: typing.SupportsFloat | typing.SupportsIndex = 1.0, step_exponents: dict[str, typing.SupportsInt | typing.SupportsIndex] = {}) -> bytes:
     """
     The bytes that move a device from `state` to trained[coordinates], and `state` with it.
     
-    state moves to the values that the device will decode (float16), so that both ends never drift apart.
+    state moves to the values that the device will decode, so that both ends never drift apart.
     trained: float32 [dimension]; values outside the coordinates are not read. coordinates: a CoordinateSet, ascending
-    integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2). zstd_level: 1 (fast) to 19.
-    Raises InvalidArgumentError on a wrong size or a value that is not finite, with its tensor's name, and
+    integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2: float16 values and their places) or
+    'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
+    step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
+    power of two nearest to this times the root mean square of the differences, over the parameters of one role.
+    step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
+    'statistic'.
+    Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
     LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.
     """
 def fraction_count(gamma: typing.SupportsFloat | typing.SupportsIndex, dimension: typing.SupportsInt | typing.SupportsIndex) -> int:
@@ -1992,13 +2111,23 @@ def largest_by_magnitude(update: numpy.typing.ArrayLike, count: typing.SupportsI
     The `count` coordinates of largest |update|; among equals the lower index wins. update: float32 [dimension].
     Raises InvalidArgumentError unless count <= dimension.
     """
+def learning_rate_ranges(manifest: Manifest, *, weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0) -> list[tuple[int, int, float]]:
+    """
+    (begin, end, multiplier) of the coordinates begin to end - 1 whose multiplier is not 1, ascending.
+        weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
+        normalization_multiplier: likewise, of role 'normalization'
+        head_multiplier: likewise, of role 'head'
+    Raises InvalidArgumentError.
+    """
 def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, *, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> CoordinateSet:
     """
     `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every machine.
     """
 def selection_strategy_names() -> list[str]:
     """
-    The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided'.
+    The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
+    'normalization_and_head', and either of them with '+gradient_guided', which adds that fraction of the coordinates outside
+    the group. A manifest without tensors of such a role is refused.
     """
 def street_class_names() -> list[str]:
     """
@@ -2011,6 +2140,10 @@ def street_eval_classes() -> list[int]:
 def street_label_ids() -> list[int]:
     """
     The ids that Street.render() can write, ascending.
+    """
+def update_profile_names() -> list[str]:
+    """
+    'reference' and 'compact'.
     """
 __version__: str = '0.1.0'
 protocol_version: int = 1

@@ -20,11 +20,16 @@ class StudentSpec:
     selected_classes: ascending class ids that loss and argmax are over (section 4.1); empty: all
     mean, standard_deviation: per channel of RGB in 0 to 1; the defaults are ImageNet's
     train_batch_norm_statistics: they are trained and travel in every update, else they are frozen
+    normalization, head: patterns of names (* and ?) of the tensors of these roles, where those that the
+        types of the layers tell are not the right ones; only who trains needs them
     Raises InvalidArgumentError that names the field and its range.
     """
-    def __init__(self, *, network: os.PathLike | str | bytes = 'edanet', weights: os.PathLike | str | bytes = '', num_classes: typing.SupportsInt | typing.SupportsIndex = 19, input_width: typing.SupportsInt | typing.SupportsIndex = 256, input_height: typing.SupportsInt | typing.SupportsIndex = 128, selected_classes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], mean: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.485, 0.456, 0.406], standard_deviation: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.229, 0.224, 0.225], train_batch_norm_statistics: bool = False, seed: typing.SupportsInt | typing.SupportsIndex = 1) -> None:
+    def __init__(self, *, network: os.PathLike | str | bytes = 'edanet', weights: os.PathLike | str | bytes = '', num_classes: typing.SupportsInt | typing.SupportsIndex = 19, input_width: typing.SupportsInt | typing.SupportsIndex = 256, input_height: typing.SupportsInt | typing.SupportsIndex = 128, selected_classes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], mean: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.485, 0.456, 0.406], standard_deviation: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.229, 0.224, 0.225], train_batch_norm_statistics: bool = False, seed: typing.SupportsInt | typing.SupportsIndex = 1, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> None:
         ...
     def __repr__(self) -> str:
+        ...
+    @property
+    def head(self) -> list[str]:
         ...
     @property
     def input_height(self) -> int:
@@ -37,6 +42,9 @@ class StudentSpec:
         ...
     @property
     def network(self) -> str:
+        ...
+    @property
+    def normalization(self) -> list[str]:
         ...
     @property
     def num_classes(self) -> int:
@@ -112,11 +120,15 @@ class ParameterVector:
     module_or_named_tensors: anything with named_parameters() (a torch.nn.Module, a Network), or
         (name, tensor) pairs; those that require a gradient are taken, a tensor under two names once
     with_statistics: batch-norm moving statistics follow behind all parameters
+    normalization, head: patterns of names as ams.Manifest.with_roles() takes them, in place of the
+        roles that the types of the module's layers tell: 'normalization' for scale and shift of batch,
+        group, layer, instance and RMS norm, 'head' for the last layer in registration order that has
+        parameters of its own to train and is no normalisation; pairs tell none
     The tensors become views of `values`, and their `.grad` of `gradients`: move and convert the module
     before. Not thread-safe. Raises InvalidArgumentError when nothing requires a gradient, or a tensor
     is not dense float32 on the device of the others.
     """
-    def __init__(self, module_or_named_tensors: typing.Any, *, with_statistics: bool = False) -> None:
+    def __init__(self, module_or_named_tensors: typing.Any, *, with_statistics: bool = False, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> None:
         ...
     def copy(self) -> numpy.typing.NDArray[numpy.float32]:
         """
@@ -163,7 +175,8 @@ class TensorAdam:
     Adam (lines 9 to 13 of Algorithm 2) on flat tensors of the CPU or a GPU.
     
     It is told its coordinates: ams.GradientGuidedAdam chooses them, GradientGuidedAdam of this module
-    does both. first_moment, second_moment: float32 [dimension], copied. Not thread-safe. Raises
+    does both. first_moment, second_moment: float32 [dimension], copied. ranges: (begin, end,
+    multiplier) as ams.learning_rate_ranges() gives them. Not thread-safe. Raises
     InvalidArgumentError.
     """
     @staticmethod
@@ -171,7 +184,7 @@ class TensorAdam:
         """
         With a training job's moments, options and coordinates.
         """
-    def __init__(self, first_moment: typing.Any, second_moment: typing.Any, step_count: typing.SupportsInt | typing.SupportsIndex, *, device: typing.Any = 'cpu', learning_rate: typing.SupportsFloat | typing.SupportsIndex = 0.001, beta1: typing.SupportsFloat | typing.SupportsIndex = 0.9, beta2: typing.SupportsFloat | typing.SupportsIndex = 0.999, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-08, epsilon_placement: str = 'outside_root') -> None:
+    def __init__(self, first_moment: typing.Any, second_moment: typing.Any, step_count: typing.SupportsInt | typing.SupportsIndex, *, device: typing.Any = 'cpu', learning_rate: typing.SupportsFloat | typing.SupportsIndex = 0.001, beta1: typing.SupportsFloat | typing.SupportsIndex = 0.9, beta2: typing.SupportsFloat | typing.SupportsIndex = 0.999, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-08, epsilon_placement: str = 'outside_root', ranges: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex]] = []) -> None:
         ...
     def begin_phase(self, coordinates: ams._core.CoordinateSet) -> None:
         """

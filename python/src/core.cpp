@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "ams/core/downlink_budget.hpp"
 #include "ams/core/gradient_guided_adam.hpp"
 #include "ams/core/manifest.hpp"
 #include "ams/core/miou.hpp"
@@ -60,9 +62,10 @@ TensorSpec to_tensor_spec(const py::handle& item) {
   if (py::isinstance<TensorSpec>(item)) return item.cast<TensorSpec>();
   const bool is_sequence = PySequence_Check(item.ptr()) && !py::isinstance<py::str>(item);
   const std::size_t size = is_sequence ? py::len(item) : 0;
-  if (size != 2 && size != 3) {
+  if (size < 2 || size > 4) {
     throw_invalid("a tensor of a Manifest is " + repr_text(item) +
-                  "; allowed are TensorSpec, (name, shape) and (name, shape, kind)");
+                  "; allowed are TensorSpec, (name, shape), (name, shape, kind) and (name, shape, "
+                  "kind, role)");
   }
   const auto parts = py::tuple(py::reinterpret_borrow<py::object>(item));
   TensorSpec spec;
@@ -72,7 +75,8 @@ TensorSpec to_tensor_spec(const py::handle& item) {
     read_argument(value, "the shape of tensor '" + spec.name + "'", extent);
     spec.shape.push_back(value);
   }
-  if (size == 3) read_argument(spec.kind, "the kind of tensor '" + spec.name + "'", parts[2]);
+  if (size > 2) read_argument(spec.kind, "the kind of tensor '" + spec.name + "'", parts[2]);
+  if (size > 3) read_argument(spec.role, "the role of tensor '" + spec.name + "'", parts[3]);
   return spec;
 }
 
@@ -86,11 +90,15 @@ void bind_manifest(py::module_& m) {
       .def_property_readonly(
           "kind", [](const TensorSpec& s) { return to_word(s.kind); },
           "'parameter' (trained) or 'statistic' (follows the data).")
+      .def_property_readonly(
+          "role", [](const TensorSpec& s) { return to_word(s.role); },
+          "For strategies and learning rates by group: 'normalization' (scale or shift of a "
+          "normalisation layer), 'head' (the classifier) or 'weight' (whatever else).")
       .def_readonly("offset", &TensorSpec::offset, "First coordinate, in values.")
       .def_readonly("size", &TensorSpec::size, "Number of values.")
       .def("__repr__", [](const TensorSpec& s) {
         return "TensorSpec('" + s.name + "', " + repr_text(py::tuple(py::cast(s.shape))) + ", '" +
-               to_word(s.kind) + "')";
+               to_word(s.kind) + "', '" + to_word(s.role) + "')";
       });
 
   py::class_<Manifest, std::shared_ptr<Manifest>>(m, "Manifest", R"(
@@ -100,6 +108,7 @@ Server and device must have the same manifest; its digest travels with every upd
 read from any thread.
 
     Manifest([("conv.weight", (8, 3, 3, 3)), ("bn.running_mean", (8,), "statistic")])
+    Manifest([("bn.weight", (8,), "parameter", "normalization")])
 )")
       .def(py::init([](const py::iterable& tensors) {
              std::vector<TensorSpec> specs;
@@ -107,8 +116,8 @@ read from any thread.
              return std::make_shared<Manifest>(std::move(specs));
            }),
            "tensors"_a, R"(
-tensors: (name, shape) or (name, shape, kind) each, in the order of the vector; kind is 'parameter' or
-'statistic'. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or
+tensors: (name, shape), (name, shape, kind) or (name, shape, kind, role) each, in the order of the vector; kind is
+'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or
 a vector of 2^32 values and more.)")
       .def_property_readonly(
           "tensors",
@@ -122,6 +131,18 @@ a vector of 2^32 values and more.)")
       .def_property_readonly(
           "digest", &Manifest::digest,
           "64-bit digest over names, shapes and kinds, the same on every machine.")
+      .def(
+          "with_roles",
+          [](const Manifest& self, std::vector<std::string> normalization,
+             std::vector<std::string> head) {
+            return std::make_shared<Manifest>(
+                self.with_roles({std::move(normalization), std::move(head)}));
+          },
+          py::kw_only(), "normalization"_a = std::vector<std::string>{},
+          "head"_a = std::vector<std::string>{}, R"(
+The same layout, of the same digest, with roles by name: where a role is given patterns, exactly the parameters that
+match one have it, and who had it before is a 'weight'; one that matches both is the head's. A pattern is a name in
+which * stands for any characters and ? for one. Raises InvalidArgumentError for a pattern that no parameter matches.)")
       .def("tensor_of", &Manifest::tensor_of, "coordinate"_a,
            "Index into tensors of the one that holds this coordinate.")
       .def(
@@ -137,7 +158,7 @@ a vector of 2^32 values and more.)")
           [](const Manifest& self) {
             py::list tensors;
             for (const TensorSpec& t : self.tensors())
-              tensors.append(py::make_tuple(t.name, t.shape, to_word(t.kind)));
+              tensors.append(py::make_tuple(t.name, t.shape, to_word(t.kind), to_word(t.role)));
             return py::make_tuple(tensors);
           },
           [](const py::tuple& state) {
@@ -197,13 +218,14 @@ InvalidArgumentError on anything else.)")
 
 void bind_codec(py::module_& m) {
   py::class_<ModelVersion>(m, "ModelVersion", R"(
-Names what a device holds: the number of updates since version 0, and the digest of the values.)")
+Names what a device holds: the number of updates since version 0, and the digest of the values and of what profile
+'compact' has learned.)")
       .def(py::init([](std::uint32_t number, Digest digest) {
              return ModelVersion{number, digest};
            }),
            "number"_a = 0, "digest"_a = 0)
       .def_readonly("number", &ModelVersion::number, "Updates since version 0.")
-      .def_readonly("digest", &ModelVersion::digest, "64-bit digest of the values.")
+      .def_readonly("digest", &ModelVersion::digest, "64-bit digest of what is held.")
       .def(
           "__eq__", [](const ModelVersion& a, const ModelVersion& b) { return a == b; },
           py::is_operator())
@@ -220,9 +242,10 @@ Names what a device holds: the number of updates since version 0, and the digest
           }));
 
   py::class_<ModelState>(m, "ModelState", R"(
-The parameter vector at one version: what a device holds, and what its server knows it holds.
+The parameter vector at one version: what a device holds, and what its server knows it holds; with it, what profile
+'compact' has learned from the updates so far.
 
-Only encode_update() and apply_update() move it to another version, so its digest always belongs to its values.
+Only encode_update() and apply_update() move it to another version, so its digest always belongs to its content.
 Reading is thread-safe; updating is not: give a state to one thread.)")
       .def(py::init([](const std::shared_ptr<Manifest>& manifest, const ArrayLike& values,
                        std::uint32_t version_number) {
@@ -258,20 +281,20 @@ values: float32 [manifest.dimension], finite; copied. Raises InvalidArgumentErro
            })
       .def(py::pickle(
           [](const ModelState& self) {
-            return py::make_tuple(
-                std::const_pointer_cast<Manifest>(self.manifest_ptr()),
-                to_array(std::vector<float>(self.values().begin(), self.values().end())),
-                self.version().number);
+            return py::make_tuple(std::const_pointer_cast<Manifest>(self.manifest_ptr()),
+                                  to_bytes(encode_snapshot(self)));
           },
           [](const py::tuple& state) {
-            return ModelState(state[0].cast<std::shared_ptr<Manifest>>(),
-                              ConstFloats(state[1], "values").copy(),
-                              state[2].cast<std::uint32_t>());
+            return decode_snapshot(ConstBytes(state[1], "the snapshot").span(),
+                                   state[0].cast<std::shared_ptr<Manifest>>());
           }));
 
-  py::class_<UpdateInfo>(m, "UpdateInfo", "What an update says of itself.")
+  py::class_<UpdateInfo>(m, "UpdateInfo", R"(
+What an update says of itself. inspect_update() leaves 0 what the lean header of profile 'compact' does not tell: all
+digests and the number of values.)")
       .def_property_readonly(
-          "profile", [](const UpdateInfo& i) { return to_word(i.profile); }, "E.g. 'reference'.")
+          "profile", [](const UpdateInfo& i) { return to_word(i.profile); },
+          "'reference' or 'compact'.")
       .def_readonly("manifest_digest", &UpdateInfo::manifest_digest, "Of the model that it is for.")
       .def_readonly("base", &UpdateInfo::base, "The version that it follows.")
       .def_readonly("next", &UpdateInfo::next, "The version that it leads to.")
@@ -285,8 +308,11 @@ values: float32 [manifest.dimension], finite; copied. Raises InvalidArgumentErro
   m.def(
       "encode_update",
       [](ModelState& state, const ArrayLike& trained, const CoordinatesLike& coordinates,
-         const std::string& profile, int zstd_level) {
-        const EncodeOptions options{parse_word<UpdateProfile>("profile", profile), zstd_level};
+         const std::string& profile, int zstd_level, double relative_step,
+         const py::typing::Dict<py::str, int>& step_exponents) {
+        EncodeOptions options{parse_word<UpdateProfile>("profile", profile), zstd_level, {}};
+        options.compact.relative_step = relative_step;
+        read_argument(options.compact.step_exponents, "step_exponents", step_exponents);
         const ConstFloats values(trained, "trained");
         const CoordinateSet set = to_coordinates(coordinates, state.values().size());
         std::vector<std::byte> bytes;
@@ -297,14 +323,28 @@ values: float32 [manifest.dimension], finite; copied. Raises InvalidArgumentErro
         return to_bytes(bytes);
       },
       "state"_a, "trained"_a, "coordinates"_a, py::kw_only(), "profile"_a = "reference",
-      "zstd_level"_a = 1, R"(
+      "zstd_level"_a = 1, "relative_step"_a = CompactOptions{}.relative_step,
+      "step_exponents"_a = py::dict(), R"(
 The bytes that move a device from `state` to trained[coordinates], and `state` with it.
 
-state moves to the values that the device will decode (float16), so that both ends never drift apart.
+state moves to the values that the device will decode, so that both ends never drift apart.
 trained: float32 [dimension]; values outside the coordinates are not read. coordinates: a CoordinateSet, ascending
-integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2). zstd_level: 1 (fast) to 19.
-Raises InvalidArgumentError on a wrong size or a value that is not finite, with its tensor's name, and
+integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2: float16 values and their places) or
+'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
+step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
+power of two nearest to this times the root mean square of the differences, over the parameters of one role.
+step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
+'statistic'.
+Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
 LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.)");
+
+  m.def(
+      "update_profile_names",
+      [] {
+        return std::vector<std::string>(update_profile_names().begin(),
+                                        update_profile_names().end());
+      },
+      "'reference' and 'compact'.");
 
   m.def(
       "apply_update",
@@ -366,7 +406,34 @@ void bind_adam(py::module_& m) {
         return std::vector<std::string>(selection_strategy_names().begin(),
                                         selection_strategy_names().end());
       },
-      "The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided'.");
+      R"(
+The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
+'normalization_and_head', and either of them with '+gradient_guided', which adds that fraction of the coordinates outside
+the group. A manifest without tensors of such a role is refused.)");
+  Fields<LearningRateMultipliers> multipliers;
+  add_multiplier_fields(multipliers,
+                        [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });
+  {
+    py::options options;
+    options.disable_function_signatures();
+    m.def(
+        "learning_rate_ranges",
+        [multipliers](const Manifest& manifest, py::kwargs arguments) {
+          AdamOptions adam;
+          adam.multipliers = multipliers.parse(std::move(arguments), "learning_rate_ranges");
+          std::vector<std::tuple<std::size_t, std::size_t, double>> ranges;
+          for (const LearningRateRange& range : learning_rate_ranges(manifest, adam))
+            ranges.emplace_back(range.begin, range.end, range.multiplier);
+          return ranges;
+        },
+        "manifest"_a,
+        signature_doc("learning_rate_ranges", "manifest: Manifest, *, " + multipliers.signature(),
+                      "list[tuple[int, int, float]]",
+                      "(begin, end, multiplier) of the coordinates begin to end - 1 whose "
+                      "multiplier is not 1, ascending.\n" +
+                          multipliers.doc() + "Raises InvalidArgumentError.")
+            .c_str());
+  }
   m.def(
       "largest_by_magnitude",
       [](const ArrayLike& update, std::size_t count) {
@@ -510,6 +577,56 @@ a |gradient| over 1e18 or not a number. Runs without the GIL.)")
           "state"_a, R"(
 Continues from a state() of an object with the same manifest, exactly as that one would have. Raises
 InvalidArgumentError, with nothing changed.)");
+}
+
+// ---- the downlink's budget ----
+
+void bind_downlink_budget(py::module_& m) {
+  Fields<DownlinkBudgetOptions> fields;
+  add_budget_fields(
+      fields, [](DownlinkBudgetOptions& o) -> DownlinkBudgetOptions& { return o; }, "budget_bps",
+      "link_bps", "window_seconds", "overhead_bytes");
+  py::class_<DownlinkBudget> budget(m, "DownlinkBudget", R"(
+Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
+and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
+window's length and goes out when the scene changes.
+
+    budget = DownlinkBudget(budget_bps=2000)
+    most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
+    update = ...                              # the best that fits into `most` bytes
+    budget.spend(now, len(update))
+
+A session with SessionOptions(downlink_budget_bps=...) does this itself. It has no clock: the caller passes the time, in
+seconds on a timeline that does not go back. Not thread-safe.)");
+  {
+    py::options options;
+    options.disable_function_signatures();
+    budget.def(
+        py::init([fields](py::kwargs arguments) {
+          double start_seconds = 0;
+          if (arguments.contains("start_seconds")) {
+            read_argument(start_seconds, "start_seconds", arguments.attr("pop")("start_seconds"));
+          }
+          return DownlinkBudget(fields.parse(std::move(arguments), "DownlinkBudget"),
+                                start_seconds);
+        }),
+        signature_doc(
+            "__init__",
+            "self: DownlinkBudget, *, " + fields.signature() + ", start_seconds: float = 0.0",
+            "None",
+            fields.doc() +
+                "    start_seconds: when the first window begins\nRaises InvalidArgumentError.")
+            .c_str());
+  }
+  budget
+      .def("allowance_bytes", &DownlinkBudget::allowance_bytes, "now_seconds"_a,
+           "update_interval_seconds"_a, py::kw_only(), "scene_changed"_a = false, R"(
+Bytes that the update of this moment may have. update_interval_seconds: T_update, above 0, up to 3600.
+scene_changed: what was saved may go out at once. Raises InvalidArgumentError.)")
+      .def("steady_bytes", &DownlinkBudget::steady_bytes, "update_interval_seconds"_a,
+           "What an update may have on average.")
+      .def("spend", &DownlinkBudget::spend, "now_seconds"_a, "update_bytes"_a,
+           "An update of so many bytes goes out.");
 }
 
 // ---- phi-score and rates ----
@@ -940,6 +1057,7 @@ compiler, pybind11.)");
   bind_coordinate_set(m);
   bind_codec(m);
   bind_adam(m);
+  bind_downlink_budget(m);
   bind_rates(m);
   bind_replay_buffer(m);
   bind_holder(m);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -45,13 +46,32 @@ inline std::string repr_text(const py::handle& value) {
   return py::repr(value).cast<std::string>();
 }
 
+/// Another type of argument; specialise it with its type's name for signatures, `read` as
+/// read_argument() below, and `write`, which gives it back as a Python object.
+template <class T>
+struct ArgumentType;
+template <class T>
+concept HasArgumentType = requires {
+  ArgumentType<T>::name;
+};
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
 /// Reads one argument. Throws Error(invalid_argument) that names it, its value and what is allowed.
 template <class T>
 void read_argument(T& target, const std::string& name, const py::handle& value) {
   const auto refuse = [&](const std::string& allowed) {
     throw_invalid(name + " is " + repr_text(value) + "; allowed is " + allowed);
   };
-  if constexpr (std::is_enum_v<T>) {
+  if constexpr (HasArgumentType<T>) {
+    ArgumentType<T>::read(target, name, value);
+  } else if constexpr (is_optional<T>) {
+    target.reset();
+    if (!value.is_none()) read_argument(target.emplace(), name, value);
+  } else if constexpr (std::is_enum_v<T>) {
     if (!py::isinstance<py::str>(value)) refuse("a string");
     target = parse_word<T>(name, value.cast<std::string>());
   } else if constexpr (std::same_as<T, bool>) {
@@ -82,7 +102,9 @@ void read_argument(T& target, const std::string& name, const py::handle& value) 
 
 template <class T>
 py::object to_python(const T& value) {
-  if constexpr (std::is_enum_v<T>) {
+  if constexpr (HasArgumentType<T>) {
+    return ArgumentType<T>::write(value);
+  } else if constexpr (std::is_enum_v<T>) {
     return py::str(to_word(value));
   } else {
     return py::cast(value);
@@ -90,8 +112,12 @@ py::object to_python(const T& value) {
 }
 
 template <class T>
-constexpr const char* type_name() {
-  if constexpr (std::is_enum_v<T> || std::same_as<T, std::string>)
+std::string type_name() {
+  if constexpr (HasArgumentType<T>)
+    return ArgumentType<T>::name;
+  else if constexpr (is_optional<T>)
+    return type_name<typename T::value_type>() + " | None";
+  else if constexpr (std::is_enum_v<T> || std::same_as<T, std::string>)
     return "str";
   else if constexpr (std::same_as<T, bool>)
     return "bool";
@@ -104,7 +130,8 @@ constexpr const char* type_name() {
 template <class Struct>
 class Fields {
  public:
-  /// access: (Struct&) -> T&, with T a number, bool, string or enum. doc: unit, meaning and range.
+  /// access: (Struct&) -> T&, with T a number, bool, string, enum, ArgumentType, or optional. doc:
+  /// unit, meaning and range.
   template <class Access>
   Fields& add(const char* name, Access access, const char* doc) {
     using T = std::remove_reference_t<std::invoke_result_t<Access, Struct&>>;
@@ -204,7 +231,7 @@ class Fields {
  private:
   struct Field {
     const char* name;
-    const char* type;
+    std::string type;
     const char* doc;
     std::function<void(Struct&, const py::handle&)> set;
     std::function<py::object(const Struct&)> get;
@@ -215,13 +242,15 @@ class Fields {
   template <class Access>
   static py::cpp_function define_getter(const py::object& cls, Access access) {
     using T = std::remove_reference_t<std::invoke_result_t<Access, Struct&>>;
-    using View = std::conditional_t<std::is_enum_v<T>, const char*, T>;
     return py::cpp_function(
-        [=](const Struct& s) -> View {
-          if constexpr (std::is_enum_v<T>)
-            return to_word(access(const_cast<Struct&>(s)));
+        [=](const Struct& s) {
+          const T& value = access(const_cast<Struct&>(s));
+          if constexpr (HasArgumentType<T>)
+            return ArgumentType<T>::write(value);
+          else if constexpr (std::is_enum_v<T>)
+            return to_word(value);
           else
-            return access(const_cast<Struct&>(s));
+            return T(value);
         },
         py::is_method(cls));
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,10 +35,24 @@ namespace {
 using PhiLike = py::typing::Optional<
     py::typing::Callable<std::optional<double>(py::object previous, py::object current)>>;
 
-/// SessionOptions with its strategy by name.
+/// SessionOptions with its strategy by name, and the fields of its budget side by side with the
+/// others.
 struct PythonSessionOptions {
+  /// As StrategyArguments; none where the session chooses by its budget.
+  struct Selection {
+    std::optional<std::string> strategy = StrategyArguments{}.strategy;
+    std::optional<double> gamma = StrategyArguments{}.gamma;
+  };
+  struct Budget {
+    std::optional<double> budget_bps;
+    double link_bps = DownlinkBudgetOptions{}.link_bps;
+    double window_seconds = DownlinkBudgetOptions{}.window_seconds;
+    double overhead_bytes = DownlinkBudgetOptions{}.overhead_bytes;
+  };
+
   SessionOptions options;
-  StrategyArguments selection;
+  Selection selection;
+  Budget budget;
 };
 
 Fields<PythonSessionOptions> session_option_fields() {
@@ -68,16 +83,25 @@ Fields<PythonSessionOptions> session_option_fields() {
   fields
       .add(
           "profile", [](O & o) -> auto& { return o.options.encode.profile; },
-          "of updates: 'reference'")
+          "of updates: 'reference' or 'compact'; with a budget always 'compact'")
       .add(
           "zstd_level", [](O & o) -> auto& { return o.options.encode.zstd_level; },
           "of updates, 1 to 19")
       .add(
-          "snapshot_zstd_level", [](O & o) -> auto& { return o.options.snapshot_zstd_level; },
-          "1 to 19")
+          "relative_step", [](O & o) -> auto& { return o.options.encode.compact.relative_step; },
+          "of profile 'compact', as encode_update(); with a budget the session chooses it")
       .add(
-          "adapt_sampling_rate", [](O & o) -> auto& { return o.options.adapt_sampling_rate; },
-          "False: always initial_fps");
+          "step_exponents", [](O & o) -> auto& { return o.options.encode.compact.step_exponents; },
+          "likewise")
+      .add(
+          "snapshot_zstd_level", [](O & o) -> auto& { return o.options.snapshot_zstd_level; },
+          "1 to 19");
+  add_budget_fields(
+      fields, [](O & o) -> auto& { return o.budget; }, "downlink_budget_bps", "downlink_link_bps",
+      "downlink_window_seconds", "downlink_overhead_bytes");
+  fields.add(
+      "adapt_sampling_rate", [](O & o) -> auto& { return o.options.adapt_sampling_rate; },
+      "False: always initial_fps");
   add_sampling_fields(
       fields, [](O & o) -> auto& { return o.options.sampling; }, "sampling_interval_seconds");
   fields.add(
@@ -160,11 +184,41 @@ Fields<ClientOptions> client_option_fields() {
   return fields;
 }
 
+/// Puts strategy and budget where C++ has them.
+void complete(PythonSessionOptions& parsed, const py::kwargs& arguments) {
+  const PythonSessionOptions defaults;
+  auto& [options, selection, budget] = parsed;
+  if (budget.budget_bps) {
+    for (const char* name : {"strategy", "gamma"}) {
+      if (arguments.contains(name) && !arguments[name].is_none()) {
+        throw_invalid(std::string(name) + " is " + repr_text(arguments[name]) +
+                      ", and with downlink_budget_bps the session chooses the strategy itself; "
+                      "leave it out");
+      }
+    }
+    selection = {std::nullopt, std::nullopt};
+    options.downlink_budget = DownlinkBudgetOptions{*budget.budget_bps, budget.link_bps,
+                                                    budget.window_seconds, budget.overhead_bytes};
+    return;
+  }
+  if (budget.link_bps != defaults.budget.link_bps ||
+      budget.window_seconds != defaults.budget.window_seconds ||
+      budget.overhead_bytes != defaults.budget.overhead_bytes) {
+    throw_invalid(
+        "downlink_link_bps, downlink_window_seconds and downlink_overhead_bytes need "
+        "downlink_budget_bps");
+  }
+  if (!selection.strategy) selection.strategy = defaults.selection.strategy;
+  if (!selection.gamma) selection.gamma = defaults.selection.gamma;
+  options.strategy = make_selection_strategy(*selection.strategy, *selection.gamma);
+}
+
 void bind_options(py::module_& m) {
   const auto session_fields = session_option_fields();
   py::class_<PythonSessionOptions> session(m, "SessionOptions", R"(
 Everything that can be set about one device's session. The defaults are the paper's (section 4.1) where it gives
-any.)");
+any. With downlink_budget_bps the session chooses what every phase trains and how finely every update is written, so
+that the budget is kept: strategy and gamma are then None.)");
   const auto client_fields = client_option_fields();
   py::class_<ClientOptions> client(m, "ClientOptions",
                                    "Everything that can be set about a device's client.");
@@ -174,8 +228,8 @@ any.)");
     session.def(
         py::init([session_fields](py::kwargs arguments) {
           PythonSessionOptions parsed =
-              session_fields.parse(std::move(arguments), "SessionOptions");
-          parsed.options.strategy = parsed.selection.make();
+              session_fields.parse(arguments.attr("copy")(), "SessionOptions");
+          complete(parsed, arguments);
           validate(parsed.options);
           return parsed;
         }),
@@ -266,9 +320,13 @@ changes parameters in place, with step() or an optimiser of its own:
             const AdamOptions& o = self.adam_options;
             return py::dict("learning_rate"_a = o.learning_rate, "beta1"_a = o.beta1,
                             "beta2"_a = o.beta2, "epsilon"_a = o.epsilon,
-                            "epsilon_placement"_a = to_word(o.epsilon_placement));
+                            "epsilon_placement"_a = to_word(o.epsilon_placement),
+                            "weight_multiplier"_a = o.multipliers.weight,
+                            "normalization_multiplier"_a = o.multipliers.normalization,
+                            "head_multiplier"_a = o.multipliers.head);
           },
-          "learning_rate, beta1, beta2, epsilon, epsilon_placement.")
+          "learning_rate, beta1, beta2, epsilon, epsilon_placement, and the learning rate's "
+          "multipliers by role; step() takes them into account.")
       .def_property_readonly(
           "coordinates", [](const PythonTrainingJob& self) { return self.coordinates; },
           "I_n: the CoordinateSet that may move.")
@@ -285,7 +343,7 @@ changes parameters in place, with step() or an optimiser of its own:
             const ConstFloats values(gradients, "gradients");
             const py::gil_scoped_release no_gil;
             adam_step(self.adam, self.adam_options, self.coordinates, self.parameters,
-                      values.span());
+                      values.span(), learning_rate_ranges(*self.manifest, self.adam_options));
           },
           "gradients"_a, R"(
 One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension] of the loss at
@@ -356,6 +414,8 @@ Send what is queued, then close the connection and call on_disconnect().)")
       .add("phases", &C::phases, "That gave an update.")
       .add("phases_failed", &C::phases_failed, "That gave none.")
       .add("phases_abandoned", &C::phases_abandoned, "The device had left when they were done.")
+      .add("phases_withheld", &C::phases_withheld,
+           "Their update did not fit into the downlink budget.")
       .add("phase_seconds", &C::phase_seconds, "Sum over phases.")
       .add("updates", &C::updates, "Encoded; each counted once.")
       .add("update_bytes", &C::update_bytes, "Of updates.")

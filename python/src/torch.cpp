@@ -14,10 +14,12 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -32,6 +34,7 @@
 #include "ams/torch/tensor_adam.hpp"
 #include "arrays.hpp"
 #include "errors.hpp"
+#include "option_fields.hpp"
 #include "session_types.hpp"
 
 namespace py = pybind11;
@@ -100,17 +103,43 @@ std::vector<NetworkTensor> collect_tensors(const py::object& named, Keep keep) {
   return tensors;
 }
 
-std::unique_ptr<ParameterVector> make_parameter_vector(const py::object& source,
-                                                       bool with_statistics) {
-  const auto trainable = [](const NetworkTensor& item) { return item.tensor.requires_grad(); };
-  if (!py::hasattr(source, "named_parameters")) {
-    if (with_statistics) throw_invalid("with_statistics needs a module, not only its parameters");
-    return std::make_unique<ParameterVector>(collect_tensors(source, trainable));
+/// As the networks of the library have them: what find_tensor_roles() of tensor_roles.py says.
+void assign_roles(std::vector<NetworkTensor>& tensors, const py::object& module) {
+  const py::dict roles =
+      py::module_::import("ams.torch.tensor_roles").attr("find_tensor_roles")(module);
+  for (NetworkTensor& item : tensors) {
+    if (roles.contains(item.name)) read_argument(item.role, "a role", roles[py::str(item.name)]);
   }
-  auto parameters = collect_tensors(source.attr("named_parameters")(), trainable);
-  auto statistics = with_statistics
-                        ? collect_tensors(source.attr("named_buffers")(), is_batch_norm_statistic)
-                        : std::vector<NetworkTensor>{};
+}
+
+void assign_roles(std::vector<NetworkTensor>& tensors, const RolePatterns& patterns) {
+  if (patterns.normalization.empty() && patterns.head.empty()) return;
+  std::vector<TensorSpec> specs;
+  for (const NetworkTensor& item : tensors)
+    specs.push_back({item.name, item.tensor.sizes().vec(), TensorKind::parameter, item.role});
+  const Manifest manifest = Manifest(std::move(specs)).with_roles(patterns);
+  for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].role = manifest.tensors()[i].role;
+}
+
+std::unique_ptr<ParameterVector> make_parameter_vector(const py::object& source,
+                                                       bool with_statistics,
+                                                       const RolePatterns& patterns) {
+  const auto trainable = [](const NetworkTensor& item) { return item.tensor.requires_grad(); };
+  std::vector<NetworkTensor> parameters;
+  std::vector<NetworkTensor> statistics;
+  if (py::isinstance<Network>(source)) {
+    parameters = source.cast<const Network&>().parameters();
+    std::erase_if(parameters, std::not_fn(trainable));
+  } else if (py::hasattr(source, "named_parameters")) {
+    parameters = collect_tensors(source.attr("named_parameters")(), trainable);
+    if (py::hasattr(source, "named_modules")) assign_roles(parameters, source);
+  } else {
+    if (with_statistics) throw_invalid("with_statistics needs a module, not only its parameters");
+    parameters = collect_tensors(source, trainable);
+  }
+  assign_roles(parameters, patterns);
+  if (with_statistics)
+    statistics = collect_tensors(source.attr("named_buffers")(), is_batch_norm_statistic);
   return std::make_unique<ParameterVector>(std::move(parameters), std::move(statistics));
 }
 
@@ -141,14 +170,12 @@ py::array byte_view(const std::vector<std::uint8_t>& bytes, std::vector<py::ssiz
 
 AdamOptions adam_options(double learning_rate, double beta1, double beta2, double epsilon,
                          const std::string& epsilon_placement) {
-  AdamOptions options{learning_rate, beta1, beta2, epsilon, EpsilonPlacement::outside_root};
-  if (epsilon_placement == "inside_root") {
-    options.epsilon_placement = EpsilonPlacement::inside_root;
-  } else if (epsilon_placement != "outside_root") {
-    throw_invalid("epsilon_placement is '" + epsilon_placement +
-                  "'; allowed are outside_root and inside_root");
-  }
-  return options;
+  return {learning_rate,
+          beta1,
+          beta2,
+          epsilon,
+          parse_word<EpsilonPlacement>("epsilon_placement", epsilon_placement),
+          {}};
 }
 
 std::shared_ptr<LabelledFrame> to_labelled_frame(const py::handle& sample,
@@ -280,11 +307,14 @@ input_width, input_height: pixels, 32 to 4096
 selected_classes: ascending class ids that loss and argmax are over (section 4.1); empty: all
 mean, standard_deviation: per channel of RGB in 0 to 1; the defaults are ImageNet's
 train_batch_norm_statistics: they are trained and travel in every update, else they are frozen
+normalization, head: patterns of names (* and ?) of the tensors of these roles, where those that the
+    types of the layers tell are not the right ones; only who trains needs them
 Raises InvalidArgumentError that names the field and its range.)")
       .def(py::init([](const std::filesystem::path& network, const std::filesystem::path& weights,
                        int num_classes, int input_width, int input_height,
                        std::vector<int> selected_classes, Triple mean, Triple standard_deviation,
-                       bool train_batch_norm_statistics, std::uint64_t seed) {
+                       bool train_batch_norm_statistics, std::uint64_t seed,
+                       std::vector<std::string> normalization, std::vector<std::string> head) {
              StudentSpec spec;
              spec.network = network.string();
              spec.weights = weights.string();
@@ -295,6 +325,7 @@ Raises InvalidArgumentError that names the field and its range.)")
              spec.normalization = to_normalization(mean, standard_deviation);
              spec.train_batch_norm_statistics = train_batch_norm_statistics;
              spec.seed = seed;
+             spec.roles = {std::move(normalization), std::move(head)};
              validate(spec);
              return spec;
            }),
@@ -302,7 +333,8 @@ Raises InvalidArgumentError that names the field and its range.)")
            "input_width"_a = 256, "input_height"_a = 128, "selected_classes"_a = std::vector<int>{},
            "mean"_a = to_triple(Normalization{}.mean),
            "standard_deviation"_a = to_triple(Normalization{}.standard_deviation),
-           "train_batch_norm_statistics"_a = false, "seed"_a = 1)
+           "train_batch_norm_statistics"_a = false, "seed"_a = 1,
+           "normalization"_a = std::vector<std::string>{}, "head"_a = std::vector<std::string>{})
       .def_readonly("network", &StudentSpec::network)
       .def_readonly("weights", &StudentSpec::weights)
       .def_readonly("num_classes", &StudentSpec::num_classes)
@@ -316,6 +348,9 @@ Raises InvalidArgumentError that names the field and its range.)")
           [](const StudentSpec& s) { return to_triple(s.normalization.standard_deviation); })
       .def_readonly("train_batch_norm_statistics", &StudentSpec::train_batch_norm_statistics)
       .def_readonly("seed", &StudentSpec::seed)
+      .def_property_readonly("normalization",
+                             [](const StudentSpec& s) { return s.roles.normalization; })
+      .def_property_readonly("head", [](const StudentSpec& s) { return s.roles.head; })
       .def("__repr__", [](const StudentSpec& s) {
         return "StudentSpec(network='" + s.network +
                "', num_classes=" + std::to_string(s.num_classes) +
@@ -409,11 +444,20 @@ void add_training(py::module_& m) {
 module_or_named_tensors: anything with named_parameters() (a torch.nn.Module, a Network), or
     (name, tensor) pairs; those that require a gradient are taken, a tensor under two names once
 with_statistics: batch-norm moving statistics follow behind all parameters
+normalization, head: patterns of names as ams.Manifest.with_roles() takes them, in place of the
+    roles that the types of the module's layers tell: 'normalization' for scale and shift of batch,
+    group, layer, instance and RMS norm, 'head' for the last layer in registration order that has
+    parameters of its own to train and is no normalisation; pairs tell none
 The tensors become views of `values`, and their `.grad` of `gradients`: move and convert the module
 before. Not thread-safe. Raises InvalidArgumentError when nothing requires a gradient, or a tensor
 is not dense float32 on the device of the others.)")
-      .def(py::init(&make_parameter_vector), "module_or_named_tensors"_a, py::kw_only(),
-           "with_statistics"_a = false)
+      .def(py::init([](const py::object& source, bool with_statistics,
+                       std::vector<std::string> normalization, std::vector<std::string> head) {
+             return make_parameter_vector(source, with_statistics,
+                                          {std::move(normalization), std::move(head)});
+           }),
+           "module_or_named_tensors"_a, py::kw_only(), "with_statistics"_a = false,
+           "normalization"_a = std::vector<std::string>{}, "head"_a = std::vector<std::string>{})
       .def_property_readonly(
           "manifest",
           [](const ParameterVector& v) { return std::const_pointer_cast<Manifest>(v.manifest()); },
@@ -442,12 +486,17 @@ is not dense float32 on the device of the others.)")
                          R"(Adam (lines 9 to 13 of Algorithm 2) on flat tensors of the CPU or a GPU.
 
 It is told its coordinates: ams.GradientGuidedAdam chooses them, GradientGuidedAdam of this module
-does both. first_moment, second_moment: float32 [dimension], copied. Not thread-safe. Raises
+does both. first_moment, second_moment: float32 [dimension], copied. ranges: (begin, end,
+multiplier) as ams.learning_rate_ranges() gives them. Not thread-safe. Raises
 InvalidArgumentError.)")
       .def(py::init([](const py::object& first_moment, const py::object& second_moment,
                        std::int64_t step_count, const py::object& device, double learning_rate,
                        double beta1, double beta2, double epsilon,
-                       const std::string& epsilon_placement) {
+                       const std::string& epsilon_placement,
+                       const std::vector<std::tuple<std::size_t, std::size_t, double>>& ranges) {
+             std::vector<LearningRateRange> multipliers;
+             for (const auto& [begin, end, multiplier] : ranges)
+               multipliers.push_back({begin, end, multiplier});
              AdamState state;
              state.first_moment = ConstFloats(first_moment, "first_moment").copy();
              state.second_moment = ConstFloats(second_moment, "second_moment").copy();
@@ -455,16 +504,19 @@ InvalidArgumentError.)")
              return TensorAdam(
                  std::move(state),
                  adam_options(learning_rate, beta1, beta2, epsilon, epsilon_placement),
-                 to_device(device));
+                 to_device(device), TensorAdam::Arithmetic::automatic, std::move(multipliers));
            }),
            "first_moment"_a, "second_moment"_a, "step_count"_a, py::kw_only(), "device"_a = "cpu",
            "learning_rate"_a = AdamOptions{}.learning_rate, "beta1"_a = AdamOptions{}.beta1,
            "beta2"_a = AdamOptions{}.beta2, "epsilon"_a = AdamOptions{}.epsilon,
-           "epsilon_placement"_a = "outside_root")
+           "epsilon_placement"_a = "outside_root",
+           "ranges"_a = std::vector<std::tuple<std::size_t, std::size_t, double>>{})
       .def_static(
           "of_job",
           [](const PythonTrainingJob& job, const py::object& device) {
-            TensorAdam adam(job.adam, job.adam_options, to_device(device));
+            TensorAdam adam(job.adam, job.adam_options, to_device(device),
+                            TensorAdam::Arithmetic::automatic,
+                            learning_rate_ranges(*job.manifest, job.adam_options));
             adam.begin_phase(job.coordinates);
             return adam;
           },

@@ -184,7 +184,8 @@ def test_pretrain_remembers_its_clips_and_evaluation_refuses_them(tmp_path, caps
     assert known == [identify_clip(Path(folder)) for folder in clips()[::-1]]
 
 
-def test_interrupted_by_ctrl_c_it_keeps_what_is_done_and_goes_on(tmp_path):
+@pytest.mark.parametrize("how", ["ctrl-c", "terminated"])
+def test_interrupted_it_keeps_what_is_done_and_goes_on(tmp_path, how):
     words = arguments("table3", tmp_path, clips=clips()[:1], **{"max-seconds": 5, "jobs": 1})
     command = [sys.executable, "-m", "ams.experiments", *words]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
@@ -200,7 +201,10 @@ def test_interrupted_by_ctrl_c_it_keeps_what_is_done_and_goes_on(tmp_path):
     while not list(tmp_path.glob("runs/*.json")) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
+    if how == "ctrl-c":
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
+    else:
+        process.terminate()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "goes on from there" in errors

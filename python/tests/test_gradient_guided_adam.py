@@ -1,8 +1,9 @@
 """Algorithm 2 against a plain numpy one."""
 
-import ams
 import numpy as np
 import pytest
+
+import ams
 
 
 class PlainAdam:
@@ -151,3 +152,75 @@ def test_choosing_by_magnitude_and_at_random():
     assert a != ams.random_coordinates(1000, 100, seed=5)
     assert len(a) == 100
     assert [ams.fraction_count(0.05, n) for n in (1, 10, 30, 1000)] == [1, 1, 2, 50]
+
+
+GROUPS = ams.Manifest(
+    [
+        ("conv", (80,)),
+        ("norm", (8,), "parameter", "normalization"),
+        ("norm.mean", (4,), "statistic"),
+        ("head", (12,), "parameter", "head"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "fixed", "guided", "required"),
+    [
+        ("normalization", range(80, 88), 0, [False, True, False, False]),
+        (
+            "normalization_and_head",
+            [*range(80, 88), *range(92, 104)],
+            0,
+            [False, True, False, True],
+        ),
+        ("normalization+gradient_guided", range(80, 88), 10, [True, True, False, True]),
+        (
+            "normalization_and_head+gradient_guided",
+            [*range(80, 88), *range(92, 104)],
+            10,
+            [True, True, False, True],
+        ),
+    ],
+)
+def test_strategies_by_group(strategy, fixed, guided, required):
+    assert strategy in ams.selection_strategy_names()
+    adam = ams.GradientGuidedAdam(GROUPS, strategy=strategy, gamma=0.1)
+    assert adam.required_gradients() == required
+    weights = np.zeros(104, np.float32)
+    gradients = np.linspace(1, 2, 104, dtype=np.float32)
+    for _ in range(3):
+        chosen = adam.begin_phase().indices
+        assert np.isin(list(fixed), chosen).all()
+        assert len(chosen) == len(fixed) + guided
+        assert not np.isin(range(88, 92), chosen).any()
+        adam.step(weights, gradients)
+    with pytest.raises(ams.InvalidArgumentError, match="normalisation layers"):
+        ams.GradientGuidedAdam(10, strategy=strategy)
+
+
+def test_each_role_has_its_rate():
+    multipliers = {"weight_multiplier": 0.5, "normalization_multiplier": 3, "head_multiplier": 1}
+    assert ams.learning_rate_ranges(GROUPS) == []
+    ranges = ams.learning_rate_ranges(GROUPS, **multipliers)
+    assert ranges == [(0, 80, 0.5), (80, 88, 3.0), (88, 92, 0.5)]
+    ours = ams.GradientGuidedAdam(GROUPS, strategy="full", learning_rate=0.01, **multipliers)
+    rates = np.full(104, 0.01)
+    for begin, end, multiplier in ranges:
+        rates[begin:end] *= multiplier
+    plain = PlainAdam(104, 1.0, rates, 0.9, 0.999, 1e-8, False)
+    weights, theirs = np.zeros(104, np.float32), np.zeros(104)
+    chosen = ours.begin_phase().indices
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        gradients = rng.standard_normal(104).astype(np.float32)
+        gradients[88:92] = 0
+        ours.step(weights, gradients)
+        plain.step(theirs, gradients.astype(np.float64), chosen)
+    assert np.allclose(weights, theirs, rtol=1e-4, atol=1e-6)
+    for name in multipliers:
+        for wrong in (0, -1, 1e7, float("nan")):
+            with pytest.raises(ams.InvalidArgumentError, match=name.split("_")[0]):
+                ams.GradientGuidedAdam(GROUPS, **{name: wrong})
+            with pytest.raises(ams.InvalidArgumentError, match=name.split("_")[0]):
+                ams.learning_rate_ranges(GROUPS, **{name: wrong})

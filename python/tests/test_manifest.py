@@ -59,6 +59,7 @@ def test_equal_when_all_is_equal():
         ([("a", (-3,))], "a"),
         ([("a", (2.5,))], "shape of tensor 'a'"),
         ([("a", (1,), "weights")], "'parameter', 'statistic'"),
+        ([("a", (1,), "parameter", "tail")], "'weight', 'normalization', 'head'"),
         ([("a",)], r"\(name, shape\)"),
         ([7], r"\(name, shape\)"),
         ([("a", (2**32,))], "values"),
@@ -67,3 +68,35 @@ def test_equal_when_all_is_equal():
 def test_refuses_what_is_no_layout(tensors, message):
     with pytest.raises(ams.InvalidArgumentError, match=message):
         ams.Manifest(tensors)
+
+
+def roles(manifest):
+    return [t.role for t in manifest.tensors]
+
+
+def test_roles_are_given_or_named_by_pattern():
+    manifest = ams.Manifest(
+        [
+            ("stem.weight", (4,)),
+            ("stem.bn.weight", (4,), "parameter", "normalization"),
+            ("stem.bn.running_mean", (4,), "statistic"),
+            ("classifier.weight", (8,), "parameter", "head"),
+            ("last.weight", (2,)),
+        ]
+    )
+    assert roles(manifest) == ["weight", "normalization", "weight", "head", "weight"]
+    assert roles(ams.Manifest(manifest.tensors)) == roles(manifest)
+    assert roles(pickle.loads(pickle.dumps(manifest))) == roles(manifest)
+
+    other = manifest.with_roles(head=["last.*"])
+    assert roles(other) == ["weight", "normalization", "weight", "weight", "head"]
+    assert other == manifest and other.digest == manifest.digest  # only who trains needs roles
+    both = manifest.with_roles(normalization=["stem.??.weight", "l*"], head=["las*"])
+    assert roles(both) == ["weight", "normalization", "weight", "weight", "head"]
+    assert roles(manifest.with_roles()) == roles(manifest)
+    with pytest.raises(ams.InvalidArgumentError, match="decoder"):
+        manifest.with_roles(head=["last.*", "decoder.*"])
+    with pytest.raises(ams.InvalidArgumentError, match="running_mean"):
+        manifest.with_roles(normalization=["*.running_mean"])  # no parameter
+    with pytest.raises(TypeError):
+        manifest.with_roles(["last.*"])

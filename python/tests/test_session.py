@@ -34,15 +34,15 @@ def train(job):
 class World:
     """Carries out the actions of both ends at once; the link takes no time."""
 
-    def __init__(self, *, phi=lambda a, b: abs(a[1] - b[1]), **options):
-        initial = ams.ModelState(MANIFEST, np.zeros(100, np.float32))
+    def __init__(self, *, manifest=MANIFEST, phi=lambda a, b: abs(a[1] - b[1]), **options):
+        initial = ams.ModelState(manifest, np.zeros(manifest.dimension, np.float32))
         defaults = {
-            "gamma": 0.02,
-            "strategy": "first_layers",
             "learning_rate": 0.1,
             "update_interval_seconds": 5,
             "horizon_seconds": 30,
         }
+        if "downlink_budget_bps" not in options:
+            defaults |= {"gamma": 0.02, "strategy": "first_layers"}
         self.server = ams.ServerSession(
             initial, ams.SessionOptions(**{**defaults, **options}), phi=phi
         )
@@ -277,3 +277,141 @@ def test_options_tell_their_values():
     for bad in ({"device_id": ""}, {"ack_policy": "never"}, {"sampling_rate_fps": 0}):
         with pytest.raises(ams.InvalidArgumentError):
             ams.ClientOptions(**bad)
+
+
+GROUPS = ams.Manifest(
+    [
+        ("conv", (20000,)),
+        ("norm", (400,), "parameter", "normalization"),
+        ("head", (1000,), "parameter", "head"),
+    ]
+)
+
+
+def noisy_train(job):
+    """Moves what it may at random: the dearest updates that there are."""
+    rng = np.random.default_rng(job.adam.step_count)
+    for _ in job.mini_batches:
+        job.step(rng.standard_normal(job.parameters.size).astype(np.float32))
+    return job.result(losses=[1.0] * len(job.mini_batches))
+
+
+class CountingWorld(World):
+    """Notes the size of every message of the downlink, with its time."""
+
+    def __init__(self, **options):
+        super().__init__(manifest=GROUPS, adapt_sampling_rate=False, phi=None, **options)
+        self.train = self.note_and_train
+        self.sent, self.coordinates = [], []
+
+    def note_and_train(self, job):
+        self.coordinates.append(job.coordinates)
+        return noisy_train(job)
+
+    def carry_out(self, action):
+        if isinstance(action, ams.SendToDevice):
+            self.sent.append((self.now, len(ams.protocol.encode_message(action.message))))
+        return super().carry_out(action)
+
+
+@pytest.mark.parametrize("budget_bps", [500, 2000, 20000])
+def test_a_downlink_budget_is_kept_and_used(budget_bps):
+    world = CountingWorld(downlink_budget_bps=budget_bps)
+    world.run(world.device.on_start(0))
+    world.play(300)
+    for end in np.arange(60, 300, 5.0):
+        window = sum(size for now, size in world.sent if end - 60 < now <= end)
+        assert window <= 1.02 * budget_bps / 8 * 60
+    assert sum(size for _, size in world.sent) > 0.6 * budget_bps / 8 * 300
+    assert world.device.held_version == world.server.held_version
+    assert np.array_equal(world.device.held.values, world.server.held.values)
+    counters = world.server.counters
+    assert counters.updates > 20 and counters.update_bytes < budget_bps / 8 * 300
+    assert counters.phases_withheld == counters.to_dict()["phases_withheld"]
+    largest = max(len(coordinates) for coordinates in world.coordinates)
+    if budget_bps == 500:  # the groups and little else
+        assert 400 <= largest <= 1400 + 0.05 * GROUPS.dimension
+    if budget_bps == 20000:  # nearly everything
+        assert largest > 0.2 * GROUPS.dimension
+
+
+def test_updates_that_do_not_fit_are_withheld_and_counted():
+    world = CountingWorld(downlink_budget_bps=50, downlink_overhead_bytes=20)
+    world.run(world.device.on_start(0))
+    world.play(120)
+    assert world.server.counters.phases_withheld > 5
+    assert world.device.held_version == world.server.held_version
+
+
+def test_with_a_budget_the_session_chooses_the_strategy():
+    options = ams.SessionOptions(downlink_budget_bps=2000, downlink_window_seconds=30)
+    assert (options.strategy, options.gamma) == (None, None)
+    assert options.downlink_budget_bps == 2000 and options.downlink_window_seconds == 30
+    assert ams.SessionOptions(**options.to_dict()).to_dict() == options.to_dict()
+    plain = ams.SessionOptions()
+    assert plain.downlink_budget_bps is None
+    assert (plain.strategy, plain.gamma) == ("gradient_guided", 0.05)
+    assert ams.SessionOptions(**plain.to_dict()).to_dict() == plain.to_dict()
+    for name, value in (("strategy", "full"), ("gamma", 0.05)):
+        with pytest.raises(ams.InvalidArgumentError, match=f"{name} is .*downlink_budget_bps"):
+            ams.SessionOptions(downlink_budget_bps=2000, **{name: value})
+    with pytest.raises(ams.InvalidArgumentError, match="downlink_budget_bps"):
+        ams.SessionOptions(downlink_link_bps=1000)
+    with pytest.raises(ams.InvalidArgumentError, match="budget_bps is 1"):
+        ams.SessionOptions(downlink_budget_bps=1)
+    with pytest.raises(ams.InvalidArgumentError, match="downlink_budget_bps is 'much'"):
+        ams.SessionOptions(downlink_budget_bps="much")
+
+
+def test_compact_and_multipliers_are_options_of_a_session():
+    multipliers = {"normalization_multiplier": 5, "head_multiplier": 0.5}
+    exponents = {"weight": -14, "normalization": -10}
+    world = World(
+        manifest=GROUPS,
+        adapt_sampling_rate=False,
+        phi=None,
+        strategy="normalization_and_head+gradient_guided",
+        gamma=0.01,
+        profile="compact",
+        relative_step=0.5,
+        step_exponents=exponents,
+        **multipliers,
+    )
+    jobs = []
+
+    def look(job):
+        jobs.append(job)
+        gradients = np.ones(GROUPS.dimension, np.float32)
+        for _ in job.mini_batches:
+            job.step(gradients)
+        return job.result(losses=[1.0])
+
+    world.train = look
+    world.run(world.device.on_start(0))
+    world.play(20)
+    job = jobs[0]
+    assert job.required_gradients == [True] * 3
+    assert len(job.coordinates) == 1400 + round(0.01 * GROUPS.dimension)
+    for name, value in {"weight_multiplier": 1, **multipliers}.items():
+        assert job.adam_options[name] == value
+    chosen = job.coordinates.indices
+    weight, norm, head = (
+        abs(job.parameters[i]) for i in (chosen[0], GROUPS.tensors[1].offset, 20400)
+    )
+    assert norm / weight == pytest.approx(5, rel=1e-3)
+    assert head / weight == pytest.approx(0.5, rel=1e-3)
+    assert world.server.counters.updates > 1
+    assert world.device.held_version == world.server.held_version
+    options = ams.SessionOptions(profile="compact", relative_step=0.5, step_exponents=exponents)
+    assert (options.profile, options.relative_step) == ("compact", 0.5)
+    assert options.step_exponents == exponents
+    for wrong in ({"relative_step": -1}, {"step_exponents": [1]}, {"head_multiplier": 0}):
+        with pytest.raises(ams.InvalidArgumentError, match=next(iter(wrong)).split("_")[0]):
+            ams.SessionOptions(**wrong)
+
+
+def test_a_strategy_by_group_needs_its_group():
+    initial = ams.ModelState(MANIFEST, np.zeros(100, np.float32))
+    options = ams.SessionOptions(strategy="normalization", adapt_sampling_rate=False)
+    with pytest.raises(ams.InvalidArgumentError, match="normalisation layers"):
+        ams.ServerSession(initial, options)

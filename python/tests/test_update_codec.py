@@ -184,3 +184,127 @@ def test_threads_may_work_on_states_of_their_own():
     for thread in threads:
         thread.join()
     assert results == dict.fromkeys(range(4), True)
+
+
+ROLES = ("weight", "normalization", "head")
+GROUPS = ams.Manifest(
+    [
+        *[(role, (300,), "parameter", role) for role in ROLES],
+        ("mean", (20,), "statistic"),
+    ]
+)
+
+
+def grouped_state():
+    values = np.random.default_rng(4).standard_normal(GROUPS.dimension).astype(np.float32)
+    return ams.ModelState(GROUPS, values)
+
+
+def moved(state, seed):
+    steps = np.random.default_rng(seed).standard_normal(GROUPS.dimension)
+    return (state.values + 0.01 * steps).astype(np.float32)
+
+
+def test_compact_keeps_both_ends_equal_over_many_updates():
+    server = grouped_state()
+    device, resumed = server.copy(), None
+    everything = np.ones(GROUPS.dimension, dtype=bool)
+    for seed in range(12):
+        data = ams.encode_update(server, moved(server, seed), everything, profile="compact")
+        info = ams.apply_update(data, device)
+        assert (info.profile, info.next) == ("compact", server.version)
+        header = ams.inspect_update(data)
+        assert header.profile == "compact"
+        assert (header.base.number, header.next.number) == (seed, seed + 1)
+        assert (header.manifest_digest, header.next.digest, header.coordinates) == (0, 0, 0)
+        assert np.array_equal(device.values, server.values)
+        if seed == 5:  # what the codec has learned is part of the state
+            resumed = [
+                device.copy(),
+                pickle.loads(pickle.dumps(device)),
+                ams.decode_snapshot(ams.encode_snapshot(device), GROUPS),
+            ]
+        elif resumed:
+            for twin in resumed:
+                ams.apply_update(data, twin)
+                assert twin.version == server.version
+        assert 0 < info.coordinates < GROUPS.dimension
+    mixed = ams.encode_update(server, moved(server, 99), everything)
+    assert ams.apply_update(mixed, device).profile == "reference"
+    assert device.version == server.version
+
+
+@pytest.mark.parametrize("relative_step", [0.25, 1, 4])
+def test_compact_is_as_exact_as_its_step(relative_step):
+    state = grouped_state()
+    before, trained = state.values.copy(), moved(state, 1)
+    chosen = range(300)
+    ams.encode_update(state, trained, chosen, profile="compact", relative_step=relative_step)
+    difference = trained[:300].astype(float) - before[:300]
+    step = 2.0 ** round(np.log2(relative_step * np.sqrt((difference**2).mean())))
+    assert np.abs(state.values[:300] - trained[:300]).max() <= step / 2 + 1e-6
+    counts = (state.values[:300].astype(float) - before[:300]) / step
+    assert np.allclose(counts, np.round(counts), atol=1e-3) and counts.any()
+    assert np.array_equal(state.values[300:], before[300:])
+
+
+def test_steps_may_be_set_by_group():
+    exponents = {"weight": -9, "normalization": -6, "head": -20, "statistic": -7}
+    state = grouped_state()
+    before, trained = state.values.copy(), moved(state, 2)
+    everything = ams.CoordinateSet.all(GROUPS.dimension)
+    data = ams.encode_update(
+        state, trained, everything, profile="compact", step_exponents=exponents
+    )
+    for spec, exponent in zip(GROUPS.tensors, exponents.values(), strict=True):
+        place = slice(spec.offset, spec.offset + spec.size)
+        error = np.abs(state.values[place] - trained[place]).max()
+        assert error <= 2.0**exponent / 2 + 1e-6
+        counts = (state.values[place].astype(float) - before[place]) * 2.0**-exponent
+        assert exponent < -10 or np.allclose(counts, np.round(counts), atol=1e-3)
+    coarse = {group: -5 for group in exponents}
+    again = ams.encode_update(
+        grouped_state(), trained, everything, profile="compact", step_exponents=coarse
+    )
+    assert len(again) < len(data) / 3
+
+
+def test_bad_compact_updates_change_nothing():
+    server, device = grouped_state(), grouped_state()
+    for seed in range(3):
+        everything = ams.CoordinateSet.all(GROUPS.dimension)
+        data = ams.encode_update(server, moved(server, seed), everything, profile="compact")
+        version, values = device.version, device.values.copy()
+        rng = np.random.default_rng(seed)
+        for _ in range(100):
+            damaged = bytearray(data)
+            damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+            with pytest.raises(ams.Error):
+                ams.apply_update(damaged, device)
+        for length in range(len(data)):
+            with pytest.raises(ams.Error):
+                ams.apply_update(data[:length], device)
+        assert device.version == version and np.array_equal(device.values, values)
+        ams.apply_update(data, device)
+    with pytest.raises(ams.BaseVersionMismatchError):
+        ams.apply_update(data, grouped_state())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"profile": "Compact"}, "'reference', 'compact'"),
+        ({"relative_step": 0}, "relative_step"),
+        ({"relative_step": float("nan")}, "relative_step"),
+        ({"step_exponents": {"weights": 1}}, "'weights'.*'weight'"),
+        ({"step_exponents": {"weight": 1.5}}, "'weight'.*whole number"),
+        ({"step_exponents": {"head": 999}}, "step exponent is 999"),
+    ],
+)
+def test_refuses_options_of_compact(options, message):
+    state = grouped_state()
+    version = state.version
+    with pytest.raises(ams.InvalidArgumentError, match=message):
+        ams.encode_update(state, moved(state, 0), [1], **{"profile": "compact", **options})
+    assert state.version == version
+    assert set(ams.update_profile_names()) == {"reference", "compact"}

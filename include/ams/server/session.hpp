@@ -318,10 +318,9 @@ ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options,
     throw Error(ErrorCode::invalid_argument,
                 "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
   }
-  options_.strategy->required_gradients(held().manifest());  // one that does not fit says so here
+  // One that does not fit says so here; with a budget the session chooses one that does.
+  if (options_.strategy) options_.strategy->required_gradients(held().manifest());
   adam_ = AdamState(held().manifest().dimension());
-  if (options_.strategy)
-    options_.strategy->required_gradients(held().manifest());  // it can be used
 }
 
 template <class Sample>

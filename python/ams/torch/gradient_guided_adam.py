@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import torch
 
 import ams
 from ams._torch import ParameterVector, TensorAdam
+
+_ROLES = ("weight", "normalization", "head")
+_PROBE = ams.Manifest([(role, (1,), "parameter", role) for role in _ROLES])
+"""Something of which every strategy can choose."""
 
 
 class GradientGuidedAdam(torch.optim.Optimizer):
@@ -27,10 +31,14 @@ class GradientGuidedAdam(torch.optim.Optimizer):
     fraction; `seed` governs random choices. At `gamma=1` every phase is Adam, equal to
     `torch.optim.Adam` within rounding.
 
+    Strategies by group, such as `normalization_and_head`, go by the roles of the tensors, which
+    follow from the types of a module's layers (see ParameterVector); `normalization` and `head`,
+    patterns of names, take their place. Each role's parameters move at `lr` times its multiplier.
+
     The options stand in `param_groups[0]` and may change at any time: `lr`, `betas` and `eps` for
-    the next step, which is how learning-rate schedulers work, `gamma` and `strategy` for the next
-    phase. There is one parameter group: the coordinates are chosen over all parameters together,
-    and all move at one rate.
+    the next step, which is how learning-rate schedulers work, `gamma`, `strategy` and the
+    multipliers for the next phase. There is one parameter group: the coordinates are chosen over
+    all parameters together.
 
     Not thread-safe. Raises ams.InvalidArgumentError that names what is allowed.
     """
@@ -44,13 +52,31 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         eps: float = 1e-8,
         gamma: float = 0.05,
         strategy: str = "gradient_guided",
+        weight_multiplier: float = 1,
+        normalization_multiplier: float = 1,
+        head_multiplier: float = 1,
         seed: int = 0,
+        normalization: Sequence[str] = (),
+        head: Sequence[str] = (),
     ) -> None:
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "gamma": gamma, "strategy": strategy}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "gamma": gamma,
+            "strategy": strategy,
+            "weight_multiplier": weight_multiplier,
+            "normalization_multiplier": normalization_multiplier,
+            "head_multiplier": head_multiplier,
+        }
         if not isinstance(params, ParameterVector):
             params = _named(params)
-            _selector(ams.Manifest([("probe", (1,))]), defaults, seed)  # before the module changes
-            params = ParameterVector(params)
+            _selector(_PROBE, defaults, seed)  # before the module changes
+            params = ParameterVector(params, normalization=list(normalization), head=list(head))
+        elif normalization or head:
+            raise ams.InvalidArgumentError(
+                "normalization and head are given to the ParameterVector itself"
+            )
         self._vector = params
         selection = _selector(self._vector.manifest, defaults, seed).state()
         self._seed = seed
@@ -85,6 +111,8 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         selector = _selector(self._vector.manifest, self.param_groups[0], self._seed)
         selector.restore(self._selection_state())
         coordinates = selector.begin_phase()
+        if _multipliers(self.param_groups[0]) != self._multipliers:
+            self._adam = self._adam_of(self._adam.state(), self.param_groups[0])
         self._adam.begin_phase(coordinates)
         self._vector.set_required_gradients(selector.required_gradients())
         self._coordinates = coordinates
@@ -184,11 +212,13 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         raise TypeError("GradientGuidedAdam is not copied or pickled: use its state_dict()")
 
     def _adam_of(self, state: dict[str, Any], options: dict[str, Any]) -> TensorAdam:
+        self._multipliers = _multipliers(options)
         return TensorAdam(
             state["first_moment"],
             state["second_moment"],
             state["step_count"],
             device=self._vector.values.device,
+            ranges=ams.learning_rate_ranges(self._vector.manifest, **self._multipliers),
             **_adam_options(options),
         )
 
@@ -221,8 +251,8 @@ def _named(
 def _refuse_groups() -> NoReturn:
     raise ams.InvalidArgumentError(
         "GradientGuidedAdam has one parameter group: coordinates are chosen over all parameters "
-        "together, and all move at one rate; pass the module itself, and freeze with "
-        "requires_grad_(False) what shall not be trained"
+        "together; pass the module itself, and freeze with requires_grad_(False) what shall not be "
+        "trained; for rates of their own there are normalization_multiplier and head_multiplier"
     )
 
 
@@ -241,6 +271,11 @@ def _adam_options(group: dict[str, Any]) -> dict[str, float]:
     }
 
 
+def _multipliers(group: dict[str, Any]) -> dict[str, float]:
+    """Of the learning rate, by role."""
+    return {f"{role}_multiplier": group[f"{role}_multiplier"] for role in _ROLES}
+
+
 def _selector(manifest: ams.Manifest, group: dict[str, Any], seed: int) -> ams.GradientGuidedAdam:
     """Core's optimiser, which knows how coordinates are chosen."""
     return ams.GradientGuidedAdam(
@@ -249,4 +284,5 @@ def _selector(manifest: ams.Manifest, group: dict[str, Any], seed: int) -> ams.G
         strategy=group["strategy"],
         seed=seed,
         **_adam_options(group),
+        **_multipliers(group),
     )

@@ -28,8 +28,11 @@ class ModuleTrainer:
 
     The module runs in eval mode: batch norm is frozen (its scale and shift are trained), drop-out
     off. With `with_statistics` it runs in training mode, and the moving statistics are trained and
-    sent. Only the gradients that a job requires are computed. The module's values are those of the
-    latest phase. Not thread-safe. Raises ams.InvalidArgumentError as ParameterVector does.
+    sent. Only the gradients that a job requires are computed. `normalization` and `head`: patterns
+    of names where the roles that the layers' types tell are not the right ones (see
+    ParameterVector); begin the session with `manifest`, which has them. The module's values are
+    those of the latest phase. Not thread-safe. Raises ams.InvalidArgumentError as ParameterVector
+    does.
     """
 
     def __init__(
@@ -40,6 +43,8 @@ class ModuleTrainer:
         collate: Collate | None = None,
         device: torch.device | str | None = None,
         with_statistics: bool = False,
+        normalization: Sequence[str] = (),
+        head: Sequence[str] = (),
     ) -> None:
         if not callable(loss) or not (collate is None or callable(collate)):
             raise ams.InvalidArgumentError("loss and collate must be callable")
@@ -49,11 +54,16 @@ class ModuleTrainer:
         self._loss = loss
         self._collate = collate or default_collate
         self._with_statistics = with_statistics
-        self._vector = ParameterVector(module, with_statistics=with_statistics)
+        self._vector = ParameterVector(
+            module,
+            with_statistics=with_statistics,
+            normalization=list(normalization),
+            head=list(head),
+        )
 
     @property
     def manifest(self) -> ams.Manifest:
-        """Layout of the parameter vector."""
+        """Layout of the parameter vector, with the tensors' roles."""
         return self._vector.manifest
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -22,11 +22,11 @@ class ServerStudent:
             update = server.train(lambda x: F.cross_entropy(model(x), teacher(x)), frames)
             device.apply(update)                         # bit for bit what the server holds
 
-    `module` and the options are those of GradientGuidedAdam; `profile` and `zstd_level` those of
-    `ams.encode_update`. The module's values are what the device holds, rounding included; it runs
-    in eval mode (batch norm frozen, its scale and shift trained). ModuleTrainer in an
-    `ams.ServerSession` does the same for a device behind a link, with samples, rates and
-    acknowledgements. Not thread-safe.
+    `module` and the options are those of GradientGuidedAdam; `profile`, `zstd_level`,
+    `relative_step` and `step_exponents` those of `ams.encode_update`. The module's values are what
+    the device holds, rounding included; it runs in eval mode (batch norm frozen, its scale and
+    shift trained). ModuleTrainer in an `ams.ServerSession` does the same for a device behind a
+    link, with samples, rates and acknowledgements. Not thread-safe.
     """
 
     def __init__(
@@ -35,10 +35,17 @@ class ServerStudent:
         *,
         profile: str = "reference",
         zstd_level: int = 1,
+        relative_step: float = 1,
+        step_exponents: Mapping[str, int] | None = None,
         **options: Any,
     ) -> None:
         self._module = module
-        self._encoding = {"profile": profile, "zstd_level": zstd_level}
+        self._encoding = {
+            "profile": profile,
+            "zstd_level": zstd_level,
+            "relative_step": relative_step,
+            "step_exponents": dict(step_exponents or {}),
+        }
         self._optimizer = GradientGuidedAdam(module, **options)
         self._held = ams.ModelState(self.manifest, self._optimizer.vector.copy())
 

@@ -21,7 +21,12 @@ class AMS:
 
     The teacher's labels of a sample are those of the clip's label file that are nearest in time.
     strategy: as ams.selection_strategy_names() says; gamma: the fraction that an update carries.
-    first_batch_seconds: the first samples leave so long after the stream's beginning.
+    normalization_multiplier, head_multiplier: of the learning rate.
+    profile: 'reference' or 'compact'; relative_step: of 'compact'.
+    downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and relative_step are
+        then the session's own choice.
+    first_batch_seconds: the first samples leave so long after the stream's beginning; min_samples:
+        the first phase waits for so many.
     adapt_training_rate: longer T_update for slow scenes (appendix D).
     prepare: may give the accelerator other work before the stream begins (load.py).
     """
@@ -30,14 +35,19 @@ class AMS:
     strategy: str = "gradient_guided"
     gamma: float = 0.05
     learning_rate: float = 1e-3
+    normalization_multiplier: float = 1
+    head_multiplier: float = 1
     iterations: int = 20
     batch_size: int = 8
     update_interval_seconds: float = 10
     horizon_seconds: float = 240
     first_batch_seconds: float = 5
+    min_samples: int = 4
     adapt_sampling_rate: bool = True
     adapt_training_rate: bool = False
     profile: str = "reference"
+    relative_step: float = 1
+    downlink_budget_bps: float | None = None
     codec: Codec = field(default_factory=X264Codec)
     prepare: Callable[[Clock, Accelerator], None] | None = None
 
@@ -54,15 +64,21 @@ class AMS:
 
     def session_options(self) -> dict[str, object]:
         """Keyword arguments of ams.SessionOptions."""
+        has_budget = self.downlink_budget_bps is not None
         return {
-            "strategy": self.strategy,
-            "gamma": self.gamma,
+            "strategy": None if has_budget else self.strategy,
+            "gamma": None if has_budget else self.gamma,
             "learning_rate": self.learning_rate,
+            "normalization_multiplier": self.normalization_multiplier,
+            "head_multiplier": self.head_multiplier,
             "iterations": self.iterations,
             "batch_size": self.batch_size,
             "update_interval_seconds": self.update_interval_seconds,
             "horizon_seconds": self.horizon_seconds,
+            "min_samples": self.min_samples,
             "adapt_sampling_rate": self.adapt_sampling_rate,
             "adapt_training_rate": self.adapt_training_rate,
             "profile": self.profile,
+            "relative_step": self.relative_step,
+            "downlink_budget_bps": self.downlink_budget_bps,
         }

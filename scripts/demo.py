@@ -229,6 +229,7 @@ def plot(timeline_path, report, scenes, path):
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    import matplotlib.ticker
 
     with open(timeline_path) as file:
         rows = list(csv.DictReader(file))
@@ -241,7 +242,8 @@ def plot(timeline_path, report, scenes, path):
     figure, (accuracy, links, rate) = plt.subplots(
         3, 1, figsize=(11, 8), sharex=True, height_ratios=[3, 1.6, 1], constrained_layout=True)
     figure.suptitle(f"Adaptive Model Streaming on {report['clip']}: {report['miou']:.1f} mIoU with "
-                    f"{report['downlink_bps'] / 1e3:.0f} Kbps down, {report['miou_no_customization']:.1f} without",
+                    f"{report['downlink_bps'] / 1e3:.{1 if report['downlink_bps'] < 1e4 else 0}f} Kbps down, "
+                    f"{report['miou_no_customization']:.1f} without",
                     fontweight="bold")
     for index, scene in enumerate(scenes):
         start = scene["start_seconds"]
@@ -260,7 +262,8 @@ def plot(timeline_path, report, scenes, path):
     accuracy.legend(loc="upper left", ncols=3, frameon=False)
     links.plot(seconds, column("downlink_kbps"), color="#2a7de1", label="down (updates)")
     links.plot(seconds, column("uplink_kbps"), color="#edae49", label="up (sampled frames)")
-    links.set(ylabel="Kbps, 10 s mean", ylim=(0, None))
+    links.set(ylabel="Kbps, 10 s mean", yscale="log", ylim=(0.5, 2000))
+    links.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     links.legend(loc="upper left", ncols=2, frameon=False)
     rate.step(seconds, column("sampling_rate_fps"), where="post", color="#00798c")
     rate.set(ylabel="samples / s", xlabel="video time (s)", ylim=(0, 1.1), xlim=(0, seconds[-1]))

@@ -39,4 +39,4 @@ for program in build-fuzz/tests/fuzz/fuzz_*; do
 done
 for pid in "${pids[@]}"; do wait "$pid"; done
 step "Tests: every layer, the programs, consumers of the installed package"
-ctest --preset default -j 1
+ctest --preset default -j "$jobs"

@@ -165,7 +165,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KBPS",
         help="of the sample encoder",
     )
-    add("--profile", default="reference", help="format of updates")
+    add(
+        "--profile",
+        default="reference",
+        choices=ams.update_profile_names(),
+        help="format of updates",
+    )
+    add(
+        "--strategy",
+        default="gradient_guided",
+        choices=ams.selection_strategy_names(),
+        metavar="NAME",
+        help="what AMS trains and sends: one of " + ", ".join(ams.selection_strategy_names()),
+    )
+    add(
+        "--normalization-multiplier",
+        type=_positive,
+        default=1.0,
+        metavar="TIMES",
+        help="of AMS's learning rate, for scales and shifts of normalisation layers",
+    )
 
     add = parser.add_argument_group("Remote+Tracking").add_argument
     add(
@@ -309,7 +328,8 @@ def _context(flags: argparse.Namespace) -> Context:
         ams={
             **training,
             "gamma": flags.gamma,
-            "strategy": "gradient_guided",
+            "strategy": flags.strategy,
+            "normalization_multiplier": flags.normalization_multiplier,
             "iterations": flags.iterations,
             "update_interval_seconds": flags.update_interval_seconds,
             "horizon_seconds": flags.horizon_seconds,

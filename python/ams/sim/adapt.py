@@ -32,7 +32,8 @@ class Adapted:
     scores: (time in seconds, score of the adapted module, score of the module as it was) of every
         frame; empty without `score`.
     updates, update_bytes: sent, and their payload in all. uplink_bytes, downlink_bytes: on the
-        socket.
+        socket; by default (PassThrough) a sampled frame counts as one byte.
+    sampling_rates: (time in seconds, samples a second) at every change.
     digests_equal: server and device hold the same values, bit for bit.
     """
 
@@ -89,8 +90,8 @@ def adapt(
 
     from ams.torch import ModuleTrainer, ParameterVector
 
-    original = module
-    server_module, device_module = copy.deepcopy(module), copy.deepcopy(module)
+    # In eval mode: scoring must move no batch-norm statistics, the caller's least of all.
+    original, server_module, device_module = (copy.deepcopy(module).eval() for _ in range(3))
     trainer = ModuleTrainer(
         server_module, loss=loss, collate=collate or default_collate, device=device
     )

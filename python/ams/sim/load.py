@@ -67,7 +67,14 @@ def add_load(
             session=ams.ServerSession(
                 initial,
                 ams.SessionOptions(
-                    **{**scheme.session_options(), "seed": setting.seed + number + 1}
+                    **{
+                        **scheme.session_options(),
+                        # Nothing is trained, so nothing is chosen: whatever the scheme does.
+                        "strategy": "full",
+                        "gamma": 1.0,
+                        "downlink_budget_bps": None,
+                        "seed": setting.seed + number + 1,
+                    }
                 ),
                 phi=PhiScores(stream.classes),
             ),

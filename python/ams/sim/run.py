@@ -68,6 +68,8 @@ def select_classes(setting: Setting, stream: Stream) -> Setting:
         mean=old.mean,
         standard_deviation=old.standard_deviation,
         train_batch_norm_statistics=old.train_batch_norm_statistics,
+        normalization=old.normalization,
+        head=old.head,
         seed=old.seed,
     )
     return replace(setting, student=spec)

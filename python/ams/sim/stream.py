@@ -55,7 +55,6 @@ class Stream:
         self._readers: list[video.LabelTrackReader | None] = [None] * len(self._clips)
         self.name = "+".join(info.name for info in infos)
         self.classes = tuple(sorted({int(c) for info in infos for c in info.eval_classes}))
-        self.class_names = max((list(info.classes) for info in infos), key=len)
         self.ignore_id = int(infos[0].ignore_id)
 
         self._begins = [0.0]

@@ -14,7 +14,6 @@ from ams.sim.accelerator import Accelerator
 from ams.sim.clock import Clock
 from ams.sim.codec import Codec
 from ams.sim.device import Device
-from ams.sim.link import Link
 from ams.sim.resize import resize_nearest
 from ams.sim.result import RunResult
 from ams.sim.run import RunningStudent, Setting
@@ -102,7 +101,7 @@ def run_session(
     if prepare is not None:
         prepare(clock, accelerator)
     device.start()
-    play(clock, stream, setting.link, device, student, last_sample_seconds)
+    play(clock, stream, device, student, last_sample_seconds)
     device.stop("end of the stream")
     clock.run(until_seconds=stream.duration_seconds + GOODBYE_SECONDS)
 
@@ -141,7 +140,6 @@ def run_session(
 def play(
     clock: Clock,
     stream: Stream,
-    link: Link,
     device: Device,
     student: RunningStudent,
     last_sample_seconds: float,

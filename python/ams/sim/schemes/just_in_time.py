@@ -72,6 +72,8 @@ class JustInTime:
             )
 
     def run(self, stream: Stream, setting: Setting) -> RunResult:
+        if setting.student.train_batch_norm_statistics:
+            raise ValueError("JustInTime: train_batch_norm_statistics is not supported; set False")
         return _Run(self, stream, setting).result()
 
 
@@ -122,9 +124,9 @@ class _Run:
                     lambda s=seconds, i=image: self._send_frame(s, i),
                 )
         clock.run(until_seconds=stream.duration_seconds)
-        # As AMS at its end: the updates that are on their way arrive.
-        clock.run(until_seconds=stream.duration_seconds + 10)
+        # As AMS at its end: what is on its way arrives, and nothing new is sent.
         self._has_ended = True
+        clock.run(until_seconds=stream.duration_seconds + 10)
         self._connection.close("end of the stream")
         clock.run()
 
@@ -157,9 +159,10 @@ class _Run:
     # ---- the connection ----
 
     def _open_connection(self) -> None:
-        self._connection.connect(
-            self._connected, lambda reason: self._clock.after(1.0, self._open_connection)
-        )
+        if not self._has_ended:
+            self._connection.connect(
+                self._connected, lambda reason: self._clock.after(1.0, self._open_connection)
+            )
 
     def _connected(self) -> None:
         if (
@@ -171,12 +174,13 @@ class _Run:
             )
 
     def _lost(self, reason: str) -> None:
-        if not self._has_ended:
-            self._open_connection()
+        self._open_connection()
 
     # ---- the device ----
 
     def _send_frame(self, seconds: float, image: np.ndarray) -> None:
+        if self._has_ended:
+            return
         picture = encode_frame(image)
         self._frames_sent += 1
         self._connection.send_up(
@@ -211,6 +215,8 @@ class _Run:
     # ---- the server ----
 
     def _take_frame(self, seconds: float, picture: bytes) -> None:
+        if self._has_ended:
+            return
         self._waiting = (seconds, picture)
         if not self._busy:
             self._busy = True
@@ -226,6 +232,8 @@ class _Run:
         training = costs.training_seconds(phase.iterations, 1, phase.wall_seconds)
 
         def done() -> None:
+            if self._has_ended:
+                return
             if phase.iterations > 0:
                 self._send_update(phase)
             self._decide_stride(phase.is_met)

@@ -52,13 +52,18 @@ class RemoteTracking:
     def run(self, stream: Stream, setting: Setting) -> RunResult:
         clock = Clock()
         accelerator = Accelerator(clock)
-        connection = Connection(clock, setting.link, on_lost=lambda reason: open_connection())
+        connection = Connection(clock, setting.link, on_lost=lambda reason: lost())
         student = RunningStudent(stream, setting)
         tracker = FlowTracker(
             output_size=(setting.student.input_width, setting.student.input_height),
             flow_size=(self.flow_width, self.flow_height),
         )
         label_bytes: list[int] = []
+        has_ended = False
+
+        def lost() -> None:
+            if not has_ended:
+                open_connection()
 
         def open_connection() -> None:
             connection.connect(lambda: None, lambda reason: clock.after(1.0, open_connection))
@@ -83,7 +88,7 @@ class RemoteTracking:
 
         open_connection()
         next_sample_seconds = 0.0
-        scored = 0
+        scored = without_labels = 0
         for frame in stream.frames():
             if frame.labels is None:
                 continue
@@ -92,6 +97,7 @@ class RemoteTracking:
             tracked = tracker.labels()
             if tracked is None:
                 tracked = student.predict(frame.image)
+                without_labels += 1
             student.scorer.add(tracked, frame.labels, frame.capture_seconds)
             if frame.capture_seconds >= next_sample_seconds - 1e-9 and connection.is_open:
                 while next_sample_seconds <= frame.capture_seconds + 1e-9:
@@ -100,6 +106,7 @@ class RemoteTracking:
                 clock.at(send_at, lambda n=scored, f=frame: send(n, f.capture_seconds, f.image))
             scored += 1
         clock.run(until_seconds=stream.duration_seconds)
+        has_ended = True
         connection.close("end of the stream")
         clock.run(until_seconds=stream.duration_seconds + 1)
 
@@ -116,7 +123,11 @@ class RemoteTracking:
             updates=len(label_bytes),
             update_bytes_mean=float(np.mean(label_bytes)) if label_bytes else 0.0,
             frames=student.scorer.frames,
-            details={"link": asdict(setting.link), "costs": asdict(setting.costs)},
+            details={
+                "link": asdict(setting.link),
+                "costs": asdict(setting.costs),
+                "frames_without_labels": without_labels,
+            },
         )
 
 
@@ -163,6 +174,8 @@ class FlowTracker:
         ignored."""
         if self._labels is None or number > self._labels[0]:
             self._labels = (number, labels)
+            while self._flows and self._flows[0][0] <= number:
+                self._flows.popleft()
 
     def labels(self) -> np.ndarray | None:
         """Those of the newest frame; None while there are none, or they are older than the flows

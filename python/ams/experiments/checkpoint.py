@@ -23,12 +23,13 @@ class ClipIdentity:
 
 
 def identify_clip(folder: Path) -> ClipIdentity:
-    """Raises OSError when a file is missing and ValueError when clip.json is not JSON."""
+    """Raises OSError when a file is missing, and what ams.video.Clip raises."""
+    from ams.video import Clip
+
     digest = hashlib.sha256()
     for name in ("clip.json", "labels.mkv", "video.mp4"):
         digest.update(file_digest(folder / name).encode())
-    info = json.loads((folder / "clip.json").read_text(encoding="utf-8"))
-    return ClipIdentity(str(info.get("name") or folder.resolve().name), digest.hexdigest())
+    return ClipIdentity(Clip(folder).info.name, digest.hexdigest())
 
 
 def file_digest(path: Path) -> str:
@@ -45,13 +46,17 @@ def read_clips(checkpoint: Path) -> list[ClipIdentity]:
 
     Raises ValueError when the file is not safetensors.
     """
-    metadata = _read(checkpoint)[0].get("__metadata__", {})
-    return [ClipIdentity(**clip) for clip in json.loads(metadata.get(CLIPS_KEY, "[]"))]
+    metadata = _read_header(checkpoint)[0].get("__metadata__", {})
+    try:
+        return [ClipIdentity(**clip) for clip in json.loads(metadata.get(CLIPS_KEY, "[]"))]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{checkpoint} names its clips in an unknown way: {error}") from error
 
 
 def write_clips(checkpoint: Path, clips: Sequence[ClipIdentity]) -> None:
     """Makes a safetensors file name these clips; replaces it at once or not at all."""
-    header, tensors = _read(checkpoint)
+    header, begin = _read_header(checkpoint)
+    tensors = checkpoint.read_bytes()[begin:]
     metadata = header.setdefault("__metadata__", {})
     metadata[CLIPS_KEY] = json.dumps([asdict(clip) for clip in clips])
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -74,13 +79,16 @@ def refuse_known_clips(checkpoint: Path, clips: Sequence[ClipIdentity]) -> None:
             )
 
 
-def _read(path: Path) -> tuple[dict, bytes]:
-    content = path.read_bytes()
+def _read_header(path: Path) -> tuple[dict, int]:
+    """The JSON header of a safetensors file, and where its tensors begin."""
     try:
-        (size,) = struct.unpack_from("<Q", content)
-        if size > len(content) - 8:
-            raise ValueError("the header is longer than the file")
-        header = json.loads(content[8 : 8 + size])
+        with open(path, "rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            if size > path.stat().st_size - 8:
+                raise ValueError("the header is longer than the file")
+            header = json.loads(file.read(size))
+        if not isinstance(header, dict):
+            raise ValueError("the header is not an object")
     except (struct.error, ValueError) as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
-    return header, content[8 + size :]
+    return header, 8 + size

@@ -186,6 +186,14 @@ def _parser() -> argparse.ArgumentParser:
         help="of AMS's learning rate, for scales and shifts of normalisation layers",
     )
 
+    add(
+        "--downlink-kbps",
+        type=_positive,
+        metavar="KBPS",
+        help="what AMS may send on the mean of a minute; strategy, gamma and profile are then the "
+        "session's own choice",
+    )
+
     add = parser.add_argument_group("Remote+Tracking").add_argument
     add(
         "--flow-size",
@@ -215,18 +223,18 @@ def _parser() -> argparse.ArgumentParser:
     world = parser.add_argument_group("Virtual time: the link and what work costs")
     add = world.add_argument
     add(
-        "--uplink-kbps",
+        "--link-up-kbps",
         type=_positive,
         default=sim.Link().uplink_bps / 1000,
         metavar="KBPS",
-        help="capacity",
+        help="capacity of the link",
     )
     add(
-        "--downlink-kbps",
+        "--link-down-kbps",
         type=_positive,
         default=sim.Link().downlink_bps / 1000,
         metavar="KBPS",
-        help="capacity",
+        help="capacity of the link",
     )
     add(
         "--delay-seconds",
@@ -315,8 +323,8 @@ def _context(flags: argparse.Namespace) -> Context:
         max_seconds=flags.max_seconds,
         start_up_seconds=flags.start_up_seconds,
         link=sim.Link(
-            uplink_bps=flags.uplink_kbps * 1000,
-            downlink_bps=flags.downlink_kbps * 1000,
+            uplink_bps=flags.link_up_kbps * 1000,
+            downlink_bps=flags.link_down_kbps * 1000,
             delay_seconds=flags.delay_seconds,
         ),
         costs=sim.Costs(
@@ -330,6 +338,7 @@ def _context(flags: argparse.Namespace) -> Context:
             "gamma": flags.gamma,
             "strategy": flags.strategy,
             "normalization_multiplier": flags.normalization_multiplier,
+            "downlink_budget_bps": flags.downlink_kbps and flags.downlink_kbps * 1000,
             "iterations": flags.iterations,
             "update_interval_seconds": flags.update_interval_seconds,
             "horizon_seconds": flags.horizon_seconds,

@@ -13,7 +13,7 @@ from ams import sim
 from ams.experiments.context import Context, compare_schemes, mean
 from ams.experiments.job import ClipFile, Job
 from ams.experiments.plots import SCHEME_COLORS, SCHEME_NAMES, pyplot, save
-from ams.experiments.report import row, write_csv, write_json
+from ams.experiments.report import row, write_report
 from ams.experiments.tables import means
 from ams.sim.schemes.adapted import PhiScores
 
@@ -42,13 +42,11 @@ def fig3(context: Context) -> None:
             )
             for second, (rate, phi) in enumerate(zip(rates, change, strict=True))
         ]
-    write_csv(context.out / "fig3.csv", rows)
-    write_json(
-        context.out / "fig3.json",
-        experiment="fig3",
-        seed=context.seed,
-        settings=context.settings,
-        content={
+    write_report(
+        context,
+        "fig3",
+        rows,
+        {
             "mean_sampling_rate_fps": {r.clip: round(mean(rates), 3) for r, _, rates, _ in drawn},
             "phi_target": ams.SessionOptions().phi_target,
         },
@@ -60,9 +58,8 @@ def scene_change(
     clips: Sequence[ClipFile], max_seconds: float | None
 ) -> tuple[list[tuple[float, str]], list[float | None]]:
     """When each clip begins, and for each second of the stream the phi-score of its labels and
-    those a second
-    before: the change at a fixed distance, whatever the sampling rate was. None for the first
-        second."""
+    those a second before: the change at a fixed distance, whatever the sampling rate was. None for
+    the first second."""
     stream = sim.Stream([clip.folder for clip in clips], max_seconds=max_seconds or 1e9)
     phi = PhiScores(stream.classes)
     change: list[float | None] = []
@@ -145,13 +142,11 @@ def fig4(context: Context) -> None:
         for (_, name, value), group in groups
         for result in group
     ]
-    write_csv(context.out / "fig4.csv", rows)
-    write_json(
-        context.out / "fig4.json",
-        experiment="fig4",
-        seed=context.seed,
-        settings=context.settings,
-        content={
+    write_report(
+        context,
+        "fig4",
+        rows,
+        {
             "means": [
                 {"scheme": scheme, "parameter": name, "value": value, **means(group)}
                 for (scheme, name, value), group in groups
@@ -214,13 +209,11 @@ def fig5(context: Context) -> None:
         for percent in range(101):
             gain = float(np.quantile(gains, percent / 100))
             rows.append(row(total, miou_gain=round(gain, 3), fraction_of_frames=percent / 100))
-    write_csv(context.out / "fig5.csv", rows)
-    write_json(
-        context.out / "fig5.json",
-        experiment="fig5",
-        seed=context.seed,
-        settings=context.settings,
-        content={
+    write_report(
+        context,
+        "fig5",
+        rows,
+        {
             "frames": {scheme: len(gains) for scheme, gains in curves.items()},
             "fraction_of_frames_better": better,
             "just_in_time_thresholds": comparison.thresholds(),
@@ -304,18 +297,11 @@ def fig6(context: Context) -> None:
         loss = alone[index % len(alone)].miou - result.miou
         losses.setdefault(point, []).append(loss)
         rows.append(row(result, devices=point[1], scheduling=point[0], miou_loss=round(loss, 3)))
-    write_csv(context.out / "fig6.csv", rows)
     summary = [
         {"scheduling": scheduling, "devices": devices, "miou_loss": round(mean(values), 3)}
         for (scheduling, devices), values in losses.items()
     ]
-    write_json(
-        context.out / "fig6.json",
-        experiment="fig6",
-        seed=context.seed,
-        settings=context.settings,
-        content={"means": summary},
-    )
+    write_report(context, "fig6", rows, {"means": summary})
     _draw_fig6(context, losses)
 
 

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ams
 from ams import sim
 from ams.experiments.checkpoint import ClipIdentity, file_digest, identify_clip, refuse_known_clips
+from ams.experiments.environment import code_digest, versions
 from ams.sim.load import add_load
 
 SCHEMES = {
@@ -105,7 +105,8 @@ class Job:
             settings[name] = [asdict(clip.identity) for clip in getattr(self, name)]
         del settings["student"]["weights"]
         settings["student"]["network"] = Path(self.student.network).name
-        settings["version"] = ams.__version__
+        settings["code"] = code_digest()
+        settings["versions"] = versions()
         return json.loads(json.dumps(settings))
 
     def key(self) -> str:

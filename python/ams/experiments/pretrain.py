@@ -44,9 +44,14 @@ def pretrain_student(
         input_height=student.input_height,
         seed=seed,
     )
-    samples = []
+    samples: list[object] = []
+    ignore_ids: set[int] = set()
     for clip in tqdm(clips, desc="reading clips", unit="clip"):
-        samples += read_samples(clip, student.input_width, student.input_height, max_seconds)
+        more, ignore_id = read_samples(clip, student.input_width, student.input_height, max_seconds)
+        samples += more
+        ignore_ids.add(ignore_id)
+    if len(ignore_ids) > 1:
+        raise ValueError(f"the clips have different values of ignore_id: {sorted(ignore_ids)}")
     result = pretrain(
         spec,
         samples,
@@ -55,6 +60,7 @@ def pretrain_student(
         batch_size=batch_size,
         learning_rate=learning_rate,
         warmup_steps=min(50, steps),
+        ignore_id=ignore_ids.pop(),
         seed=seed,
     )
     known = read_clips(Path(student.weights)) if student.weights else []
@@ -64,9 +70,9 @@ def pretrain_student(
 
 def read_samples(
     clip: ClipFile, width: int, height: int, max_seconds: float | None
-) -> list[object]:
+) -> tuple[list[object], int]:
     """Every labelled frame, at twice the student's input size at most (it is scaled to it all the
-    same)."""
+    same), and the id of pixels that nobody labelled."""
     from ams import video
     from ams.torch import LabelledFrame
 
@@ -79,7 +85,7 @@ def read_samples(
         if image.shape[1] > 2 * width and image.shape[0] > 2 * height:
             image = video.scale_frame(image, width=2 * width, height=2 * height)
         samples.append(LabelledFrame(image, frame.labels))
-    return samples
+    return samples, stream.ignore_id
 
 
 def pretrain_command(

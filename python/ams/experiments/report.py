@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import platform
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import ams
 from ams import sim
+from ams.experiments.context import Context
+from ams.experiments.environment import machine, versions
 from ams.experiments.job import write_text
 
 COLUMNS = (
@@ -53,19 +51,27 @@ def row(result: sim.RunResult, **axes: Any) -> Row:
     }
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """The whole file or none. All rows have the same columns."""
+def write_report(context: Context, name: str, rows: Sequence[Row], content: dict[str, Any]) -> None:
+    """OUT/<name>.csv and OUT/<name>.json. content: what the experiment has to say besides its CSV,
+    by name; all rows have the same columns."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(context.out / f"{name}.csv", text.getvalue())
+    write_json(
+        context.out / f"{name}.json",
+        experiment=name,
+        seed=context.seed,
+        settings=context.settings,
+        content=content,
+    )
 
 
 def write_json(
     path: Path, *, experiment: str, seed: int, settings: dict[str, Any], content: dict[str, Any]
 ) -> None:
-    """content: what the experiment has to say besides its CSV, by name."""
+    """content, with where it came from."""
     report = {
         "experiment": experiment,
         "command": ["python", "-m", "ams.experiments", *sys.argv[1:]],
@@ -76,34 +82,3 @@ def write_json(
         **content,
     }
     write_text(path, json.dumps(report, indent=1, default=str) + "\n")
-
-
-def versions() -> dict[str, str | None]:
-    """Of what results may depend on; None where it is not there."""
-    found: dict[str, str | None] = {"ams": ams.__version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "opencv-python-headless", "matplotlib"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """The kind of machine, nothing that names it."""
-    return {
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-    }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor()

@@ -14,7 +14,7 @@ from ams.experiments.plots import (
     pyplot,
     save,
 )
-from ams.experiments.report import row, write_csv, write_json
+from ams.experiments.report import row, write_report
 
 STRATEGIES = ("last_layers", "first_layers", "first_and_last_layers", "random", "gradient_guided")
 FRACTIONS = (0.2, 0.1, 0.05, 0.01)
@@ -36,13 +36,11 @@ def table2(context: Context) -> None:
 
 def _write_comparison(context: Context, name: str, comparison: Comparison) -> None:
     columns = list(zip(*comparison.results.values(), strict=True))
-    write_csv(context.out / f"{name}.csv", [row(result) for column in columns for result in column])
-    write_json(
-        context.out / f"{name}.json",
-        experiment=name,
-        seed=context.seed,
-        settings=context.settings,
-        content={
+    write_report(
+        context,
+        name,
+        [row(result) for column in columns for result in column],
+        {
             "means": {scheme: means(results) for scheme, results in comparison.results.items()},
             "just_in_time_thresholds": comparison.thresholds(),
             "one_time_first_seconds": [
@@ -162,7 +160,6 @@ def table3(context: Context) -> None:
             rows.append(
                 row(result, strategy=strategy, fraction=fraction, miou_difference=difference)
             )
-    write_csv(context.out / "table3.csv", rows)
     summary = [
         {
             "strategy": strategy,
@@ -174,21 +171,13 @@ def table3(context: Context) -> None:
         }
         for (strategy, fraction), group in by_choice.items()
     ]
-    write_json(
-        context.out / "table3.json",
-        experiment="table3",
-        seed=context.seed,
-        settings=context.settings,
-        content={"means": summary},
-    )
+    write_report(context, "table3", rows, {"means": summary})
     _draw_table3(context, summary)
 
 
 def _selection(strategy: str, fraction: float) -> dict[str, Any]:
     # `full` ignores gamma; naming one value lets equal runs be one.
-    return (
-        {"strategy": strategy} if strategy == "full" else {"strategy": strategy, "gamma": fraction}
-    )
+    return {"strategy": strategy, "gamma": 1.0 if strategy == "full" else fraction}
 
 
 def _draw_table3(context: Context, summary: Sequence[dict[str, Any]]) -> None:

@@ -1,0 +1,59 @@
+"""What results depend on besides their settings: code, libraries, machine."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import ams
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of the package's files that runs are made of, hexadecimal. Those of `experiments`
+    only say what to run and draw what came out, so that a picture can change without a new run."""
+    folder = Path(ams.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".so")):
+        name = file.relative_to(folder)
+        if name.parts[0] == "experiments":
+            continue
+        digest.update(str(name).encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str | None]:
+    """Of what results may depend on; None where it is not there."""
+    found: dict[str, str | None] = {"ams": ams.__version__, "python": platform.python_version()}
+    for name in ("torch", "numpy", "opencv-python-headless", "matplotlib"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The kind of machine, nothing that names it."""
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor()

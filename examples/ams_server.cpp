@@ -121,7 +121,7 @@ class Program {
       sessions.push_back(
           {{"device_id", id},
            {"model_version", device.session.held().version().number},
-           {"digest", hex(parameter_digest(device.session.held().values()))},
+           {"digest", hex(device.session.held().version().digest)},
            {"updates", c.updates},
            {"update_bytes_mean", c.updates ? double(c.update_bytes) / double(c.updates) : 0},
            {"bits_per_coordinate",

@@ -125,7 +125,7 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
   report["batches_refused"] = c.batches_refused;
   report["frame_latency_ms"] = percentiles(play.latency_seconds, 1000);
   report["swap_ms"] = percentiles(device_.swap_seconds(), 1000);
-  report["digest"] = hex(parameter_digest(held.values()));
+  report["digest"] = hex(held.version().digest);
   report["model_version"] = held.version().number;
   // Names of files and texts of errors may not be UTF-8; the report must be written all the same.
   write_file_atomically(

@@ -335,7 +335,7 @@ class DownlinkBudget:
     """
     Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
     and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
-    window's length and goes out when the scene changes.
+    window's length and goes out when the scene changes. What cannot wait for an allowance is owed, and taken off later ones.
     
         budget = DownlinkBudget(budget_bps=2000)
         most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
@@ -345,12 +345,12 @@ class DownlinkBudget:
     A session with SessionOptions(downlink_budget_bps=...) does this itself. It has no clock: the caller passes the time, in
     seconds on a timeline that does not go back. Not thread-safe.
     """
-    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 40.0, start_seconds: float = 0.0) -> None:
+    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, start_seconds: float = 0.0) -> None:
         """
             budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
             link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
             window_seconds: of the mean, >= 1
-            overhead_bytes: that an update costs besides its own: framing, and its share of the other messages; >= 0
+            overhead_bytes: that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
             start_seconds: when the first window begins
         Raises InvalidArgumentError.
         """
@@ -358,6 +358,11 @@ class DownlinkBudget:
         """
         Bytes that the update of this moment may have. update_interval_seconds: T_update, above 0, up to 3600.
         scene_changed: what was saved may go out at once. Raises InvalidArgumentError.
+        """
+    def owe(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly over
+        the half of a window that follows, so that updates go on meanwhile.
         """
     def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
@@ -895,7 +900,7 @@ class SessionOptions:
     any. With downlink_budget_bps the session chooses what every phase trains and how finely every update is written, so
     that the budget is kept: strategy and gamma are then None.
     """
-    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 40.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 64, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
+    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 64, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
         """
             session_id: goes to the device in Welcome
             horizon_seconds: T_horizon, > 0
@@ -921,7 +926,7 @@ class SessionOptions:
             downlink_budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
             downlink_link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
             downlink_window_seconds: of the mean, >= 1
-            downlink_overhead_bytes: that an update costs besides its own: framing, and its share of the other messages; >= 0
+            downlink_overhead_bytes: that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
             adapt_sampling_rate: False: always initial_fps
             min_fps: r_min, > 0
             max_fps: r_max, >= min_fps
@@ -997,7 +1002,7 @@ class SessionOptions:
     @property
     def downlink_overhead_bytes(self) -> float:
         """
-        that an update costs besides its own: framing, and its share of the other messages; >= 0
+        that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
         """
     @property
     def downlink_window_seconds(self) -> float:

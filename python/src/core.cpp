@@ -589,7 +589,7 @@ void bind_downlink_budget(py::module_& m) {
   py::class_<DownlinkBudget> budget(m, "DownlinkBudget", R"(
 Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
 and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
-window's length and goes out when the scene changes.
+window's length and goes out when the scene changes. What cannot wait for an allowance is owed, and taken off later ones.
 
     budget = DownlinkBudget(budget_bps=2000)
     most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
@@ -626,7 +626,10 @@ scene_changed: what was saved may go out at once. Raises InvalidArgumentError.)"
       .def("steady_bytes", &DownlinkBudget::steady_bytes, "update_interval_seconds"_a,
            "What an update may have on average.")
       .def("spend", &DownlinkBudget::spend, "now_seconds"_a, "update_bytes"_a,
-           "An update of so many bytes goes out.");
+           "An update of so many bytes goes out.")
+      .def("owe", &DownlinkBudget::owe, "now_seconds"_a, "bytes"_a, R"(
+Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly over
+the half of a window that follows, so that updates go on meanwhile.)");
 }
 
 // ---- phi-score and rates ----

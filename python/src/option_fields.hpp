@@ -150,8 +150,7 @@ void add_budget_fields(Fields<Struct>& fields, Budget budget, const char* budget
           "of the mean, >= 1")
       .add(
           overhead_name, [=](Struct & s) -> auto& { return budget(s).overhead_bytes; },
-          "that an update costs besides its own: framing, and its share of the other messages; >= "
-          "0");
+          "that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0");
 }
 
 template <class Struct, class Sampling>

@@ -23,6 +23,7 @@ pytest.importorskip("matplotlib")
 
 SCHEMES = ["no_customization", "one_time", "remote_tracking", "just_in_time", "ams"]
 NAMES = ["dusk", "night"]
+PROFILES = ["reference", "compact"]
 
 
 def clips():
@@ -148,6 +149,51 @@ def test_fig6_measures_what_sharing_costs(out):
     assert sum(int(r["updates"]) for r in shared) < sum(int(r["updates"]) for r in alone)
 
 
+def test_bandwidth_takes_each_point_at_its_best_learning_rate(out):
+    series = ["no_customization", "gradient_guided", "normalization_and_head", "budget"]
+    rows, report = run(
+        "bandwidth",
+        out,
+        series=series,
+        seeds=2,
+        **{"max-seconds": 6, "budgets-kbps": [2, 20], "learning-rate-factors": [0.5, 2]},
+    )
+    axes = ["series", "value", "profile", "learning_rate_factor"]
+    assert list(rows[0])[: len(axes)] == axes
+    points = {(row["series"], row["value"], row["profile"]) for row in rows}
+    guided = {("gradient_guided", v, p) for v in ("0.2", "0.1", "0.05", "0.01") for p in PROFILES}
+    assert points == guided | {
+        ("no_customization", "", ""),
+        *(("normalization_and_head", "", profile) for profile in PROFILES),
+        *(("budget", value, "compact") for value in ("2.0", "20.0")),
+    }
+    # Two clips; nothing is random where nothing is trained.
+    assert len(rows) == 2 + 2 * 2 * (len(points) - 1)
+    assert {row["seed"] for row in rows} == {"1", "2"}
+
+    means = {(m["series"], m["value"], m["profile"]): m for m in report["means"]}
+    for search in report["learning_rate_search"]:
+        found = means[search["series"], search["value"], search["profile"]]
+        by_factor = search["miou_by_factor"]
+        assert by_factor[f"{found['learning_rate_factor']:g}"] == max(by_factor.values())
+        mine = [
+            float(row["miou"])
+            for row in rows
+            if row["series"] == search["series"]
+            and row["profile"] == search["profile"]
+            and row["value"] == ("" if search["value"] is None else str(search["value"]))
+        ]
+        assert found["miou"] == pytest.approx(sum(mine) / len(mine), abs=2e-3)
+        assert found["miou_deviation"] >= 0
+    paper = means["gradient_guided", 0.05, "reference"]
+    assert paper["times_less_than_paper"] == 1 and paper["miou_over_paper"] == 0
+    sizes = [means["gradient_guided", 0.05, profile]["downlink_kbps"] for profile in PROFILES]
+    assert sizes[1] < sizes[0]
+    table = (out / "bandwidth.md").read_text().splitlines()
+    assert len(table) == 2 + len(points)
+    assert len({line.count("|") for line in table}) == 1
+
+
 def test_all_clips_as_one_stream(tmp_path):
     rows, _ = run("fig3", tmp_path, stream=[], **{"max-seconds": 12})
     assert {row["clip"] for row in rows} == {"+".join(NAMES)} and len(rows) == 12
@@ -238,7 +284,15 @@ def test_two_clips_of_one_name_are_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--jobs", "0"], ["--gamma", "1.5"], ["--input", "64"], ["--max-seconds", "-1"]]
+    "wrong",
+    [
+        ["--jobs", "0"],
+        ["--gamma", "1.5"],
+        ["--input", "64"],
+        ["--max-seconds", "-1"],
+        ["--series", "everything"],
+        ["--budgets-kbps", "0"],
+    ],
 )
 def test_wrong_flags_are_refused_by_name(tmp_path, capsys, wrong):
     with pytest.raises(SystemExit) as error:

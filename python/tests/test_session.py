@@ -11,6 +11,7 @@ import pytest
 
 import ams
 import ams.protocol
+from ams.sim.link import CONNECT_DOWNLINK_BYTES, message_socket_bytes
 
 MANIFEST = ams.Manifest([("weight", (1,)), ("bias", (1,)), ("unused", (98,))])
 
@@ -310,17 +311,19 @@ class CountingWorld(World):
 
     def carry_out(self, action):
         if isinstance(action, ams.SendToDevice):
-            self.sent.append((self.now, len(ams.protocol.encode_message(action.message))))
+            size = message_socket_bytes(action.message, from_device=False)
+            self.sent.append((self.now, size))
         return super().carry_out(action)
 
 
 @pytest.mark.parametrize("budget_bps", [500, 2000, 20000])
 def test_a_downlink_budget_is_kept_and_used(budget_bps):
     world = CountingWorld(downlink_budget_bps=budget_bps)
+    world.sent.append((0.0, CONNECT_DOWNLINK_BYTES))
     world.run(world.device.on_start(0))
     world.play(300)
     for end in np.arange(60, 300, 5.0):
-        window = sum(size for now, size in world.sent if end - 60 < now <= end)
+        window = sum(size for now, size in world.sent if end - 60 <= now <= end)
         assert window <= 1.02 * budget_bps / 8 * 60
     assert sum(size for _, size in world.sent) > 0.6 * budget_bps / 8 * 300
     assert world.device.held_version == world.server.held_version

@@ -81,6 +81,15 @@ def test_ams_adapts_counts_every_byte_and_both_ends_agree():
     assert first < result.versions[0][0] < first + 0.2
 
 
+@pytest.mark.parametrize("kbps", [1.5, 6])
+def test_a_downlink_budget_is_kept_with_every_byte_counted(kbps):
+    long = sim.Stream([clip(seconds=40, fps=2, label_stride=1)])
+    budget = fast_ams(downlink_budget_bps=1000 * kbps, normalization_multiplier=5)
+    result = sim.run(long, budget, setting())
+    assert result.digests_equal is True
+    assert 0.6 * kbps < result.downlink_kbps <= 1.05 * kbps
+
+
 def test_equal_seeds_give_equal_numbers_and_others_do_not():
     for scheme in (fast_ams(), fast_jit()):
         first, again = (sim.run(stream(max_seconds=8), scheme, setting(seed=5)) for _ in range(2))

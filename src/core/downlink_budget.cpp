@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "ams/core/error.hpp"
 
@@ -11,6 +12,9 @@ namespace ams {
 namespace {
 
 constexpr double max_update_interval_seconds = 3600;
+
+/// In which what is owed is paid back.
+constexpr int instalments = 30;
 
 void require(bool good, const char* field, double value, const char* allowed) {
   if (good) return;
@@ -47,7 +51,7 @@ double DownlinkBudget::left_bytes(double now_seconds, double update_interval_sec
   const double window = std::max(options_.window_seconds, update_interval_seconds);
   double left = options_.budget_bps * std::min(window, now_seconds - start_seconds_) / 8;
   for (const Spent& spent : spent_) {
-    if (spent.seconds > now_seconds - window) left -= spent.bytes;
+    if (spent.seconds > now_seconds - window && spent.seconds <= now_seconds) left -= spent.bytes;
   }
   return left;
 }
@@ -69,11 +73,18 @@ std::size_t DownlinkBudget::allowance_bytes(double now_seconds, double update_in
 }
 
 void DownlinkBudget::spend(double now_seconds, std::size_t update_bytes) {
-  while (!spent_.empty() && spent_.front().seconds <= now_seconds - max_update_interval_seconds &&
-         spent_.front().seconds <= now_seconds - options_.window_seconds) {
-    spent_.pop_front();
-  }
+  std::erase_if(spent_, [&](const Spent& spent) {
+    return spent.seconds <= now_seconds - max_update_interval_seconds &&
+           spent.seconds <= now_seconds - options_.window_seconds;
+  });
   spent_.push_back({now_seconds, static_cast<double>(update_bytes) + options_.overhead_bytes});
+}
+
+void DownlinkBudget::owe(double now_seconds, std::size_t bytes) {
+  for (int i = 1; i <= instalments; ++i) {
+    spent_.push_back({now_seconds + options_.window_seconds / 2 * i / instalments,
+                      static_cast<double>(bytes) / instalments});
+  }
 }
 
 }  // namespace ams

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -39,6 +40,18 @@ ModelFeedOptions feed_options(const SessionOptions& options) {
   feed.max_history_bytes = options.max_history_bytes;
   feed.max_consecutive_snapshots = options.max_consecutive_snapshots;
   return feed;
+}
+
+void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds) {
+  // Of messages without a payload of their own, as the wire has them.
+  constexpr std::size_t welcome_bytes = 72, other_bytes = 14;
+  if (const auto* update = std::get_if<Update>(&message)) {
+    planner.spend(now_seconds, update->bytes.size());
+  } else if (const auto* snapshot = std::get_if<Snapshot>(&message)) {
+    planner.owe(now_seconds, snapshot->bytes.size());
+  } else {
+    planner.spend(now_seconds, std::holds_alternative<Welcome>(message) ? welcome_bytes : other_bytes);
+  }
 }
 
 void check_hello(const Hello& hello, const Manifest& manifest, const std::string& known_device_id) {

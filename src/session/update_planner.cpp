@@ -15,6 +15,12 @@ constexpr double group_bits = 1;
 constexpr double guided_bits = 2.6;
 constexpr double header_bytes = 24;
 
+// How many times too large a rung's updates may be (Rung::coarseness). Coarse steps cost a group
+// little: at 1 Kbps both groups in steps four times the usual are better than scales alone in
+// usual ones. A fraction that has to be written coarsely gains nothing over a smaller one.
+constexpr double group_coarseness = 4;
+constexpr double guided_coarseness = 1.5;
+
 constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 
 // Relative steps that are tried. Finer ones than the first add bytes and no accuracy.
@@ -51,7 +57,8 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
   const auto add = [&](const std::string& name, double gamma, double group, double guided) {
     guided = std::min(guided, static_cast<double>(trainable) - group);
     ladder_.push_back({make_selection_strategy(name, gamma),
-                       header_bytes + (group * group_bits + guided * guided_bits) / 8});
+                       header_bytes + (group * group_bits + guided * guided_bits) / 8,
+                       guided > 0 ? guided_coarseness : group_coarseness});
   };
   const auto n = static_cast<double>(trainable);
   const auto scales = static_cast<double>(normalization),
@@ -72,11 +79,10 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
 }
 
 std::size_t UpdatePlanner::rung(double update_interval_seconds) const {
-  // A richer strategy may be written a little more coarsely than usual.
-  const double most = 1.5 * budget_.steady_bytes(update_interval_seconds);
+  const double steady = budget_.steady_bytes(update_interval_seconds);
   std::size_t best = 0;
   for (std::size_t i = 1; i < ladder_.size(); ++i) {
-    if (scale_ * ladder_[i].model_bytes <= most) best = i;
+    if (scale_ * ladder_[i].model_bytes <= ladder_[i].coarseness * steady) best = i;
   }
   return best;
 }
@@ -114,5 +120,7 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const ModelState& held,
 void UpdatePlanner::spend(double now_seconds, std::size_t update_bytes) {
   budget_.spend(now_seconds, update_bytes);
 }
+
+void UpdatePlanner::owe(double now_seconds, std::size_t bytes) { budget_.owe(now_seconds, bytes); }
 
 }  // namespace ams

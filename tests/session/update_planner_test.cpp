@@ -79,7 +79,7 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
     ams::apply_update(update, device);
     CHECK(device.version() == server.version());
     outcome.largest = std::max(outcome.largest, double(update.size()));
-    if (now > start_up) bytes += double(update.size()) + 40;
+    if (now > start_up) bytes += double(update.size()) + 28;
   }
   outcome.bps = bytes * 8 / (end - start_up);
   return outcome;

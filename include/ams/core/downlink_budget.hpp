@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <vector>
 
 namespace ams {
 
@@ -12,8 +12,8 @@ struct DownlinkBudgetOptions {
   /// four times that.
   double link_bps = 0;
   double window_seconds = 60;  ///< of the mean; >= 1
-  /// Bytes that an update costs besides its own: framing, and its share of the other messages.
-  double overhead_bytes = 40;  ///< >= 0
+  /// Bytes that an update costs besides its own: message, chunk, WebSocket and TLS headers.
+  double overhead_bytes = 28;  ///< >= 0
 };
 
 /// Throws Error(invalid_argument), naming the field and its range.
@@ -22,6 +22,7 @@ void validate(const DownlinkBudgetOptions& options);
 /// Spends a downlink budget: tells how large the next update may be, so that over no window the
 /// mean is above the budget and, as long as there is something to send, little of it is left over.
 /// What quiet times leave over is kept for the window's length and goes out when the scene changes.
+/// What cannot wait for an allowance is owed, and taken off later ones.
 ///
 /// A plain value without a clock: the caller passes the time, in seconds on any one timeline that
 /// does not go back. Not thread-safe.
@@ -47,6 +48,10 @@ class DownlinkBudget {
   /// An update of so many bytes goes out.
   void spend(double now_seconds, std::size_t update_bytes);
 
+  /// Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They
+  /// are paid back evenly over the half of a window that follows, so that updates go on meanwhile.
+  void owe(double now_seconds, std::size_t bytes);
+
   const DownlinkBudgetOptions& options() const noexcept { return options_; }
 
  private:
@@ -60,7 +65,7 @@ class DownlinkBudget {
 
   DownlinkBudgetOptions options_;
   double start_seconds_;
-  std::deque<Spent> spent_;  // within the window
+  std::vector<Spent> spent_;  // within the window; what is owed lies ahead
 };
 
 }  // namespace ams

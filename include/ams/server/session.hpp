@@ -292,6 +292,12 @@ std::string unusable_reason(const TrainingResult& result, std::size_t dimension)
 SessionOptions completed(SessionOptions options);
 ModelFeedOptions feed_options(const SessionOptions& options);
 
+/// What a connection costs the downlink before Welcome (docs/protocol.md, "What is counted").
+inline constexpr std::size_t connection_bytes = 960;
+
+/// Takes a message that goes out off the downlink budget.
+void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds);
+
 /// A jump of the device's timeline beyond this, or any jump back, is a new beginning.
 inline constexpr double max_gap_seconds = 86400;
 
@@ -400,6 +406,7 @@ void ServerSession<Sample>::send(ServerMessage message, ServerActions& actions) 
     ++counters_.snapshots;
     counters_.snapshot_bytes += snapshot->bytes.size();
   }
+  if (planner_) session_detail::charge(*planner_, message, now_seconds_);
   actions.emplace_back(SendToDevice{std::move(message)});
 }
 
@@ -474,6 +481,7 @@ ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_sec
   has_left_ = false;
   link_ = Link::connected;
   ++counters_.connections;
+  if (planner_) planner_->owe(now_seconds_, session_detail::connection_bytes);
   ModelFeed::Resumption resumption = feed_.connect(hello.held, now_seconds_);
   Welcome welcome;
   welcome.session_id = options_.session_id;
@@ -799,7 +807,6 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
   }
   ModelFeed::Published published =
       feed_.publish(result.parameters, phase_coordinates_, now_seconds_, encode);
-  if (planner_) planner_->spend(now_seconds_, published.bytes);
   adam_ = std::move(result.adam);
   ++counters_.phases;
   counters_.phase_seconds += result.seconds;

@@ -20,9 +20,10 @@ namespace ams {
 ///
 /// The strategies form a ladder: the normalisation layers, these and the classifier, these and a
 /// growing gradient-guided fraction, the whole model; a network without such layers has the
-/// fractions alone. A phase trains the richest one whose updates have fitted into the budget so
-/// far. An update is then written in the finest step that its allowance takes (DownlinkBudget). A
-/// plain value; not thread-safe.
+/// fractions alone. A phase trains the richest one that is worth it, going by how large updates have
+/// been so far: a fixed group is worth training even when its updates must be written four times as
+/// coarsely, a further fraction only when they nearly fit. An update is then written in the finest
+/// step that its allowance takes (DownlinkBudget). A plain value; not thread-safe.
 class UpdatePlanner {
  public:
   /// manifest: not null. Throws Error(invalid_argument).
@@ -42,10 +43,14 @@ class UpdatePlanner {
   /// An update of so many bytes goes out.
   void spend(double now_seconds, std::size_t update_bytes);
 
+  /// Other bytes go out, as DownlinkBudget::owe() says.
+  void owe(double now_seconds, std::size_t bytes);
+
  private:
   struct Rung {
     std::shared_ptr<const SelectionStrategy> strategy;
     double model_bytes;  ///< of an update at the usual step, to be scaled by what is measured
+    double coarseness;   ///< worth training when its update is at most so many times too large
   };
 
   std::size_t rung(double update_interval_seconds) const;

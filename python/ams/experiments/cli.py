@@ -13,7 +13,8 @@ from typing import Any
 
 import ams
 from ams import sim
-from ams.experiments.context import Context
+from ams.experiments.bandwidth import SERIES, bandwidth
+from ams.experiments.context import BandwidthOptions, Context
 from ams.experiments.figures import fig3, fig4, fig5, fig6
 from ams.experiments.job import ClipFile, StudentFile
 from ams.experiments.pool import Pool
@@ -28,6 +29,7 @@ EXPERIMENTS = {
     "fig4": fig4,
     "fig5": fig5,
     "fig6": fig6,
+    "bandwidth": bandwidth,
 }
 STUDENTS = ("edanet", "deeplabv3_mobilenetv2")
 
@@ -43,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _pretrain(flags)
         else:
             EXPERIMENTS[flags.experiment](_context(flags))
-            out = flags.out / flags.experiment
-            print(f"wrote {out}.csv, {out}.json and {out}.png")
+            written = sorted(str(path) for path in flags.out.glob(f"{flags.experiment}.*"))
+            print("wrote " + ", ".join(written))
     except KeyboardInterrupt:
         print(
             f"interrupted; what is done stays in {flags.out}, and the same command goes on "
@@ -181,11 +183,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--normalization-multiplier",
         type=_positive,
-        default=1.0,
         metavar="TIMES",
-        help="of AMS's learning rate, for scales and shifts of normalisation layers",
+        help="of AMS's learning rate, for scales and shifts of normalisation layers (default: 5 "
+        "with strategies that name them or a budget, else 1)",
     )
-
     add(
         "--downlink-kbps",
         type=_positive,
@@ -281,6 +282,40 @@ def _parser() -> argparse.ArgumentParser:
         help="devices that share one accelerator",
     )
 
+    add = parser.add_argument_group("bandwidth").add_argument
+    add(
+        "--series",
+        nargs="+",
+        choices=SERIES,
+        default=list(SERIES),
+        metavar="NAME",
+        help="curves: strategies and schemes, of " + ", ".join(SERIES),
+    )
+    add(
+        "--budgets-kbps",
+        nargs="+",
+        type=_positive,
+        default=[1.0, 2.0, 5.0, 10.0, 50.0],
+        metavar="KBPS",
+        help="downlink budgets of the series `budget`",
+    )
+    add(
+        "--learning-rate-factors",
+        nargs="+",
+        type=_positive,
+        default=[0.5, 1.0, 2.0],
+        metavar="TIMES",
+        help="each point is run with --learning-rate (--jit-learning-rate) times these, and the "
+        "best on the mean of the clips is taken",
+    )
+    add(
+        "--seeds",
+        type=_integer(1, 100),
+        default=3,
+        metavar="N",
+        help="runs of each point: --seed, --seed + 1, ...",
+    )
+
     add = parser.add_argument_group("pretrain").add_argument
     add("--steps", type=_integer(1, 10**7), default=3000, help="training steps")
     add(
@@ -337,13 +372,13 @@ def _context(flags: argparse.Namespace) -> Context:
             **training,
             "gamma": flags.gamma,
             "strategy": flags.strategy,
-            "normalization_multiplier": flags.normalization_multiplier,
             "downlink_budget_bps": flags.downlink_kbps and flags.downlink_kbps * 1000,
             "iterations": flags.iterations,
             "update_interval_seconds": flags.update_interval_seconds,
             "horizon_seconds": flags.horizon_seconds,
             "first_batch_seconds": flags.first_batch_seconds,
         },
+        normalization_multiplier=flags.normalization_multiplier,
         # As many steps as AMS makes in a minute.
         one_time={
             **training,
@@ -357,6 +392,12 @@ def _context(flags: argparse.Namespace) -> Context:
         },
         jit_tolerance=flags.jit_tolerance,
         fig6_devices=tuple(sorted(set(flags.devices))),
+        bandwidth=BandwidthOptions(
+            series=tuple(flags.series),
+            budgets_kbps=tuple(sorted(set(flags.budgets_kbps))),
+            learning_rate_factors=tuple(sorted(set(flags.learning_rate_factors))),
+            seeds=tuple(flags.seed + i for i in range(flags.seeds)),
+        ),
         settings=_settings(flags),
     )
 

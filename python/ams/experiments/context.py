@@ -14,12 +14,23 @@ from ams.experiments.tuning import Tuned
 
 
 @dataclass(frozen=True, kw_only=True)
+class BandwidthOptions:
+    """What `bandwidth` runs. series: names of its curves. seeds: the first one also chooses among
+    learning_rate_factors, which multiply each scheme's own learning rate."""
+
+    series: tuple[str, ...]
+    budgets_kbps: tuple[float, ...]
+    learning_rate_factors: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """The command's flags, checked. streams: the clips of each run: one each, or all as one stream.
 
     students: one for each stream. ams, one_time, remote_tracking, just_in_time: options of the
-    schemes. jit_tolerance: points of mIoU that Just-In-Time may stay below AMS. fig6_devices: how
-    many share one accelerator.
+    schemes. normalization_multiplier: AMS's, where the flags give one. jit_tolerance: points of
+    mIoU that Just-In-Time may stay below AMS. fig6_devices: how many share one accelerator.
     """
 
     out: Path
@@ -33,11 +44,13 @@ class Context:
     link: sim.Link
     costs: sim.Costs
     ams: dict[str, Any]
+    normalization_multiplier: float | None
     one_time: dict[str, Any]
     remote_tracking: dict[str, Any]
     just_in_time: dict[str, Any]
     jit_tolerance: float
     fig6_devices: tuple[int, ...]
+    bandwidth: BandwidthOptions
     settings: dict[str, Any]
 
     def jobs(self, scheme: str, **options: Any) -> list[Job]:
@@ -49,13 +62,16 @@ class Context:
             "just_in_time": self.just_in_time,
         }
         trains = scheme in ("ams", "one_time", "just_in_time")
+        options = {**base.get(scheme, {}), **options}
+        if scheme == "ams":
+            options["normalization_multiplier"] = self._multiplier(options)
         return [
             Job(
                 clips=clips,
                 scheme=scheme,
                 student=student,
                 seed=self.seed,
-                options={**base.get(scheme, {}), **options},
+                options=options,
                 device=self.device if trains else "cpu",
                 max_seconds=self.max_seconds,
                 start_up_seconds=self.start_up_seconds,
@@ -64,6 +80,14 @@ class Context:
             )
             for clips, student in zip(self.streams, self.students, strict=True)
         ]
+
+    def _multiplier(self, options: dict[str, Any]) -> float:
+        """As ams-server's default: layers that are trained because they are cheap to send learn
+        faster."""
+        if self.normalization_multiplier is not None:
+            return self.normalization_multiplier
+        by_group = options["downlink_budget_bps"] or options["strategy"].startswith("normalization")
+        return 5.0 if by_group else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

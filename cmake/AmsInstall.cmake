@@ -35,5 +35,6 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/amsConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/amsConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/amsConfig.cmake ${PROJECT_BINARY_DIR}/amsConfigVersion.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/AmsLibtorch.cmake
         DESTINATION ${_ams_package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -22,6 +22,11 @@ for main in "$here"/*.cpp; do
   } >"$work/$layer.log" 2>&1 || { cat "$work/$layer.log"; echo "ams::$layer: FAILED"; exit 1; }
   echo "ams::$layer: $(tail -n 1 "$work/$layer.log")"
 done
+# The programs find their libraries where they are installed too.
+for program in "$work"/prefix/bin/*; do
+  [ -x "$program" ] || continue
+  "$program" --help >"$work/help.log" 2>&1 || { cat "$work/help.log"; echo "$program: FAILED"; exit 1; }
+done
 # core must not need what the other layers need: no torch, no video, no network package is looked for.
 if grep -E "Torch|OpenSSL|libav|x264" "$work/core.log" >/dev/null; then
   echo "ams::core looked for another layer's packages"

@@ -340,7 +340,7 @@ class DownlinkBudget:
         budget = DownlinkBudget(budget_bps=2000)
         most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
         update = ...                              # the best that fits into `most` bytes
-        budget.spend(now, len(update))
+        budget.spend(now, len(update), update_interval)
     
     A session with SessionOptions(downlink_budget_bps=...) does this itself. It has no clock: the caller passes the time, in
     seconds on a timeline that does not go back. Not thread-safe.
@@ -361,12 +361,12 @@ class DownlinkBudget:
         """
     def owe(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
-        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly over
-        the half of a window that follows, so that updates go on meanwhile.
+        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly, over
+        half a window and longer where that would take more than half of the budget, so that updates go on meanwhile.
         """
-    def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
-        An update of so many bytes goes out.
+        An update of so many bytes goes out; it stands for the update_interval_seconds before.
         """
     def steady_bytes(self, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
         """
@@ -567,7 +567,7 @@ class ModelHolder:
         holder.update(lambda inactive, active: inactive.load(values))   # network thread
     
     Any number of threads may read and update. update() waits for readers of the copy that it is about to write, without
-    the GIL; a thread that calls it within its own read() block waits for itself.
+    the GIL; a thread that calls it within its own read() block waits for itself, until Ctrl-C.
     """
     def __init__(self, active: typing.Any, inactive: typing.Any = None) -> None:
         """
@@ -900,7 +900,7 @@ class SessionOptions:
     any. With downlink_budget_bps the session chooses what every phase trains and how finely every update is written, so
     that the budget is kept: strategy and gamma are then None.
     """
-    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 64, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
+    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 64, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
         """
             session_id: goes to the device in Welcome
             horizon_seconds: T_horizon, > 0
@@ -921,6 +921,7 @@ class SessionOptions:
             profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
             zstd_level: of updates, 1 to 19
             relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
+            dead_zone: likewise
             step_exponents: likewise
             snapshot_zstd_level: 1 to 19
             downlink_budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
@@ -988,6 +989,11 @@ class SessionOptions:
     def beta2(self) -> float:
         """
         in [0, 1)
+        """
+    @property
+    def dead_zone(self) -> float:
+        """
+        likewise
         """
     @property
     def downlink_budget_bps(self) -> float | None:
@@ -2083,7 +2089,7 @@ def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typin
     The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
     a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
     """
-def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1, relative_step: typing.SupportsFloat | typing.SupportsIndex = 1.0, step_exponents: dict[str, typing.SupportsInt | typing.SupportsIndex] = {}) -> bytes:
+def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1, relative_step: typing.SupportsFloat | typing.SupportsIndex = 1.0, dead_zone: typing.SupportsFloat | typing.SupportsIndex = 0.5, step_exponents: dict[str, typing.SupportsInt | typing.SupportsIndex] = {}) -> bytes:
     """
     The bytes that move a device from `state` to trained[coordinates], and `state` with it.
     
@@ -2093,6 +2099,7 @@ def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinate
     'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
     step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
     power of two nearest to this times the root mean square of the differences, over the parameters of one role.
+    dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
     step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
     'statistic'.
     Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and

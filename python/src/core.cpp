@@ -1,6 +1,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -308,10 +309,11 @@ digests and the number of values.)")
   m.def(
       "encode_update",
       [](ModelState& state, const ArrayLike& trained, const CoordinatesLike& coordinates,
-         const std::string& profile, int zstd_level, double relative_step,
+         const std::string& profile, int zstd_level, double relative_step, double dead_zone,
          const py::typing::Dict<py::str, int>& step_exponents) {
         EncodeOptions options{parse_word<UpdateProfile>("profile", profile), zstd_level, {}};
         options.compact.relative_step = relative_step;
+        options.compact.dead_zone = dead_zone;
         read_argument(options.compact.step_exponents, "step_exponents", step_exponents);
         const ConstFloats values(trained, "trained");
         const CoordinateSet set = to_coordinates(coordinates, state.values().size());
@@ -324,6 +326,7 @@ digests and the number of values.)")
       },
       "state"_a, "trained"_a, "coordinates"_a, py::kw_only(), "profile"_a = "reference",
       "zstd_level"_a = 1, "relative_step"_a = CompactOptions{}.relative_step,
+      "dead_zone"_a = CompactOptions{}.dead_zone,
       "step_exponents"_a = py::dict(), R"(
 The bytes that move a device from `state` to trained[coordinates], and `state` with it.
 
@@ -333,6 +336,7 @@ integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2
 'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
 step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
 power of two nearest to this times the root mean square of the differences, over the parameters of one role.
+dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
 step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
 'statistic'.
 Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
@@ -594,7 +598,7 @@ window's length and goes out when the scene changes. What cannot wait for an all
     budget = DownlinkBudget(budget_bps=2000)
     most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
     update = ...                              # the best that fits into `most` bytes
-    budget.spend(now, len(update))
+    budget.spend(now, len(update), update_interval)
 
 A session with SessionOptions(downlink_budget_bps=...) does this itself. It has no clock: the caller passes the time, in
 seconds on a timeline that does not go back. Not thread-safe.)");
@@ -626,10 +630,11 @@ scene_changed: what was saved may go out at once. Raises InvalidArgumentError.)"
       .def("steady_bytes", &DownlinkBudget::steady_bytes, "update_interval_seconds"_a,
            "What an update may have on average.")
       .def("spend", &DownlinkBudget::spend, "now_seconds"_a, "update_bytes"_a,
-           "An update of so many bytes goes out.")
+           "update_interval_seconds"_a,
+           "An update of so many bytes goes out; it stands for the update_interval_seconds before.")
       .def("owe", &DownlinkBudget::owe, "now_seconds"_a, "bytes"_a, R"(
-Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly over
-the half of a window that follows, so that updates go on meanwhile.)");
+Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly, over
+half a window and longer where that would take more than half of the budget, so that updates go on meanwhile.)");
 }
 
 // ---- phi-score and rates ----
@@ -899,7 +904,7 @@ Two copies of a model, of which readers use the active one while the next versio
     holder.update(lambda inactive, active: inactive.load(values))   # network thread
 
 Any number of threads may read and update. update() waits for readers of the copy that it is about to write, without
-the GIL; a thread that calls it within its own read() block waits for itself.)")
+the GIL; a thread that calls it within its own read() block waits for itself, until Ctrl-C.)")
       .def(py::init([](py::object active, py::object inactive) {
              if (inactive.is_none())
                inactive = py::module_::import("copy").attr("deepcopy")(active);
@@ -919,10 +924,20 @@ Readers see `active` first. inactive: another copy of the model; None makes a de
              const py::typing::Callable<void(py::object, py::object)>& change) {
             // Waits without the GIL, so that readers get on; the caller's change runs with it.
             const py::gil_scoped_release no_gil;
-            return self->update([&](py::object& inactive, const py::object& active) {
-              const py::gil_scoped_acquire gil;
-              change(inactive, active);
-            });
+            constexpr std::chrono::milliseconds patience(50);
+            auto look = std::chrono::steady_clock::now() + patience;
+            return self->update(
+                [&](py::object& inactive, const py::object& active) {
+                  const py::gil_scoped_acquire gil;
+                  change(inactive, active);
+                },
+                [&] {
+                  const auto now = std::chrono::steady_clock::now();
+                  if (now < look) return;
+                  look = now + patience;
+                  const py::gil_scoped_acquire gil;
+                  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+                });
           },
           "change"_a, R"(
 Makes the next version: change(inactive, active) gives `inactive` a whole new value in place, and readers that come

@@ -91,6 +91,9 @@ Fields<PythonSessionOptions> session_option_fields() {
           "relative_step", [](O & o) -> auto& { return o.options.encode.compact.relative_step; },
           "of profile 'compact', as encode_update(); with a budget the session chooses it")
       .add(
+          "dead_zone", [](O & o) -> auto& { return o.options.encode.compact.dead_zone; },
+          "likewise")
+      .add(
           "step_exponents", [](O & o) -> auto& { return o.options.encode.compact.step_exponents; },
           "likewise")
       .add(

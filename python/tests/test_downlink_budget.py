@@ -12,7 +12,7 @@ def test_the_mean_over_every_window_keeps_to_the_budget():
     for now in range(0, 600, 10):
         allowed = budget.allowance_bytes(now, 10, scene_changed=now in (200, 400))
         size = allowed if not 150 <= now < 200 else 100  # a quiet time
-        budget.spend(now, size)
+        budget.spend(now, size, 10)
         spent.append((now, size + 40))
     for end in range(60, 600, 10):
         window = sum(size for now, size in spent if end - 60 < now <= end)

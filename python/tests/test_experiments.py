@@ -190,8 +190,13 @@ def test_bandwidth_takes_each_point_at_its_best_learning_rate(out):
     sizes = [means["gradient_guided", 0.05, profile]["downlink_kbps"] for profile in PROFILES]
     assert sizes[1] < sizes[0]
     table = (out / "bandwidth.md").read_text().splitlines()
-    assert len(table) == 2 + len(points)
-    assert len({line.count("|") for line in table}) == 1
+    assert len([line for line in table if line.startswith("|")]) == 2 + len(points)
+    assert len({line.count("|") for line in table if line.startswith("|")}) == 1
+    assert all(means[point]["at_edge"] for point in means if point[0] != "no_customization")
+    for kbps in (2, 20):
+        budget = means["budget", kbps, "compact"]
+        assert set(budget["used_of_budget"]) == set(NAMES)
+        assert budget["busiest_minute_kbps"] <= budget["most_downlink_kbps"]
 
 
 def test_all_clips_as_one_stream(tmp_path):
@@ -209,6 +214,15 @@ def test_pretrain_remembers_its_clips_and_evaluation_refuses_them(tmp_path, caps
         assert load_student_values(StudentSpec(weights=str(checkpoint))).values.size == 686_679
     report = json.loads((out / "pretrain.json").read_text())
     assert report["experiment"] == "pretrain" and len(report["checkpoints"]) == 2
+
+    # Once more it has nothing to do; with other settings it says so and leaves what is there.
+    made = {path: path.read_bytes() for path in out.glob("*.safetensors")}
+    assert cli.main([*words, "--leave-one-out"]) == 0
+    assert cli.main([*words, "--leave-one-out", "--steps", "3"]) == 1
+    assert "made with other settings" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in made} == made
+    assert cli.main([*words, "--learning-rate", "0.1"]) == 1
+    assert "--pretrain-learning-rate" in capsys.readouterr().err
 
     pattern = str(out / "without_{clip}.safetensors")
     run("fig3", tmp_path / "good", weights=pattern, **{"max-seconds": 4})
@@ -269,6 +283,10 @@ def test_interrupted_it_keeps_what_is_done_and_goes_on(tmp_path, how):
         ({"weights": "nowhere.safetensors"}, "nowhere.safetensors are not there"),
         ({"student": "deeplabv3_mobilenetv2", "weights": None}, "pretrain"),
         ({"clips": ["nowhere"]}, "nowhere"),
+        ({"student": "edaent", "weights": None}, "edanet, deeplabv3_mobilenetv2"),
+        ({"weights": None}, "AMS_DATA_DIR"),
+        ({"downlink-kbps": 2, "strategy": "full"}, "--strategy and --downlink-kbps"),
+        ({"downlink-kbps": 2, "profile": "reference"}, "--profile compact"),
         ({"classes": 5, "weights": None, "student": "none.pt"}, "none.pt"),
     ],
 )

@@ -27,7 +27,7 @@ def test_a_checkpoint_remembers_its_clips_and_keeps_its_tensors(tmp_path):
     before = load_student_values(StudentSpec(weights=str(path)))
     assert read_clips(path) == []
     clips = [ClipIdentity("one", "aa"), ClipIdentity("two", "bb")]
-    write_clips(path, clips)
+    write_clips(path, clips, recipe="r")
     assert read_clips(path) == clips
     after = load_student_values(StudentSpec(weights=str(path)))
     assert (before.values == after.values).all() and before.fingerprint == after.fingerprint
@@ -35,7 +35,7 @@ def test_a_checkpoint_remembers_its_clips_and_keeps_its_tensors(tmp_path):
 
 def test_a_clip_is_refused_by_name_and_by_content(tmp_path):
     path = tiny_checkpoint(tmp_path / "student.safetensors")
-    write_clips(path, [ClipIdentity("one", "aa")])
+    write_clips(path, [ClipIdentity("one", "aa")], recipe="")
     refuse_known_clips(path, [ClipIdentity("two", "bb")])
     for known in (ClipIdentity("one", "cc"), ClipIdentity("renamed", "aa")):
         with pytest.raises(ValueError, match=f"pre-trained on {known.name}"):

@@ -1,3 +1,4 @@
+import signal
 import threading
 
 import numpy as np
@@ -83,3 +84,16 @@ def test_a_failed_update_publishes_nothing():
         assert guard.generation == 1
     with pytest.raises(ams.InvalidArgumentError):
         _ = guard.generation
+
+
+def test_ctrl_c_ends_a_wait_that_would_never_end():
+    holder = ams.ModelHolder([0])
+    holder.update(lambda inactive, active: inactive.__setitem__(0, 1))
+    with holder.read():
+        holder.update(lambda inactive, active: inactive.__setitem__(0, 2))
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            holder.update(lambda inactive, active: inactive.__setitem__(0, 3))
+    with holder.read() as model:
+        assert model == [2]
+    assert holder.update(lambda inactive, active: inactive.__setitem__(0, 3)) == 3

@@ -44,6 +44,17 @@ def test_a_first_update_on_ones_own_model():
     assert float(F.cross_entropy(device(test), teacher(test))) < 0.8 * before
 
 
+def test_after_training_a_group_the_module_still_has_all_of_its_tensors():
+    model, server, device, loss = pair(strategy="normalization")
+    update = server.train(loss, batches(3))
+    device.apply(update)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    late = ams.torch.DeviceStudent(copy.deepcopy(model))
+    assert late.manifest.digest == server.manifest.digest
+    late.restore(server.snapshot())
+    assert late.version == device.version
+
+
 def test_snapshots_help_devices_that_begin_later():
     model, server, device, loss = pair()
     updates = [server.train(loss, batches(3)) for _ in range(2)]

@@ -13,8 +13,14 @@ namespace {
 
 constexpr double max_update_interval_seconds = 3600;
 
-/// In which what is owed is paid back.
-constexpr int instalments = 30;
+void check_times(double now_seconds, double update_interval_seconds) {
+  if (!(update_interval_seconds > 0 && update_interval_seconds <= max_update_interval_seconds) ||
+      !std::isfinite(now_seconds)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("DownlinkBudget: times must be finite and T_update above 0, up to {} s",
+                            max_update_interval_seconds));
+  }
+}
 
 void require(bool good, const char* field, double value, const char* allowed) {
   if (good) return;
@@ -51,40 +57,45 @@ double DownlinkBudget::left_bytes(double now_seconds, double update_interval_sec
   const double window = std::max(options_.window_seconds, update_interval_seconds);
   double left = options_.budget_bps * std::min(window, now_seconds - start_seconds_) / 8;
   for (const Spent& spent : spent_) {
-    if (spent.seconds > now_seconds - window && spent.seconds <= now_seconds) left -= spent.bytes;
+    const double begin = std::max(spent.begin_seconds, now_seconds - window);
+    const double end = std::min(spent.end_seconds, now_seconds);
+    if (end > begin) {
+      left -= spent.bytes * (end - begin) / (spent.end_seconds - spent.begin_seconds);
+    }
   }
   return left;
 }
 
 std::size_t DownlinkBudget::allowance_bytes(double now_seconds, double update_interval_seconds,
                                             bool scene_changed) const {
-  if (!(update_interval_seconds > 0 && update_interval_seconds <= max_update_interval_seconds) ||
-      !std::isfinite(now_seconds)) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("DownlinkBudget: times must be finite and T_update above 0, up to {} s",
-                            max_update_interval_seconds));
-  }
+  check_times(now_seconds, update_interval_seconds);
   const double left = left_bytes(now_seconds, update_interval_seconds);
   const double steady = options_.budget_bps * update_interval_seconds / 8;
-  // In quiet times three quarters of what was saved, so that little of it expires unused.
-  double most = scene_changed || left < steady ? left : steady + (left - steady) * 3 / 4;
+  double most = scene_changed || left < steady ? left : steady + (left - steady) / 2;
   most = std::min(most, options_.link_bps * update_interval_seconds / 8) - options_.overhead_bytes;
   return most > 0 ? static_cast<std::size_t>(most) : 0;
 }
 
-void DownlinkBudget::spend(double now_seconds, std::size_t update_bytes) {
-  std::erase_if(spent_, [&](const Spent& spent) {
-    return spent.seconds <= now_seconds - max_update_interval_seconds &&
-           spent.seconds <= now_seconds - options_.window_seconds;
-  });
-  spent_.push_back({now_seconds, static_cast<double>(update_bytes) + options_.overhead_bytes});
+void DownlinkBudget::spend(double now_seconds, std::size_t update_bytes,
+                           double update_interval_seconds) {
+  check_times(now_seconds, update_interval_seconds);
+  add({now_seconds - update_interval_seconds, now_seconds,
+       static_cast<double>(update_bytes) + options_.overhead_bytes},
+      now_seconds);
 }
 
 void DownlinkBudget::owe(double now_seconds, std::size_t bytes) {
-  for (int i = 1; i <= instalments; ++i) {
-    spent_.push_back({now_seconds + options_.window_seconds / 2 * i / instalments,
-                      static_cast<double>(bytes) / instalments});
-  }
+  const double owed = static_cast<double>(bytes);
+  const double at_half_the_budget = 2 * 8 * owed / options_.budget_bps;
+  add({now_seconds, now_seconds + std::max(options_.window_seconds / 2, at_half_the_budget), owed},
+      now_seconds);
+}
+
+void DownlinkBudget::add(Spent spent, double now_seconds) {
+  const double longest_window = std::max(options_.window_seconds, max_update_interval_seconds);
+  std::erase_if(spent_,
+                [&](const Spent& s) { return s.end_seconds <= now_seconds - longest_window; });
+  spent_.push_back(spent);
 }
 
 }  // namespace ams

@@ -169,8 +169,29 @@ constexpr std::array<std::string_view, 10> strategy_names = {
     "first_and_last_layers",
     "full"};
 
+/// All that have moved, and of the others as many at random as make up `count`.
+CoordinateSet moved_and_random(std::span<const float> update, std::size_t moved, std::size_t count,
+                               Random& random) {
+  std::vector<std::uint32_t> still;
+  still.reserve(update.size() - moved);
+  for (std::size_t i = 0; i < update.size(); ++i) {
+    if (update[i] == 0) still.push_back(static_cast<std::uint32_t>(i));
+  }
+  std::vector<bool> chosen(update.size(), true);
+  for (const std::uint32_t i : still) chosen[i] = false;
+  random_coordinates(still.size(), count - moved, random).for_each([&](std::uint32_t j) {
+    chosen[still[j]] = true;
+  });
+  std::vector<std::uint32_t> indices;
+  indices.reserve(count);
+  for (std::size_t i = 0; i < update.size(); ++i) {
+    if (chosen[i]) indices.push_back(static_cast<std::uint32_t>(i));
+  }
+  return CoordinateSet::from_sorted(update.size(), std::move(indices));
+}
+
 /// Of the coordinates in `view`, the `count` of largest |u|; random ones before the first step
-/// (Algorithm 2, line 1).
+/// (Algorithm 2, line 1), and where too few have a u, as after phases that trained others.
 CoordinateSet most_moved(const SelectionInput& input, const TrainableView& view, std::size_t count,
                          Random& random) {
   if (input.adam.step_count == 0) {
@@ -179,7 +200,11 @@ CoordinateSet most_moved(const SelectionInput& input, const TrainableView& view,
   std::vector<float> update(input.manifest.dimension());
   adam_update(input.adam, input.adam_options, update,
               learning_rate_ranges(input.manifest, input.adam_options));
-  return view.unpack(largest_by_magnitude(view.pack(update), count));
+  const auto packed = view.pack(update);
+  const auto still = static_cast<std::size_t>(std::count(packed.begin(), packed.end(), 0.0F));
+  const std::size_t moved = packed.size() - still;
+  return view.unpack(moved < count ? moved_and_random(packed, moved, count, random)
+                                   : largest_by_magnitude(packed, count));
 }
 
 class Full final : public SelectionStrategy {

@@ -45,12 +45,14 @@ ModelFeedOptions feed_options(const SessionOptions& options) {
 void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds) {
   // Of messages without a payload of their own, as the wire has them.
   constexpr std::size_t welcome_bytes = 72, other_bytes = 14;
-  if (const auto* update = std::get_if<Update>(&message)) {
-    planner.spend(now_seconds, update->bytes.size());
-  } else if (const auto* snapshot = std::get_if<Snapshot>(&message)) {
+  if (std::holds_alternative<Update>(message)) return;
+  if (const auto* snapshot = std::get_if<Snapshot>(&message)) {
     planner.owe(now_seconds, snapshot->bytes.size());
   } else {
-    planner.spend(now_seconds, std::holds_alternative<Welcome>(message) ? welcome_bytes : other_bytes);
+    constexpr double at_once_seconds = 1;
+    planner.spend(now_seconds,
+                  std::holds_alternative<Welcome>(message) ? welcome_bytes : other_bytes,
+                  at_once_seconds);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "ams/server/update_planner.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
@@ -9,36 +10,58 @@
 namespace ams {
 namespace {
 
-// Bits a coordinate takes at a relative step of 1, measured on recorded drives: a fixed group is
-// cheap because its coordinates come again and again.
+// Bits a coordinate takes at the usual step, measured on recorded drives: a fixed group is cheap
+// because its coordinates come again and again.
 constexpr double group_bits = 1;
 constexpr double guided_bits = 2.6;
 constexpr double header_bytes = 24;
 
-// How many times too large a rung's updates may be (Rung::coarseness). Coarse steps cost a group
-// little: at 1 Kbps both groups in steps four times the usual are better than scales alone in
-// usual ones. A fraction that has to be written coarsely gains nothing over a smaller one.
+// How many times too large a rung's updates may be (Rung::coarseness). Writing coarsely costs a
+// group little: at 1 Kbps both groups, written coarsely, are better than scales alone. A fraction
+// that has to be written coarsely gains nothing over a smaller one.
 constexpr double group_coarseness = 4;
 constexpr double guided_coarseness = 1.5;
 
 constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 
-// Relative steps that are tried. Finer ones than the first add bytes and no accuracy.
-constexpr double finest_step = 0.125;
-constexpr double usual_step = 1;
-constexpr double coarsest_step = 1024;
+/// How an update may be written, from fine to coarse. Steps are powers of two; dead zones lie
+/// between them. Finer than the first adds bytes and no accuracy; behind the last little is left.
+struct Coarseness {
+  double relative_step, dead_zone;
+};
+constexpr std::array ways = {Coarseness{0.125, 0.5}, Coarseness{0.25, 0.5}, Coarseness{0.5, 0.5},
+                             Coarseness{1, 0.5},     Coarseness{1, 0.75},   Coarseness{2, 0.5},
+                             Coarseness{2, 0.65},    Coarseness{2, 0.8},    Coarseness{2, 1},
+                             Coarseness{2, 1.25},    Coarseness{2, 1.5},    Coarseness{2, 2}};
+constexpr std::size_t usual_way = 3;
 
-std::size_t bytes_of(const ModelState& held, std::span<const float> trained,
-                     const CoordinateSet& coordinates, const EncodeOptions& options) {
-  ModelState copy = held;
-  return encode_update(copy, trained, coordinates, options).size();
-}
+/// An update that keeps less of the movement than this is not worth its headers and a model swap.
+constexpr double least_kept = 0.05;
 
-EncodeOptions with_step(double relative_step) {
+EncodeOptions options_of(const Coarseness& way) {
   EncodeOptions options;
   options.profile = UpdateProfile::compact;
-  options.compact.relative_step = relative_step;
+  options.compact.relative_step = way.relative_step;
+  options.compact.dead_zone = way.dead_zone;
   return options;
+}
+
+struct Trial {
+  std::size_t bytes;
+  double kept;  ///< of the sum of all movements
+};
+
+Trial try_way(const ModelState& held, std::span<const float> trained,
+              const CoordinateSet& coordinates, const Coarseness& way) {
+  ModelState copy = held;
+  Trial trial{encode_update(copy, trained, coordinates, options_of(way)).size(), 0};
+  double wanted = 0, moved = 0;
+  coordinates.for_each([&](std::uint32_t i) {
+    wanted += std::abs(double(trained[i]) - double(held.values()[i]));
+    moved += std::abs(double(copy.values()[i]) - double(held.values()[i]));
+  });
+  trial.kept = wanted > 0 ? moved / wanted : 0;
+  return trial;
 }
 
 }  // namespace
@@ -54,13 +77,12 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     if (tensor.role == TensorRole::normalization) normalization += tensor.size;
     if (tensor.role == TensorRole::head) head += tensor.size;
   }
+  const auto n = static_cast<double>(trainable);
   const auto add = [&](const std::string& name, double gamma, double group, double guided) {
-    guided = std::min(guided, static_cast<double>(trainable) - group);
-    ladder_.push_back({make_selection_strategy(name, gamma),
-                       header_bytes + (group * group_bits + guided * guided_bits) / 8,
+    ladder_.push_back({make_selection_strategy(name, gamma), group * group_bits / 8,
+                       std::min(guided, n - group) * guided_bits / 8,
                        guided > 0 ? guided_coarseness : group_coarseness});
   };
-  const auto n = static_cast<double>(trainable);
   const auto scales = static_cast<double>(normalization),
              both = static_cast<double>(normalization + head);
   const bool has_groups = normalization > 0 && head > 0;
@@ -78,47 +100,60 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
   add("full", 1, 0, n);
 }
 
-std::size_t UpdatePlanner::rung(double update_interval_seconds) const {
+double UpdatePlanner::expected_bytes(const Rung& rung) const {
+  return header_bytes + group_scale_ * rung.group_bytes + guided_scale_ * rung.guided_bytes;
+}
+
+UpdatePlanner::Choice UpdatePlanner::choose(double update_interval_seconds) const {
   const double steady = budget_.steady_bytes(update_interval_seconds);
   std::size_t best = 0;
   for (std::size_t i = 1; i < ladder_.size(); ++i) {
-    if (scale_ * ladder_[i].model_bytes <= ladder_[i].coarseness * steady) best = i;
+    if (expected_bytes(ladder_[i]) <= ladder_[i].coarseness * steady) best = i;
   }
-  return best;
+  return {ladder_[best].strategy, best};
 }
 
-const std::shared_ptr<const SelectionStrategy>& UpdatePlanner::strategy(
-    double update_interval_seconds) const {
-  return ladder_[rung(update_interval_seconds)].strategy;
+/// From what an update of this rung would have had at the usual step.
+void UpdatePlanner::learn(const Rung& rung, std::size_t usual_bytes) {
+  const auto follow = [](double& scale, double measured, double expected) {
+    scale += 0.3 * (std::clamp(measured / std::max(expected, 1.0), 0.1, 10.0) - scale);
+  };
+  const double body = static_cast<double>(usual_bytes) - header_bytes;
+  if (rung.guided_bytes > 0) {
+    follow(guided_scale_, body - group_scale_ * rung.group_bytes, rung.guided_bytes);
+  } else {
+    follow(group_scale_, body, rung.group_bytes);
+  }
 }
 
-std::optional<EncodeOptions> UpdatePlanner::fit(const ModelState& held,
+std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const ModelState& held,
                                                 std::span<const float> trained,
                                                 const CoordinateSet& coordinates,
                                                 double now_seconds, double update_interval_seconds,
                                                 bool scene_changed) {
   const std::size_t allowance =
       budget_.allowance_bytes(now_seconds, update_interval_seconds, scene_changed);
-  double step = usual_step;
-  std::size_t bytes = bytes_of(held, trained, coordinates, with_step(step));
-  const double model_bytes = ladder_[rung(update_interval_seconds)].model_bytes;
-  scale_ += 0.3 * (std::clamp(static_cast<double>(bytes) / model_bytes, 0.1, 10.0) - scale_);
-  if (bytes <= allowance) {
-    while (step > finest_step &&
-           bytes_of(held, trained, coordinates, with_step(step / 2)) <= allowance) {
-      step /= 2;
-    }
-    return with_step(step);
+  const auto attempt = [&](std::size_t way) {
+    return try_way(held, trained, coordinates, ways[way]);
+  };
+  std::size_t way = usual_way;
+  Trial trial = attempt(way);
+  learn(ladder_[choice.rung], trial.bytes);
+  if (trial.bytes <= allowance) {
+    while (way > 0 && attempt(way - 1).bytes <= allowance) --way;
+    return options_of(ways[way]);
   }
-  while (step < coarsest_step) {
-    step *= 2;
-    if (bytes_of(held, trained, coordinates, with_step(step)) <= allowance) return with_step(step);
+  while (trial.bytes > allowance) {
+    if (++way == ways.size()) return std::nullopt;
+    trial = attempt(way);
   }
-  return std::nullopt;
+  if (trial.kept < least_kept) return std::nullopt;
+  return options_of(ways[way]);
 }
 
-void UpdatePlanner::spend(double now_seconds, std::size_t update_bytes) {
-  budget_.spend(now_seconds, update_bytes);
+void UpdatePlanner::spend(double now_seconds, std::size_t update_bytes,
+                          double update_interval_seconds) {
+  budget_.spend(now_seconds, update_bytes, update_interval_seconds);
 }
 
 void UpdatePlanner::owe(double now_seconds, std::size_t bytes) { budget_.owe(now_seconds, bytes); }

@@ -405,6 +405,36 @@ TEST_CASE("what is outside the set is not sent, nor what moves by less than half
   }
 }
 
+TEST_CASE("what lies in the dead zone stays, and the rest is written as without one") {
+  Random random(15);
+  const auto manifest = small_network();
+  const std::size_t n = manifest->dimension();
+  const ModelState start(manifest, random_values(n, random));
+  std::vector<float> trained(start.values().begin(), start.values().end());
+  for (float& value : trained) value += 0.5F * static_cast<float>(random.uniform() - 0.5);
+  const CompactOptions rounding = compact_at(-4).compact;
+  std::size_t most = SIZE_MAX;
+  for (const double dead_zone : {0.5, 0.75, 1.0, 2.5, 4.0}) {
+    CAPTURE(dead_zone);
+    CompactOptions options = rounding;
+    options.dead_zone = dead_zone;
+    Stream plain(start), stream(start);
+    plain.send(trained, CoordinateSet::all(n), compact(rounding));
+    const Bytes bytes = stream.send(trained, CoordinateSet::all(n), compact(options));
+    CHECK(bytes.size() <= most);
+    most = bytes.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      const double steps =
+          std::abs(double(trained[i]) - double(start.values()[i])) * 16;  // of 2^-4
+      const bool is_statistic =
+          manifest->tensors()[manifest->tensor_of(i)].kind == ams::TensorKind::statistic;
+      CHECK(stream.device.values()[i] == (steps >= dead_zone || is_statistic
+                                              ? plain.device.values()[i]
+                                              : start.values()[i]));
+    }
+  }
+}
+
 TEST_CASE("updates of nothing, for models of nothing") {
   ModelState empty(std::make_shared<const Manifest>(), {});
   Stream stream(empty);
@@ -585,6 +615,14 @@ TEST_CASE("options out of range are refused by name") {
         ErrorCode::invalid_argument,
         [&] { encode_update(state, trained, CoordinateSet::all(n), compact(options)); },
         "relative_step");
+  }
+  for (const double bad : {0.0, 0.49, 4.5, std::nan("")}) {
+    CompactOptions options;
+    options.dead_zone = bad;
+    expect_error(
+        ErrorCode::invalid_argument,
+        [&] { encode_update(state, trained, CoordinateSet::all(n), compact(options)); },
+        "dead_zone");
   }
   for (const int bad : {-101, 105, 1000}) {
     expect_error(

@@ -2,9 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
-#include <utility>
 #include <vector>
 
 #include "ams/core/error.hpp"
@@ -14,17 +14,22 @@ namespace {
 using ams::DownlinkBudget;
 using ams::DownlinkBudgetOptions;
 
-/// Most bytes, with overhead, that went out within any window; straight from its definition.
-double busiest_window(const std::vector<std::pair<double, double>>& sent, double window_seconds) {
-  double most = 0;
-  for (const auto& [begin, unused] : sent) {
-    double bytes = 0;
-    for (const auto& [seconds, size] : sent) {
-      if (seconds >= begin && seconds < begin + window_seconds) bytes += size;
+struct Sent {
+  double seconds, bytes;  // with overhead
+};
+
+/// Bytes of the window that ends at `end`, when each update counts evenly over the interval before
+/// it; straight from that definition, in steps of a thousandth of the interval.
+double window_bytes(const std::vector<Sent>& sent, double end, double window_seconds,
+                    double interval) {
+  double bytes = 0;
+  for (const auto& [seconds, size] : sent) {
+    for (int i = 0; i < 1000; ++i) {
+      const double at = seconds - interval * (i + 0.5) / 1000;
+      if (at > end - window_seconds && at < end) bytes += size / 1000;
     }
-    most = std::max(most, bytes);
   }
-  return most;
+  return bytes;
 }
 
 }  // namespace
@@ -37,44 +42,60 @@ TEST_CASE("whatever there is to send, no window is over budget and no update ove
       CAPTURE(budget_bps);
       const DownlinkBudgetOptions options{.budget_bps = budget_bps, .link_bps = 3 * budget_bps};
       DownlinkBudget budget(options);
-      std::vector<std::pair<double, double>> sent;
+      std::vector<Sent> sent;
+      double total = 0;
       for (double now = interval; now < 1200; now += interval) {
         const bool changed = random() % 7 == 0;
         const std::size_t allowed = budget.allowance_bytes(now, interval, changed);
         const std::size_t wanted = random() % 4 == 0 ? allowed : random() % (allowed + 1);
         CHECK(double(allowed) + 28 <= 3 * budget_bps * interval / 8 + 29);
         if (allowed == 0) continue;
-        budget.spend(now, wanted);
-        sent.emplace_back(now, double(wanted) + 28);
+        budget.spend(now, wanted, interval);
+        sent.push_back({now, double(wanted) + 28});
+        total += double(wanted) + 28;
+        CHECK(total <= budget_bps / 8 * now * (1 + 1e-9));
       }
       const double window = std::max(60.0, interval);
-      CHECK(busiest_window(sent, window) <= budget_bps * window / 8 * (1 + 1e-9));
+      for (const Sent& each : sent) {
+        CHECK(window_bytes(sent, each.seconds, window, interval) <=
+              budget_bps * window / 8 * 1.001);
+      }
     }
   }
 }
 
-TEST_CASE("who always has something to send uses all of the budget") {
-  DownlinkBudget budget({.budget_bps = 1000});
-  double total = 0;
-  for (double now = 10; now <= 600; now += 10) {
-    // Steps of a power of two: what fits is rarely all that is allowed.
-    const std::size_t bytes = budget.allowance_bytes(now, 10, false) * 4 / 5;
-    budget.spend(now, bytes);
-    total += double(bytes) + 28;
+TEST_CASE("who always has something to send uses the budget, whatever T_update and when it comes") {
+  std::mt19937 random(6);
+  std::uniform_real_distribution<double> jitter(-0.02, 0.02);
+  for (const double interval : {5.0, 7.0, 10.0, 25.0, 40.0, 45.0, 50.0, 58.0, 60.0, 61.0, 100.0}) {
+    for (const bool is_late_and_early : {false, true}) {
+      CAPTURE(interval);
+      DownlinkBudget budget({.budget_bps = 1000});
+      double total = 0, least = 1e9;
+      const int updates = static_cast<int>(1200 / interval);
+      for (int i = 1; i <= updates; ++i) {
+        const double now = interval * i + (is_late_and_early ? jitter(random) : 0.0);
+        const std::size_t bytes = budget.allowance_bytes(now, interval, false);
+        budget.spend(now, bytes, interval);
+        total += double(bytes) + 28;
+        least = std::min(least, double(bytes) + 28);
+      }
+      CHECK(total * 8 / (interval * updates) > 0.97 * 1000);
+      CHECK(total * 8 / (interval * updates) <= 1000.1);
+      CHECK(least > 0.9 * 1000 * interval / 8);  // none is starved
+    }
   }
-  CHECK(total * 8 / 600 > 0.94 * 1000);
-  CHECK(total * 8 / 600 <= 1000);
 }
 
 TEST_CASE("what quiet times leave goes out when the scene changes, up to what the link takes") {
   const auto after_quiet = [](double link_bps, bool changed) {
     DownlinkBudget budget({.budget_bps = 1000, .link_bps = link_bps});
-    for (double now = 10; now <= 60; now += 10) budget.spend(now, 472);
+    for (double now = 10; now <= 60; now += 10) budget.spend(now, 472, 10);
     return budget.allowance_bytes(70, 10, changed);
   };
   // 7500 bytes a window, 5 x 500 spent in it.
   CHECK(after_quiet(1e6, true) == 7500 - 2500 - 28);
-  CHECK(after_quiet(1e6, false) == 1250 + 2812 - 28);
+  CHECK(after_quiet(1e6, false) == 1250 + 1875 - 28);
   CHECK(after_quiet(2000, true) == 2500 - 28);
   CHECK(after_quiet(0, true) == 5000 - 28);
 }
@@ -95,21 +116,22 @@ TEST_CASE("what is owed is paid back evenly in half a window, and updates go on"
   CHECK(budget.allowance_bytes(20, 10, true) == 2000 - 1000 - 28);
   CHECK(budget.allowance_bytes(30, 10, true) == 3000 - 1500 - 28);
   CHECK(budget.allowance_bytes(60, 60, true) == 6000 - 1500 - 28);
-  CHECK(budget.allowance_bytes(70, 60, true) == 6000 - 1000 - 28);
+  CHECK(budget.allowance_bytes(75, 60, true) == 6000 - 750 - 28);
   CHECK(budget.allowance_bytes(90, 60, true) == 6000 - 28);
+}
 
-  // Who sends all that is allowed has kept to the budget by then, what was owed included.
-  double total = 1500;
-  DownlinkBudget spent({.budget_bps = 800});
-  spent.owe(0, 1500);
-  for (double now = 5; now <= 60; now += 5) {
-    const std::size_t bytes = spent.allowance_bytes(now, 5, false);
-    if (bytes == 0) continue;
-    spent.spend(now, bytes);
+TEST_CASE("what is owed is paid back whatever it is, with half of the budget") {
+  DownlinkBudget budget({.budget_bps = 800});
+  const double owed = 60000;  // ten windows
+  budget.owe(0, static_cast<std::size_t>(owed));
+  double total = owed;
+  for (double now = 10; now <= 1200; now += 10) {
+    const std::size_t bytes = budget.allowance_bytes(now, 10, false);
+    CHECK(bytes > 400);
+    budget.spend(now, bytes, 10);
     total += double(bytes) + 28;
-    if (now >= 30) CHECK(total <= 100 * now);
   }
-  CHECK(total > 0.9 * 6000);
+  CHECK(total == doctest::Approx(100 * 1200).epsilon(0.01));
 }
 
 TEST_CASE("options and arguments out of range are refused") {
@@ -127,4 +149,7 @@ TEST_CASE("options and arguments out of range are refused") {
   CHECK_THROWS_AS(budget.allowance_bytes(0, 0, false), ams::Error);
   CHECK_THROWS_AS(budget.allowance_bytes(0, std::nan(""), false), ams::Error);
   CHECK_THROWS_AS(budget.allowance_bytes(INFINITY, 1, false), ams::Error);
+  DownlinkBudget spent({});
+  CHECK_THROWS_AS(spent.spend(1, 100, 0), ams::Error);
+  CHECK_THROWS_AS(spent.spend(1, 100, std::nan("")), ams::Error);
 }

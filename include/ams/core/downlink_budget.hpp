@@ -21,8 +21,10 @@ void validate(const DownlinkBudgetOptions& options);
 
 /// Spends a downlink budget: tells how large the next update may be, so that over no window the
 /// mean is above the budget and, as long as there is something to send, little of it is left over.
-/// What quiet times leave over is kept for the window's length and goes out when the scene changes.
-/// What cannot wait for an allowance is owed, and taken off later ones.
+/// An update counts evenly over the T_update that it took to come about, so that one that is a
+/// little early or late changes little. Half of what quiet times leave over is kept for the
+/// window's length and goes out when the scene changes. What cannot wait for an allowance is owed,
+/// and taken off later ones.
 ///
 /// A plain value without a clock: the caller passes the time, in seconds on any one timeline that
 /// does not go back. Not thread-safe.
@@ -31,7 +33,7 @@ void validate(const DownlinkBudgetOptions& options);
 ///     ...
 ///     const std::size_t most = budget.allowance_bytes(now, t_update, scene_changed);
 ///     const auto update = ...;                      // the best that fits into `most` bytes
-///     budget.spend(now, update.size());
+///     budget.spend(now, update.size(), t_update);
 class DownlinkBudget {
  public:
   /// Throws Error(invalid_argument).
@@ -45,27 +47,30 @@ class DownlinkBudget {
   /// What an update may have on average.
   double steady_bytes(double update_interval_seconds) const noexcept;
 
-  /// An update of so many bytes goes out.
-  void spend(double now_seconds, std::size_t update_bytes);
+  /// An update of so many bytes goes out; it stands for the update_interval_seconds before. Throws
+  /// Error(invalid_argument) as allowance_bytes() does.
+  void spend(double now_seconds, std::size_t update_bytes, double update_interval_seconds);
 
   /// Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They
-  /// are paid back evenly over the half of a window that follows, so that updates go on meanwhile.
+  /// are paid back evenly, over half a window and longer where that would take more than half of
+  /// the budget, so that updates go on meanwhile.
   void owe(double now_seconds, std::size_t bytes);
 
   const DownlinkBudgetOptions& options() const noexcept { return options_; }
 
  private:
+  /// Bytes that count evenly from begin to end.
   struct Spent {
-    double seconds;
-    double bytes;
+    double begin_seconds, end_seconds, bytes;
   };
 
   /// What is left of the window that ends now.
   double left_bytes(double now_seconds, double update_interval_seconds) const;
+  void add(Spent spent, double now_seconds);
 
   DownlinkBudgetOptions options_;
   double start_seconds_;
-  std::vector<Spent> spent_;  // within the window; what is owed lies ahead
+  std::vector<Spent> spent_;  // that may still lie in a window
 };
 
 }  // namespace ams

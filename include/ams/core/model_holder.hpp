@@ -115,13 +115,17 @@ class DoubleBufferedHolder {
   /// When f throws, nothing is published, the active copy goes on serving, the exception passes on,
   /// and the next update is as good as any. f must not call update() or modify() of the same
   /// holder.
-  template <class F>
-  requires std::invocable<F, Model&, const Model&> std::uint64_t update(F&& f) {
+  ///
+  /// on_wait() is called again and again while readers of the inactive copy are waited for; when it
+  /// throws, nothing has happened.
+  template <class F, std::invocable OnWait = void (*)()>
+  requires std::invocable<F, Model&, const Model&> std::uint64_t update(
+      F&& f, OnWait&& on_wait = [] {}) {
     const std::lock_guard lock(writers_);
     const std::size_t active = word_.load(std::memory_order_relaxed) >> active_shift;
     Slot& from = slots_[active];
     Slot& to = slots_[1 - active];
-    wait_until_unused(to);
+    wait_until_unused(to, on_wait);
 
     std::forward<F>(f)(to.model, std::as_const(from.model));
 
@@ -160,12 +164,14 @@ class DoubleBufferedHolder {
     alignas(cache_line) std::atomic<std::uint64_t> departures{0};
   };
 
-  static void wait_until_unused(const Slot& slot) {
+  template <class OnWait>
+  static void wait_until_unused(const Slot& slot, OnWait& on_wait) {
     for (int polls = 0; slot.departures.load(std::memory_order_acquire) != slot.entries; ++polls) {
       if (polls < 64) {
         std::this_thread::yield();
       } else {
         std::this_thread::sleep_for(std::chrono::microseconds(100));
+        on_wait();
       }
     }
   }

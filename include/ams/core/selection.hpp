@@ -42,7 +42,7 @@ class SelectionStrategy {
 
 /// name:
 /// - gradient_guided: the fraction of largest |u| of the previous phase, over all tensors together; random
-///   in the first phase (Algorithm 2, line 1).
+///   in the first phase (Algorithm 2, line 1), and as far as fewer than that have a u at all.
 /// - random: another uniformly random fraction in every phase.
 /// - first_layers, last_layers, first_and_last_layers: the fraction that comes first or last in the
 ///   manifest's order, or half of it (rounded up) first and the rest last; the same in every phase, so only

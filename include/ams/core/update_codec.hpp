@@ -23,7 +23,8 @@ enum class UpdateProfile : std::uint8_t {
 
   /// A kilobit a second: differences against what the device holds, in steps of a power of two,
   /// under an adaptive range coder that remembers from update to update how often and how far each
-  /// coordinate moves. A coordinate of the set that moves by less than half a step is not sent.
+  /// coordinate moves. A coordinate of the set that moves by less than half a step (dead_zone) is
+  /// not sent.
   compact = 2,
 };
 
@@ -39,6 +40,10 @@ struct CompactOptions {
     std::optional<int> weight, normalization, head, statistic;
   };
   StepExponents step_exponents = {};
+
+  /// A parameter that would move by fewer steps than this stays where it is: above rounding's 0.5 a
+  /// smaller update, which loses the smallest moves. 0.5 to 4. Statistics are rounded all the same.
+  double dead_zone = 0.5;
 };
 
 struct EncodeOptions {

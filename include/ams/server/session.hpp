@@ -233,6 +233,7 @@ class ServerSession {
   void decide_sampling_rate();
   void phase_failed(const std::string& reason);
   void publish(TrainingResult result, ServerActions& actions);
+  void note_phi(double phi);
   bool scene_changed(const std::vector<double>& losses);
 
   SessionOptions options_;
@@ -265,12 +266,16 @@ class ServerSession {
   Random random_;
   std::optional<UpdatePlanner> planner_;  // with a downlink budget
   std::optional<double> usual_loss_;      // at the beginning of a phase, a running mean
+  std::optional<double> usual_phi_;       // a running mean
+  bool phi_jumped_ = false;               // among the samples since the latest phase began
   Phase phase_ = Phase::idle;
   bool has_left_ = false;     // the device said goodbye and has not come back
   bool has_trained_ = false;  // a phase has begun
   double phase_begin_seconds_ = 0;
   CoordinateSet phase_coordinates_;
+  UpdatePlanner::Choice phase_choice_;  // with a downlink budget
   std::size_t phase_new_samples_ = 0;
+  bool phase_phi_jumped_ = false;
 
   std::string last_error_;
   SessionCounters counters_;
@@ -295,7 +300,8 @@ ModelFeedOptions feed_options(const SessionOptions& options);
 /// What a connection costs the downlink before Welcome (docs/protocol.md, "What is counted").
 inline constexpr std::size_t connection_bytes = 960;
 
-/// Takes a message that goes out off the downlink budget.
+/// Takes a message that goes out off the downlink budget. Updates are charged when they are
+/// published.
 void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds);
 
 /// A jump of the device's timeline beyond this, or any jump back, is a new beginning.
@@ -502,7 +508,10 @@ ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_sec
       break;
   }
   for (ServerMessage& message : resumption.messages) {
-    if (std::holds_alternative<Update>(message)) ++counters_.updates_sent_again;
+    if (const auto* update = std::get_if<Update>(&message)) {
+      ++counters_.updates_sent_again;
+      if (planner_) planner_->owe(now_seconds_, update->bytes.size());
+    }
     send(std::move(message), actions);
   }
   poll(actions);
@@ -698,7 +707,7 @@ template <class Sample>
 void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& batch) {
   if (options_.adapt_sampling_rate) {
     try {
-      phi_.add(timed.sample);
+      if (const auto phi = phi_.add(timed.sample)) note_phi(*phi);
     } catch (const Error&) {
       // Two samples that cannot be compared say nothing about the pace of the scene.
       phi_.forget_label();
@@ -735,8 +744,9 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
                 "ServerSession::begin_phase: only allowed after TrainingDue, once");
   }
   Random random = random_;  // the session's own changes only when all has gone well
-  const SelectionStrategy& strategy =
-      planner_ ? *planner_->strategy(update_interval_seconds()) : *options_.strategy;
+  UpdatePlanner::Choice choice;
+  if (planner_) choice = planner_->choose(update_interval_seconds());
+  const SelectionStrategy& strategy = planner_ ? *choice.strategy : *options_.strategy;
   TrainingJob<Sample> job;
   job.manifest = held().manifest_ptr();
   job.parameters.assign(held().values().begin(), held().values().end());
@@ -754,7 +764,9 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   has_trained_ = true;
   phase_begin_seconds_ = now_seconds_;
   phase_coordinates_ = std::move(coordinates);
+  phase_choice_ = std::move(choice);
   phase_new_samples_ = std::exchange(new_samples_, 0);
+  phase_phi_jumped_ = std::exchange(phi_jumped_, false);
   return job;
 }
 
@@ -797,7 +809,7 @@ template <class Sample>
 void ServerSession<Sample>::publish(TrainingResult result, ServerActions& actions) {
   std::optional<EncodeOptions> encode;
   if (planner_) {
-    encode = planner_->fit(held(), result.parameters,
+    encode = planner_->fit(phase_choice_, held(), result.parameters,
                            feed_.with_statistics(result.parameters, phase_coordinates_),
                            now_seconds_, update_interval_seconds(), scene_changed(result.losses));
     if (!encode) {
@@ -807,6 +819,7 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
   }
   ModelFeed::Published published =
       feed_.publish(result.parameters, phase_coordinates_, now_seconds_, encode);
+  if (planner_) planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
   adam_ = std::move(result.adam);
   ++counters_.phases;
   counters_.phase_seconds += result.seconds;
@@ -817,16 +830,25 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
   if (options_.adapt_training_rate) training_rate_.advance();
 }
 
-/// A phase that begins with a much larger loss than usual meets something new.
+/// Two samples that differ much more than usual lie in different scenes.
+template <class Sample>
+void ServerSession<Sample>::note_phi(double phi) {
+  constexpr double much = 2.5;
+  if (usual_phi_ && phi > much * *usual_phi_) phi_jumped_ = true;
+  usual_phi_ = usual_phi_ ? *usual_phi_ + 0.1 * (phi - *usual_phi_) : phi;
+}
+
+/// Among the samples that a phase learned from first, or to go by its loss: one that begins with a
+/// much larger one than usual meets something new.
 template <class Sample>
 bool ServerSession<Sample>::scene_changed(const std::vector<double>& losses) {
   constexpr double much = 1.3;
-  if (losses.empty()) return false;
+  if (losses.empty()) return phase_phi_jumped_;
   const auto count = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, losses.size() / 4));
   const double loss = std::accumulate(losses.begin(), losses.begin() + count, 0.0) / double(count);
   const bool changed = !usual_loss_ || loss > much * *usual_loss_;
   usual_loss_ = usual_loss_ ? *usual_loss_ + 0.3 * (loss - *usual_loss_) : loss;
-  return changed;
+  return changed || phase_phi_jumped_;
 }
 
 template <class Sample>

@@ -22,42 +22,48 @@ namespace ams {
 /// growing gradient-guided fraction, the whole model; a network without such layers has the
 /// fractions alone. A phase trains the richest one that is worth it, going by how large updates have
 /// been so far: a fixed group is worth training even when its updates must be written four times as
-/// coarsely, a further fraction only when they nearly fit. An update is then written in the finest
-/// step that its allowance takes (DownlinkBudget). A plain value; not thread-safe.
+/// coarsely, a further fraction only when they nearly fit. An update is then written as finely as
+/// its allowance takes (DownlinkBudget). A plain value; not thread-safe.
 class UpdatePlanner {
  public:
+  /// What a phase trains, and which rung of the ladder that is.
+  struct Choice {
+    std::shared_ptr<const SelectionStrategy> strategy;
+    std::size_t rung = 0;
+  };
+
   /// manifest: not null. Throws Error(invalid_argument).
   UpdatePlanner(std::shared_ptr<const Manifest> manifest, const DownlinkBudgetOptions& budget,
                 double start_seconds = 0);
 
-  /// What the coming phase trains.
-  const std::shared_ptr<const SelectionStrategy>& strategy(double update_interval_seconds) const;
+  /// For the coming phase.
+  Choice choose(double update_interval_seconds) const;
 
-  /// How to write trained[coordinates] after `held`; nothing when not even the coarsest step fits
-  /// into what is left. `coordinates` are those that strategy() chose. Throws as encode_update()
-  /// does.
-  std::optional<EncodeOptions> fit(const ModelState& held, std::span<const float> trained,
-                                   const CoordinateSet& coordinates, double now_seconds,
-                                   double update_interval_seconds, bool scene_changed);
+  /// How to write trained[coordinates] after `held`; nothing when next to nothing of the movement
+  /// fits into what is left. `coordinates` are those that `choice` gave, and maybe statistics.
+  /// Throws as encode_update() does.
+  std::optional<EncodeOptions> fit(const Choice& choice, const ModelState& held,
+                                   std::span<const float> trained, const CoordinateSet& coordinates,
+                                   double now_seconds, double update_interval_seconds,
+                                   bool scene_changed);
 
-  /// An update of so many bytes goes out.
-  void spend(double now_seconds, std::size_t update_bytes);
-
-  /// Other bytes go out, as DownlinkBudget::owe() says.
+  /// As DownlinkBudget's.
+  void spend(double now_seconds, std::size_t update_bytes, double update_interval_seconds);
   void owe(double now_seconds, std::size_t bytes);
 
  private:
   struct Rung {
     std::shared_ptr<const SelectionStrategy> strategy;
-    double model_bytes;  ///< of an update at the usual step, to be scaled by what is measured
-    double coarseness;   ///< worth training when its update is at most so many times too large
+    double group_bytes, guided_bytes;  ///< of an update at the usual step, before the scales
+    double coarseness;  ///< worth training when its update is at most so many times too large
   };
 
-  std::size_t rung(double update_interval_seconds) const;
+  double expected_bytes(const Rung& rung) const;
+  void learn(const Rung& rung, std::size_t usual_bytes);
 
   std::vector<Rung> ladder_;  // ascending
   DownlinkBudget budget_;
-  double scale_ = 1;  // of measured bytes to model_bytes, a running mean
+  double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means
 };
 
 }  // namespace ams

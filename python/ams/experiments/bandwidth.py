@@ -107,6 +107,11 @@ class Measured:
         """Over streams and seeds."""
         return mean([getattr(result, name) for runs in self.runs.values() for result in runs])
 
+    def at_edge(self) -> bool:
+        """Whether a learning rate beyond those tried might be better still."""
+        factors = sorted(factor for factor, _ in self.tried)
+        return len(factors) > 1 and self.factor in (factors[0], factors[-1])
+
     def miou_deviation(self) -> float | None:
         """Standard deviation over seeds of the mean over streams; None with one seed."""
         values = [mean([result.miou for result in runs]) for runs in self.runs.values()]
@@ -231,12 +236,11 @@ def _summary(each: Measured, paper: Measured | None) -> dict[str, Any]:
         "profile": each.point.profile,
         "title": each.point.title,
         "learning_rate_factor": each.factor,
+        "at_edge": each.at_edge(),
         "seeds": len(each.runs),
         **means([result for runs in each.runs.values() for result in runs]),
         "miou_deviation": None if deviation is None else round(deviation, 3),
-        "most_downlink_kbps": round(
-            max(r.downlink_kbps for runs in each.runs.values() for r in runs), 3
-        ),
+        **_use(each),
         "times_less_than_paper": round(paper.average("downlink_kbps") / kbps, 2)
         if paper and kbps
         else None,
@@ -244,6 +248,26 @@ def _summary(each: Measured, paper: Measured | None) -> dict[str, Any]:
         if paper
         else None,
     }
+
+
+def _use(each: Measured) -> dict[str, Any]:
+    """What the downlink carried at the least and at the most; of a budget, which part of it."""
+    results = [result for runs in each.runs.values() for result in runs]
+    kbps = [result.downlink_kbps for result in results]
+    name = "busiest_minute_kbps"
+    minutes = [result.details[name] for result in results if name in result.details]
+    use: dict[str, Any] = {
+        "least_downlink_kbps": round(min(kbps), 3),
+        "most_downlink_kbps": round(max(kbps), 3),
+        "busiest_minute_kbps": round(max(minutes), 3) if minutes else None,
+    }
+    if each.point.series == "budget":
+        budget = each.point.value
+        use["used_of_budget"] = {
+            result.clip: round(result.downlink_kbps / budget, 3)
+            for result in next(iter(each.runs.values()))
+        }
+    return use
 
 
 def _table(summary: Sequence[dict[str, Any]]) -> str:
@@ -262,14 +286,17 @@ def _table(summary: Sequence[dict[str, Any]]) -> str:
         cells = [
             each["title"],
             each["profile"],
-            f"x {each['learning_rate_factor']:g}" if trains else "",
+            f"x {each['learning_rate_factor']:g}{'*' if each['at_edge'] else ''}" if trains else "",
             miou,
             f"{each['downlink_kbps']:.3g}" if trains else "0",
             "" if times is None else f"{times:.3g} times",
             "" if over is None else f"{over:+.1f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    if any(each["at_edge"] for each in summary):
+        text += "\n\\* the largest or smallest learning rate that was tried.\n"
+    return text
 
 
 def _draw(context: Context, measured: Sequence[Measured]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 CLIPS_KEY = "ams_pretrained_on"
+RECIPE_KEY = "ams_pretrained_by"
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,18 @@ def read_clips(checkpoint: Path) -> list[ClipIdentity]:
         raise ValueError(f"{checkpoint} names its clips in an unknown way: {error}") from error
 
 
-def write_clips(checkpoint: Path, clips: Sequence[ClipIdentity]) -> None:
-    """Makes a safetensors file name these clips; replaces it at once or not at all."""
+def read_recipe(checkpoint: Path) -> str | None:
+    """What write_clips was given; None for a file that it did not write."""
+    return _read_header(checkpoint)[0].get("__metadata__", {}).get(RECIPE_KEY)
+
+
+def write_clips(checkpoint: Path, clips: Sequence[ClipIdentity], *, recipe: str) -> None:
+    """Makes a safetensors file name these clips, and `recipe`, whatever else it was made with;
+    replaces it at once or not at all."""
     header, begin = _read_header(checkpoint)
     tensors = checkpoint.read_bytes()[begin:]
     metadata = header.setdefault("__metadata__", {})
+    metadata[RECIPE_KEY] = recipe
     metadata[CLIPS_KEY] = json.dumps([asdict(clip) for clip in clips])
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

@@ -15,11 +15,14 @@ import ams
 from ams import sim
 from ams.experiments.bandwidth import SERIES, bandwidth
 from ams.experiments.context import BandwidthOptions, Context
+from ams.experiments.environment import code_digest
 from ams.experiments.figures import fig3, fig4, fig5, fig6
 from ams.experiments.job import ClipFile, StudentFile
+from ams.experiments.plots import pyplot
 from ams.experiments.pool import Pool
 from ams.experiments.pretrain import pretrain_command
 from ams.experiments.tables import table1, table2, table3
+from ams.sim.schemes.pictures import opencv
 
 EXPERIMENTS = {
     "table1": table1,
@@ -32,6 +35,7 @@ EXPERIMENTS = {
     "bandwidth": bandwidth,
 }
 STUDENTS = ("edanet", "deeplabv3_mobilenetv2")
+WITH_OPENCV = ("table1", "table2", "fig4", "fig5", "bandwidth")  # Remote+Tracking, Just-In-Time
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=_integer(0, 2**31), default=1, help="of everything random")
     add(
         "--device",
-        help="where training computes: cpu, cuda, cuda:1; default: cuda if there is one, else cpu",
+        help="where training computes: cpu, cuda, cuda:1; default: cuda if there is one, else cpu. "
+        "One seed gives the same numbers on the CPU; on CUDA about the same",
     )
     add("--verbose", action="store_true", help="log more; errors with their traceback")
 
@@ -140,8 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--gamma",
         type=_fraction,
-        default=0.05,
-        help="fraction of the parameters that an update carries",
+        metavar="FRACTION",
+        help="of the parameters that an update carries, AMS's and Just-In-Time's (default: 0.05)",
     )
     add(
         "--iterations",
@@ -169,16 +174,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--profile",
-        default="reference",
         choices=ams.update_profile_names(),
-        help="format of updates",
+        help="format of updates, of all schemes (default: compact with --downlink-kbps, else "
+        "reference)",
     )
     add(
         "--strategy",
-        default="gradient_guided",
         choices=ams.selection_strategy_names(),
         metavar="NAME",
-        help="what AMS trains and sends: one of " + ", ".join(ams.selection_strategy_names()),
+        help="what AMS trains and sends: one of "
+        + ", ".join(ams.selection_strategy_names())
+        + " (default: gradient_guided)",
     )
     add(
         "--normalization-multiplier",
@@ -191,8 +197,8 @@ def _parser() -> argparse.ArgumentParser:
         "--downlink-kbps",
         type=_positive,
         metavar="KBPS",
-        help="what AMS may send on the mean of a minute; strategy, gamma and profile are then the "
-        "session's own choice",
+        help="what AMS may send on the mean of a minute; strategy and gamma are then the session's "
+        "own choice",
     )
 
     add = parser.add_argument_group("Remote+Tracking").add_argument
@@ -202,6 +208,11 @@ def _parser() -> argparse.ArgumentParser:
         default="1024x512",
         metavar="WxH",
         help="of pictures for optical flow",
+    )
+    add(
+        "--flow-every-frame",
+        action="store_true",
+        help="flow between all frames, not only the scored ones: several times the work",
     )
 
     jit = parser.add_argument_group("Just-In-Time")
@@ -334,6 +345,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _context(flags: argparse.Namespace) -> Context:
+    # What is missing shows before hours of runs, not after.
+    pyplot()
+    if flags.experiment in WITH_OPENCV:
+        opencv()
+    has_budget = flags.downlink_kbps is not None
+    for name in ("strategy", "gamma"):
+        if has_budget and getattr(flags, name) is not None:
+            raise ValueError(
+                f"--{name} and --downlink-kbps exclude each other: with a budget the session "
+                "chooses what to train"
+            )
+    if has_budget and flags.profile == "reference":
+        raise ValueError("--downlink-kbps goes with --profile compact, in which it writes")
+    gamma = flags.gamma or 0.05
+    profile = flags.profile or ("compact" if has_budget else "reference")
     clips = [ClipFile.open(folder) for folder in flags.clips]
     _distinct_names(clips)
     streams = (tuple(clips),) if flags.stream else tuple((clip,) for clip in clips)
@@ -345,7 +371,7 @@ def _context(flags: argparse.Namespace) -> Context:
     training = {
         "learning_rate": flags.learning_rate,
         "batch_size": flags.batch_size,
-        "profile": flags.profile,
+        "profile": profile,
         "codec": codec,
     }
     return Context(
@@ -370,8 +396,8 @@ def _context(flags: argparse.Namespace) -> Context:
         ),
         ams={
             **training,
-            "gamma": flags.gamma,
-            "strategy": flags.strategy,
+            "gamma": gamma,
+            "strategy": flags.strategy or "gradient_guided",
             "downlink_budget_bps": flags.downlink_kbps and flags.downlink_kbps * 1000,
             "iterations": flags.iterations,
             "update_interval_seconds": flags.update_interval_seconds,
@@ -384,11 +410,15 @@ def _context(flags: argparse.Namespace) -> Context:
             **training,
             "iterations": max(1, round(60 / flags.update_interval_seconds * flags.iterations)),
         },
-        remote_tracking={"flow_width": flags.flow_size[0], "flow_height": flags.flow_size[1]},
+        remote_tracking={
+            "flow_width": flags.flow_size[0],
+            "flow_height": flags.flow_size[1],
+            "flow_every_frame": flags.flow_every_frame,
+        },
         just_in_time={
             "learning_rate": flags.jit_learning_rate,
-            "gamma": flags.gamma,
-            "profile": flags.profile,
+            "gamma": gamma,
+            "profile": profile,
         },
         jit_tolerance=flags.jit_tolerance,
         fig6_devices=tuple(sorted(set(flags.devices))),
@@ -398,11 +428,23 @@ def _context(flags: argparse.Namespace) -> Context:
             learning_rate_factors=tuple(sorted(set(flags.learning_rate_factors))),
             seeds=tuple(flags.seed + i for i in range(flags.seeds)),
         ),
-        settings=_settings(flags),
+        settings={
+            **_settings(flags),
+            "device": flags.device or _default_device(),
+            "profile": profile,
+            "weights": [Path(student.weights).name for student in students],
+            "student_digests": [student.digest for student in students],
+            "code": code_digest(),
+        },
     )
 
 
 def _student(flags: argparse.Namespace, pattern: str, clip_name: str) -> StudentFile:
+    if flags.student not in STUDENTS and not flags.student.endswith(".pt"):
+        raise ValueError(
+            f"--student is '{flags.student}'; it must be one of {', '.join(STUDENTS)}, or a "
+            "TorchScript file (.pt)"
+        )
     weights = pattern.replace("{clip}", clip_name)
     if weights and not Path(weights).is_file():
         raise ValueError(
@@ -428,11 +470,23 @@ def _default_device() -> str:
 def _default_weights(student: str) -> str:
     if student.endswith(".pt"):
         return ""  # a TorchScript file brings its own
-    data = Path(os.environ.get("AMS_DATA_DIR", "../shared/data"))
-    return str(data / "weights" / f"{student}_cityscapes.safetensors")
+    data = os.environ.get("AMS_DATA_DIR")
+    if not data:
+        raise ValueError(
+            "--weights is not given, and AMS_DATA_DIR, a folder whose weights/ holds "
+            f"{student}_cityscapes.safetensors, is not set; `pretrain` makes weights"
+        )
+    return str(Path(data) / "weights" / f"{student}_cityscapes.safetensors")
 
 
 def _pretrain(flags: argparse.Namespace) -> None:
+    defaults = _parser().parse_args(["pretrain", "--clips", "", "--out", ""])
+    for name, instead in (
+        ("device", "it computes on the CPU"),
+        ("learning_rate", "name --pretrain-learning-rate"),
+    ):
+        if getattr(flags, name) != getattr(defaults, name):
+            raise ValueError(f"pretrain takes no --{name.replace('_', '-')}: {instead}")
     clips = [ClipFile.open(folder) for folder in flags.clips]
     _distinct_names(clips)
     if flags.leave_one_out and len(clips) < 2:

@@ -106,8 +106,17 @@ class Job:
         del settings["student"]["weights"]
         settings["student"]["network"] = Path(self.student.network).name
         settings["code"] = code_digest()
-        settings["versions"] = versions()
+        settings["versions"] = self._versions()
         return json.loads(json.dumps(settings))
+
+    def _versions(self) -> dict[str, str | None]:
+        """Of what the numbers may depend on: pictures are drawn from them, and not every scheme
+        uses OpenCV."""
+        found = versions()
+        del found["matplotlib"]
+        if self.scheme not in ("remote_tracking", "just_in_time"):
+            del found["opencv-python-headless"]
+        return found
 
     def key(self) -> str:
         """The same for equal settings, another one for others."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ams import sim
-from ams.experiments.checkpoint import read_clips, write_clips
+from ams.experiments.checkpoint import read_clips, read_recipe, write_clips
+from ams.experiments.environment import code_digest, versions
 from ams.experiments.job import ClipFile, StudentFile
 from ams.experiments.report import write_json
 
@@ -26,13 +30,14 @@ def pretrain_student(
     learning_rate: float,
     seed: int,
     max_seconds: float | None,
+    recipe: str = "",
 ) -> None:
     """Distils the labels of the clips into a student, batch norm included, and writes it to
     `output`.
 
     student.weights: where training starts; without them, values drawn from the seed. The loss is
-    over all classes. The file names the clips, and those that its starting weights name. Raises as
-    ams.torch.pretrain.
+    over all classes. The file names the clips, those that its starting weights name, and the
+    recipe. Raises as ams.torch.pretrain.
     """
     from ams.torch import StudentSpec, pretrain
 
@@ -64,7 +69,8 @@ def pretrain_student(
         seed=seed,
     )
     known = read_clips(Path(student.weights)) if student.weights else []
-    write_clips(output, list(dict.fromkeys([*known, *(clip.identity for clip in clips)])))
+    named = list(dict.fromkeys([*known, *(clip.identity for clip in clips)]))
+    write_clips(output, named, recipe=recipe)
     log.info("%s: loss %.4f after %d steps", output, result.loss, result.steps)
 
 
@@ -100,7 +106,8 @@ def pretrain_command(
     """Writes OUT/student.safetensors, or OUT/without_<clip>.safetensors for each clip, trained on
     the others.
 
-    Checkpoints that are there already are kept, so that the command can be interrupted.
+    Checkpoints that are there already are kept, so that the command can be interrupted; one that
+    was made in another way raises ValueError.
     """
     plan = [(out / "student.safetensors", list(clips))]
     if leave_one_out:
@@ -113,11 +120,17 @@ def pretrain_command(
         ]
     out.mkdir(parents=True, exist_ok=True)
     for output, members in plan:
+        recipe = _recipe(members, seed=seed, **arguments)
         if output.exists():
+            if read_recipe(output) != recipe:
+                raise ValueError(
+                    f"{output} is there already, made with other settings, clips or code: delete "
+                    "it, or name another --out"
+                )
             log.info("%s is there already", output)
             continue
         unnamed = output.with_name(output.name + ".unnamed")
-        pretrain_student(members, unnamed, seed=seed, **arguments)
+        pretrain_student(members, unnamed, seed=seed, recipe=recipe, **arguments)
         unnamed.replace(output)
     write_json(
         out / "pretrain.json",
@@ -132,3 +145,18 @@ def pretrain_command(
         },
     )
     return [output for output, _ in plan]
+
+
+def _recipe(clips: Sequence[ClipFile], *, student: StudentFile, **settings: object) -> str:
+    """The same for checkpoints that come out the same; no paths."""
+    start = asdict(student)
+    del start["weights"]  # their digest stays
+    start["network"] = Path(student.network).name
+    content = {
+        "clips": [asdict(clip.identity) for clip in clips],
+        "student": start,
+        "settings": settings,
+        "code": code_digest(),
+        "torch": versions()["torch"],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -177,7 +177,8 @@ def table3(context: Context) -> None:
 
 def _selection(strategy: str, fraction: float) -> dict[str, Any]:
     # `full` ignores gamma; naming one value lets equal runs be one.
-    return {"strategy": strategy, "gamma": 1.0 if strategy == "full" else fraction}
+    gamma = 1.0 if strategy == "full" else fraction
+    return {"strategy": strategy, "gamma": gamma, "downlink_budget_bps": None}
 
 
 def _draw_table3(context: Context, summary: Sequence[dict[str, Any]]) -> None:

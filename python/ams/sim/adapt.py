@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 import ams
 from ams.sim.accelerator import Accelerator
@@ -21,8 +21,6 @@ from ams.sim.link import Link
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger(__name__)
-
 
 @dataclass
 class Adapted:
@@ -32,7 +30,8 @@ class Adapted:
     scores: (time in seconds, score of the adapted module, score of the module as it was) of every
         frame; empty without `score`.
     updates, update_bytes: sent, and their payload in all. uplink_bytes, downlink_bytes: on the
-        socket; by default (PassThrough) a sampled frame counts as one byte.
+        socket; by default (PassThrough) a sampled frame counts as one byte, and a buffer as 8 or
+        more.
     sampling_rates: (time in seconds, samples a second) at every change.
     digests_equal: server and device hold the same values, bit for bit.
     """
@@ -61,6 +60,7 @@ def adapt(
     costs: Costs | None = None,
     device: str | None = None,
     first_batch_seconds: float = 5,
+    progress: bool = False,
     **session_options: Any,
 ) -> Adapted:
     """Streams adaptations of a module along a video, in virtual time: the session and the client of
@@ -78,6 +78,7 @@ def adapt(
         default_collate.
     phi(labels, next_labels): change of two consecutive samples' labels, >= 0 (section 3.2); without
         it the sampling rate stays as it is.
+    progress: shows a bar of the frames.
     codec: how samples travel; by default as they are. link: by default ideal. costs: of the virtual
         work.
     session_options: more keyword arguments of ams.SessionOptions: gamma, strategy, learning_rate,
@@ -126,7 +127,7 @@ def adapt(
     end.start()
     scores = []
     seconds = 0.0
-    for seconds, frame in frames:
+    for seconds, frame in tqdm(frames, desc="adapt", unit="frame", disable=not progress):
         clock.run(until_seconds=seconds)
         if score is not None:
             labels = teacher(frame)

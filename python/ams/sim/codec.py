@@ -53,7 +53,8 @@ class X264Codec:
 
 
 class PassThrough:
-    """Frames of any kind arrive as they are; each counts `frame_bytes` on the link, at least 1.
+    """Frames of any kind arrive as they are; each counts `frame_bytes` on the link, at least 1,
+    and a buffer at least 8.
 
     Keeps a buffer until it is decoded. For models whose inputs are not pictures, and for simulated
     load.

@@ -78,6 +78,10 @@ class Device:
     def downlink_bytes(self) -> int:
         return self._connection.downlink_bytes
 
+    def busiest_downlink_bytes(self, window_seconds: float) -> int:
+        """Most bytes to the device within any window of this length."""
+        return self._connection.busiest_downlink_bytes(window_seconds)
+
     def start(self) -> None:
         """The device's program begins."""
         self._edge(self.client.on_start(self._clock.now_seconds))
@@ -181,7 +185,15 @@ class Device:
         job = self.session.begin_phase(self._clock.now_seconds)
         batches = job.mini_batches
         iterations, batch_size = len(batches), len(batches[0])
-        result = self._train(job)
+        try:
+            result = self._train(job)
+        except ams.Error as error:  # as ams-server: the phase is lost, and nothing else
+            reason = str(error)
+            log.warning("%s: a training phase failed: %s", self._name, reason)
+            seconds = self._costs.training_seconds(iterations, batch_size, 0.0)
+            return seconds, lambda: self._server(
+                self.session.on_phase_failed(reason, self._clock.now_seconds)
+            )
         seconds = self._costs.training_seconds(iterations, batch_size, result.seconds)
         return seconds, lambda: self._server(
             self.session.on_phase_done(result, self._clock.now_seconds)

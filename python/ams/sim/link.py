@@ -90,6 +90,7 @@ class Link:
 class _Direction:
     bps: float
     sent_bytes: float = 0.0
+    sent: list[tuple[float, int]] = field(default_factory=list)  # when queued, and its bytes
     free_seconds: float = 0.0  # when what is queued has left
     # When each queued message begins and ends to leave, and its bytes.
     leaving: deque[tuple[float, float, int]] = field(default_factory=deque)
@@ -99,6 +100,7 @@ class _Direction:
         begin = max(now_seconds, self.free_seconds)
         self.free_seconds = begin + size_bytes * 8 / self.bps
         self.sent_bytes += size_bytes
+        self.sent.append((now_seconds, size_bytes))
         while self.leaving and self.leaving[0][1] <= now_seconds:
             self.leaving.popleft()
         self.leaving.append((begin, self.free_seconds, size_bytes))
@@ -151,6 +153,17 @@ class Connection:
     def downlink_bytes(self) -> int:
         """Bytes that have left the server so far."""
         return round(self._down.sent_bytes)
+
+    def busiest_downlink_bytes(self, window_seconds: float) -> int:
+        """Most bytes that the server sent within any half-open window of this length."""
+        most = total = first = 0
+        for seconds, size_bytes in self._down.sent:
+            total += size_bytes
+            while self._down.sent[first][0] <= seconds - window_seconds:
+                total -= self._down.sent[first][1]
+                first += 1
+            most = max(most, total)
+        return most
 
     def connect(self, on_open: Callable[[], None], on_failed: Callable[[str], None]) -> None:
         """Opens a connection (TCP, TLS and WebSocket: three round trips); answers by one of the

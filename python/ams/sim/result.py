@@ -27,7 +27,7 @@ class RunResult:
     sampling_rates, update_intervals: [time, fps] and [time, T_update in seconds] whenever they
         changed.
     versions: [time, model version] when the device began to run it.
-    phi_scores: [capture time, phi] of consecutive samples on the server.
+    phi_scores: [time, phi] of consecutive samples, at the time when the server had their labels.
     digests_equal: whether server and device held the same model, bit for bit, at the end; None
         without one.
     details: what else a scheme has to say, by name.

@@ -44,7 +44,8 @@ def run(stream: Stream, scheme: Scheme, setting: Setting) -> RunResult:
 
     The student is run on the labelled frames only: on the others its output would be seen by nobody
     and nothing depends on it. Equal arguments give equal results on one machine with one number of
-    compute threads. Raises ValueError and ams.Error for arguments that do not fit.
+    compute threads, on the CPU: torch's CUDA kernels for upsampling add in any order. Raises
+    ValueError and ams.Error for arguments that do not fit.
     """
     return scheme.run(stream, select_classes(setting, stream))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm import tqdm
 
 from ams.sim.resize import resize_nearest
 
@@ -39,15 +40,23 @@ class Stream:
     to a common one. Not thread-safe.
     """
 
-    def __init__(self, clips: Sequence[Path | str], *, max_seconds: float = math.inf) -> None:
+    def __init__(
+        self,
+        clips: Sequence[Path | str],
+        *,
+        max_seconds: float = math.inf,
+        progress: bool = False,
+    ) -> None:
         """clips: folders with video.mp4, labels.mkv and clip.json; at least one. max_seconds: the
-        stream ends there at the latest. Raises ValueError, and what `ams.video.Clip` raises."""
+        stream ends there at the latest. progress: whoever plays it sees a bar of its seconds.
+        Raises ValueError, and what `ams.video.Clip` raises."""
         if not clips:
             raise ValueError("Stream: clips is empty; give at least one clip folder")
         if not max_seconds > 0:
             raise ValueError(f"Stream: max_seconds is {max_seconds}; it must be > 0")
         from ams import video
 
+        self._progress = progress
         self._clips = [video.Clip(clip) for clip in clips]
         infos = [clip.info for clip in self._clips]
         if len({info.ignore_id for info in infos}) > 1:
@@ -78,6 +87,14 @@ class Stream:
 
     def frames(self) -> Iterator[StreamFrame]:
         """The frames in order."""
+        total = round(self.duration_seconds)
+        with tqdm(total=total, desc=self.name, unit="s", disable=not self._progress) as bar:
+            for frame in self._frames():
+                bar.update(int(frame.capture_seconds) - bar.n)
+                yield frame
+            bar.update(total - bar.n)
+
+    def _frames(self) -> Iterator[StreamFrame]:
         for number, (begin, clip) in enumerate(zip(self._begins, self._clips, strict=False)):
             if begin >= self.duration_seconds:
                 return

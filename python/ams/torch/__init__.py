@@ -15,7 +15,7 @@ try:
 except ImportError as _error:
     raise ImportError(
         "ams.torch needs torch >= 2.7 (pip install torch), and then libams built with it "
-        "(pip install --no-build-isolation --force-reinstall --no-deps libams)"
+        "(pip install --no-build-isolation --force-reinstall --no-deps <folder of libams>)"
     ) from _error
 
 import ams as _ams

@@ -105,8 +105,9 @@ class GradientGuidedAdam(torch.optim.Optimizer):
     def begin_phase(self) -> ams.CoordinateSet:
         """Chooses what the coming steps move (lines 1 to 5), and gives it.
 
-        Tensors whose gradient the strategy does not ask for get `requires_grad` off until a later
-        phase asks for it, so that backward() does not compute it. Gradients are zero then.
+        Tensors whose gradient the strategy does not ask for get `requires_grad` off until
+        end_phase() or a later phase that asks for it, so that backward() does not compute it.
+        Gradients are zero then.
         """
         selector = _selector(self._vector.manifest, self.param_groups[0], self._seed)
         selector.restore(self._selection_state())
@@ -118,6 +119,12 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         self._coordinates = coordinates
         self._phase_count += 1
         return coordinates
+
+    def end_phase(self) -> None:
+        """Turns `requires_grad` on again for all that may be trained, as it was before the first
+        phase: whoever copies or exports the module then sees all of its trainable tensors. A new
+        phase may begin without it."""
+        self._vector.set_required_gradients([True] * len(self._vector.manifest.tensors))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -68,7 +68,7 @@ class ModuleTrainer:
 
     @property
     def vector(self) -> ParameterVector:
-        """The module's values, of which `numpy()` or `copy()` makes the state to begin with."""
+        """The module's values, of which `copy()` makes the state to begin with."""
         return self._vector
 
     def train(self, job: ams.TrainingJob) -> ams.TrainingResult:
@@ -82,34 +82,38 @@ class ModuleTrainer:
             raise ams.ManifestMismatchError("the training job belongs to another network")
         vector, device = self._vector, self._vector.values.device
         vector.load(job.parameters)
-        vector.set_required_gradients(job.required_gradients)
-        self._module.train(self._with_statistics)
-        adam = TensorAdam.of_job(job, device=device)
-        losses: list[float] = []
-        # Drop-out, if there is any, must not depend on what else the process draws.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(adam.step_count)
-            for number, samples in enumerate(job.mini_batches, start=1):
-                if not samples:
-                    raise ams.InvalidArgumentError(f"mini-batch {number} of the job is empty")
-                inputs, targets = self._collate(list(samples))
-                vector.zero_gradients()
-                with torch.enable_grad():
-                    value = self._loss(
-                        self._module(_to_device(inputs, device)), _to_device(targets, device)
-                    )
-                losses.append(_finite_loss(value, number))
-                if value is None:
-                    continue
-                if value.requires_grad:
-                    value.backward()
-                vector.gather_gradients()
-                adam.step(vector.values, vector.gradients)
-        if not torch.isfinite(vector.values).all():
-            raise ams.InvalidArgumentError(
-                "training led to parameters that are not finite; lower the learning rate"
-            )
-        return training_result(vector, adam, losses, time.perf_counter() - start)
+        try:
+            vector.set_required_gradients(job.required_gradients)
+            self._module.train(self._with_statistics)
+            adam = TensorAdam.of_job(job, device=device)
+            losses: list[float] = []
+            # Drop-out, if there is any, must not depend on what else the process draws.
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                torch.manual_seed(adam.step_count)
+                for number, samples in enumerate(job.mini_batches, start=1):
+                    if not samples:
+                        raise ams.InvalidArgumentError(f"mini-batch {number} of the job is empty")
+                    inputs, targets = self._collate(list(samples))
+                    vector.zero_gradients()
+                    with torch.enable_grad():
+                        value = self._loss(
+                            self._module(_to_device(inputs, device)), _to_device(targets, device)
+                        )
+                    losses.append(_finite_loss(value, number))
+                    if value is None:
+                        continue
+                    if value.requires_grad:
+                        value.backward()
+                    vector.gather_gradients()
+                    adam.step(vector.values, vector.gradients)
+            if not torch.isfinite(vector.values).all():
+                raise ams.InvalidArgumentError(
+                    "training led to parameters that are not finite; lower the learning rate"
+                )
+            return training_result(vector, adam, losses, time.perf_counter() - start)
+        finally:
+            # Whoever copies or exports the module sees all of its trainable tensors.
+            vector.set_required_gradients([True] * len(self.manifest.tensors))
 
 
 def _finite_loss(value: torch.Tensor | None, number: int) -> float:

@@ -80,6 +80,7 @@ class ServerStudent:
             return ams.encode_update(self._held, vector.copy(), coordinates, **self._encoding)
         finally:
             vector.load(self._held.values)  # as the device decodes them: rounding never adds up
+            self._optimizer.end_phase()
 
     def snapshot(self) -> bytes:
         """The whole student, for a device that begins later or has lost an update."""

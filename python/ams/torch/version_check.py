@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_REBUILD = "pip install --no-build-isolation --force-reinstall --no-deps libams"
+# In the environment's own Python, with scikit-build-core, pybind11 and ninja there.
+_REBUILD = "pip install --no-build-isolation --force-reinstall --no-deps <folder of libams>"
 
 
 def require_matching_torch(*, built_with: str | None, running: str) -> None:

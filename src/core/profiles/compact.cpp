@@ -281,7 +281,8 @@ class Encoding {
         trained_(trained),
         coordinates_(coordinates),
         chosen_(chosen_exponents(options)),
-        relative_step_(options.relative_step) {
+        relative_step_(options.relative_step),
+        dead_zone_(options.dead_zone) {
     std::array<Square, group_count> squares;
     for (std::size_t t = 0; t < held.manifest().tensors().size(); ++t) {
       Square& square = squares[group_of(held.manifest().tensors()[t])];
@@ -313,9 +314,11 @@ class Encoding {
       ++wish.exponent;
     }
     const double scale = std::ldexp(1.0, -wish.exponent);
-    if (largest * scale < 0.5) return std::nullopt;
+    const double dead_zone = group == statistic_group ? 0.5 : dead_zone_;
+    if (largest * scale < dead_zone) return std::nullopt;
     wish.steps.resize(spec.size);
     for_each_in(t, [&](std::size_t i, double difference) {
+      if (std::abs(difference) * scale < dead_zone) return;
       const auto steps = static_cast<std::int32_t>(
           std::min(std::floor(std::abs(difference) * scale + 0.5), max_steps - 1.0));
       wish.steps[i] = difference < 0 ? -steps : steps;
@@ -355,6 +358,7 @@ class Encoding {
   const CoordinateSet& coordinates_;
   std::array<std::optional<int>, group_count> chosen_;
   double relative_step_;
+  double dead_zone_;
   std::array<int, group_count> exponents_{};
 };
 
@@ -394,6 +398,10 @@ void check(const CompactOptions& options) {
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("relative_step is {}: 2^-20 to 2^20 is allowed", options.relative_step));
+  }
+  if (!(options.dead_zone >= 0.5 && options.dead_zone <= 4)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("dead_zone is {}: 0.5 to 4 is allowed", options.dead_zone));
   }
   for (const auto& exponent : chosen_exponents(options)) {
     if (exponent && (*exponent < min_step_exponent || *exponent > max_step_exponent)) {

@@ -129,7 +129,10 @@ def run_session(
         details={
             "link": asdict(setting.link),
             "costs": asdict(setting.costs),
+            "busiest_minute_kbps": device.busiest_downlink_bytes(60) * 8 / 1000 / 60,
             "samples": counters.samples,
+            "phases_failed": counters.phases_failed,
+            "phases_withheld": counters.phases_withheld,
             "snapshots": counters.snapshots,
             "connections": counters.connections,
             "phase_wall_seconds": counters.phase_seconds,

@@ -165,6 +165,8 @@ class _Run:
             )
 
     def _connected(self) -> None:
+        if self._frames_sent:  # a stride may have been lost with the last connection
+            self._send_stride()
         if (
             self._server.version != self._device.version
         ):  # updates were lost with the last connection
@@ -260,6 +262,10 @@ class _Run:
             return
         self._stride_seconds = stride
         self._strides.append([self._clock.now_seconds, 1 / stride])
+        self._send_stride()
+
+    def _send_stride(self) -> None:
+        stride = self._stride_seconds
         # The protocol's message for rates, as AMS sends it.
         control = protocol.Control(sampling_rate_fps=1 / stride, update_interval_seconds=10.0)
         self._connection.send_down(

@@ -23,6 +23,8 @@ from ams.sim.schemes.pictures import (
 )
 from ams.sim.stream import Stream
 
+MAX_FLOWS = 96  # as many as a late answer may need: 3 s of video at 30 fps, 400 MB
+
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteTracking:
@@ -32,16 +34,17 @@ class RemoteTracking:
     Samples are the first labelled frame at or after each sampling time. The device shows the newest
     labels that have arrived, carried from their own frame to the current one by Farneback flow at
     flow_width x flow_height pixels (5 iterations, Gaussian windows of 64, 3 levels, poly_n 5). Flow
-    is computed between consecutive scored frames and chained; on the others nothing is shown to
-    anybody, and smaller steps would only cost time. Where the flow leads out of the picture the
-    nearest pixel inside counts. Before the first labels come the device shows the pre-trained
-    student's output.
+    is computed between consecutive scored frames and chained; flow_every_frame computes it between
+    all frames, as a device would, at several times the work (docs/results.md has the difference).
+    Where the flow leads out of the picture the nearest pixel inside counts. Before the first labels
+    come the device shows the pre-trained student's output.
     """
 
     name: ClassVar[str] = "remote_tracking"
     sampling_rate_fps: float = 1
     flow_width: int = 1024
     flow_height: int = 512
+    flow_every_frame: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.sampling_rate_fps <= 60:
@@ -79,6 +82,8 @@ class RemoteTracking:
             payload = len(encode_labels(labels))
 
             def done() -> None:
+                if not connection.is_open:
+                    return
                 label_bytes.append(payload)
                 connection.send_down(
                     payload_socket_bytes(payload), lambda: tracker.take_labels(number, labels)
@@ -88,12 +93,16 @@ class RemoteTracking:
 
         open_connection()
         next_sample_seconds = 0.0
-        scored = without_labels = 0
+        tracked_frames = without_labels = 0
         for frame in stream.frames():
+            if frame.labels is None and not self.flow_every_frame:
+                continue
+            number = tracked_frames
+            tracked_frames += 1
+            clock.run(until_seconds=frame.capture_seconds)
+            tracker.add_frame(number, frame.image)
             if frame.labels is None:
                 continue
-            clock.run(until_seconds=frame.capture_seconds)
-            tracker.add_frame(scored, frame.image)
             tracked = tracker.labels()
             if tracked is None:
                 tracked = student.predict(frame.image)
@@ -103,8 +112,7 @@ class RemoteTracking:
                 while next_sample_seconds <= frame.capture_seconds + 1e-9:
                     next_sample_seconds += 1 / self.sampling_rate_fps
                 send_at = clock.now_seconds + setting.costs.encode_frame_seconds
-                clock.at(send_at, lambda n=scored, f=frame: send(n, f.capture_seconds, f.image))
-            scored += 1
+                clock.at(send_at, lambda n=number, f=frame: send(n, f.capture_seconds, f.image))
         clock.run(until_seconds=stream.duration_seconds)
         has_ended = True
         connection.close("end of the stream")
@@ -150,7 +158,7 @@ class FlowTracker:
         self._gray: np.ndarray | None = None
         self._newest = -1
         # Flow from frame n back to n - 1, newest last; as many as a late answer may need.
-        self._flows: deque[tuple[int, np.ndarray]] = deque(maxlen=64)
+        self._flows: deque[tuple[int, np.ndarray]] = deque(maxlen=MAX_FLOWS)
         self._labels: tuple[int, np.ndarray] | None = None
 
     def add_frame(self, number: int, image: np.ndarray) -> None:

@@ -45,6 +45,7 @@ struct Flags {
   RolePatterns roles;
   double gamma = 0.05;
   double downlink_kbps = 0;
+  double downlink_link_kbps = 0;
   SessionOptions session;
   SegmentationTrainerOptions trainer;
   int threads = 0;
@@ -454,7 +455,8 @@ void check_training_flags() {
   flags.session.adam.multipliers.normalization =
       flags.normalization_multiplier.value_or(by_group ? 5 : 1);
   if (flags.downlink_kbps > 0) {
-    flags.session.downlink_budget = DownlinkBudgetOptions{.budget_bps = 1000 * flags.downlink_kbps};
+    flags.session.downlink_budget = DownlinkBudgetOptions{
+        .budget_bps = 1000 * flags.downlink_kbps, .link_bps = 1000 * flags.downlink_link_kbps};
   } else {
     flags.session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
   }
@@ -620,6 +622,12 @@ int main(int argc, char** argv) {
                            "what the downlink may carry on the mean of a minute; strategy, gamma, "
                            "profile and step are then chosen to make the best of it");
   budget->check(CLI::PositiveNumber);
+  training
+      ->add_option("--downlink-link-kbps", flags.downlink_link_kbps,
+                   "what the link takes: no update is larger than what it carries in one T_update "
+                   "(default: four times --downlink-kbps)")
+      ->check(CLI::PositiveNumber)
+      ->needs(budget);
   for (const char* chosen : {"--strategy", "--gamma", "--profile", "--relative-step"}) {
     budget->excludes(training->get_option(chosen));
   }

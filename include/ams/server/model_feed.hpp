@@ -16,7 +16,7 @@ namespace ams {
 struct ModelFeedOptions {
   EncodeOptions encode = {};
   int snapshot_zstd_level = 3;           ///< 1 to 19
-  std::size_t max_history_updates = 64;  ///< updates kept for a device that comes back
+  std::size_t max_history_updates = 4096;  ///< updates kept for a device that comes back
   /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
   std::size_t max_history_bytes = 0;
   std::size_t max_consecutive_snapshots =

@@ -45,7 +45,7 @@ struct SessionOptions {
   bool adapt_training_rate = false;  ///< false: T_update never changes
 
   // ---- resuming ----
-  std::size_t max_history_updates = 64;  ///< updates kept for a device that comes back
+  std::size_t max_history_updates = 4096;  ///< updates kept for a device that comes back
   /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
   std::size_t max_history_bytes = 0;
   std::size_t max_updates_in_flight = 4;  ///< no phase begins while so many await their Ack, >= 1

@@ -5,7 +5,6 @@
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
-#include <pybind11/stl/filesystem.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/pybind.h>
@@ -35,6 +34,7 @@
 #include "arrays.hpp"
 #include "errors.hpp"
 #include "option_fields.hpp"
+#include "paths.hpp"
 #include "session_types.hpp"
 
 namespace py = pybind11;

@@ -1,6 +1,5 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
-#include <pybind11/stl/filesystem.h>
 
 #include <array>
 #include <chrono>
@@ -23,6 +22,7 @@
 #include "arrays.hpp"
 #include "errors.hpp"
 #include "fields.hpp"
+#include "paths.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;

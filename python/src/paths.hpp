@@ -1,0 +1,42 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+/// std::filesystem::path in signatures of bindings.
+#if __has_include(<pybind11/stl/filesystem.h>)
+#include <pybind11/stl/filesystem.h>
+#else  // the copy of pybind11 that torch 2.7 brings lacks that header
+
+#include <filesystem>
+#include <string>
+
+namespace pybind11::detail {
+
+template <>
+struct type_caster<std::filesystem::path> {
+  PYBIND11_TYPE_CASTER(std::filesystem::path, const_name("os.PathLike"));
+
+  /// str, bytes and whatever has __fspath__.
+  bool load(handle source, bool) {
+    PyObject* bytes = nullptr;
+    if (PyUnicode_FSConverter(source.ptr(), &bytes) == 0) {
+      PyErr_Clear();
+      return false;
+    }
+    const auto owner = reinterpret_steal<object>(bytes);
+    value = std::string(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes)));
+    return true;
+  }
+
+  static handle cast(const std::filesystem::path& path, return_value_policy, handle) {
+    const std::string& name = path.native();
+    const auto text = reinterpret_steal<object>(
+        PyUnicode_DecodeFSDefaultAndSize(name.data(), static_cast<Py_ssize_t>(name.size())));
+    if (!text) return {};
+    return module_::import("pathlib").attr("Path")(text).release();
+  }
+};
+
+}  // namespace pybind11::detail
+
+#endif

@@ -24,7 +24,8 @@ struct type_caster<std::filesystem::path> {
       return false;
     }
     const auto owner = reinterpret_steal<object>(bytes);
-    value = std::string(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes)));
+    value =
+        std::string(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes)));
     return true;
   }
 

@@ -21,7 +21,9 @@ def test_another_version_is_refused_with_both_fixes():
         require_matching_torch(built_with="2.7.0", running="2.13.0+cpu")
     message = str(raised.value)
     assert "built with torch 2.7.0" in message and "torch 2.13.0+cpu is installed" in message
-    assert "pip install --no-build-isolation --force-reinstall --no-deps <folder of libams>" in message
+    assert (
+        "pip install --no-build-isolation --force-reinstall --no-deps <folder of libams>" in message
+    )
     assert "pip install 'torch==2.7.*'" in message
     with pytest.raises(ImportError):
         require_matching_torch(built_with="2.1.0", running="2.13.0")

@@ -156,6 +156,8 @@ void UpdatePlanner::spend(double now_seconds, std::size_t update_bytes,
   budget_.spend(now_seconds, update_bytes, update_interval_seconds);
 }
 
-void UpdatePlanner::owe(double now_seconds, std::size_t bytes) { budget_.owe(now_seconds, bytes); }
+void UpdatePlanner::owe(double now_seconds, std::size_t bytes) {
+  budget_.owe(now_seconds, bytes);
+}
 
 }  // namespace ams

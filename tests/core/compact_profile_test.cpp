@@ -428,9 +428,8 @@ TEST_CASE("what lies in the dead zone stays, and the rest is written as without 
           std::abs(double(trained[i]) - double(start.values()[i])) * 16;  // of 2^-4
       const bool is_statistic =
           manifest->tensors()[manifest->tensor_of(i)].kind == ams::TensorKind::statistic;
-      CHECK(stream.device.values()[i] == (steps >= dead_zone || is_statistic
-                                              ? plain.device.values()[i]
-                                              : start.values()[i]));
+      CHECK(stream.device.values()[i] ==
+            (steps >= dead_zone || is_statistic ? plain.device.values()[i] : start.values()[i]));
     }
   }
 }

@@ -70,7 +70,8 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
     std::vector<float> trained(server.values().begin(), server.values().end());
     chosen.for_each(
         [&](std::uint32_t i) { trained[i] += (changed ? 0.05F : 0.01F) * normal(noise); });
-    const auto encode = planner.fit(choice, server, trained, chosen, now, interval_seconds, changed);
+    const auto encode =
+        planner.fit(choice, server, trained, chosen, now, interval_seconds, changed);
     if (!encode) {
       ++outcome.withheld;
       continue;

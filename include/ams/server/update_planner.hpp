@@ -20,10 +20,10 @@ namespace ams {
 ///
 /// The strategies form a ladder: the normalisation layers, these and the classifier, these and a
 /// growing gradient-guided fraction, the whole model; a network without such layers has the
-/// fractions alone. A phase trains the richest one that is worth it, going by how large updates have
-/// been so far: a fixed group is worth training even when its updates must be written four times as
-/// coarsely, a further fraction only when they nearly fit. An update is then written as finely as
-/// its allowance takes (DownlinkBudget). A plain value; not thread-safe.
+/// fractions alone. A phase trains the richest one that is worth it, going by how large updates
+/// have been so far: a fixed group is worth training even when its updates must be written four
+/// times as coarsely, a further fraction only when they nearly fit. An update is then written as
+/// finely as its allowance takes (DownlinkBudget). A plain value; not thread-safe.
 class UpdatePlanner {
  public:
   /// What a phase trains, and which rung of the ladder that is.

@@ -71,6 +71,7 @@ def _context(flags: argparse.Namespace) -> Context:
     pyplot()
     if flags.experiment in WITH_OPENCV:
         opencv()
+    _check_student(flags)
     has_budget = flags.downlink_kbps is not None
     for name in ("strategy", "gamma"):
         if has_budget and getattr(flags, name) is not None:
@@ -162,11 +163,6 @@ def _context(flags: argparse.Namespace) -> Context:
 
 
 def _student(flags: argparse.Namespace, pattern: str, clip_name: str) -> StudentFile:
-    if flags.student not in STUDENTS and not flags.student.endswith(".pt"):
-        raise ValueError(
-            f"--student is '{flags.student}'; it must be one of {', '.join(STUDENTS)}, or a "
-            "TorchScript file (.pt)"
-        )
     weights = pattern.replace("{clip}", clip_name)
     if weights and not Path(weights).is_file():
         raise ValueError(
@@ -181,6 +177,14 @@ def _student(flags: argparse.Namespace, pattern: str, clip_name: str) -> Student
         width=width,
         height=height,
     )
+
+
+def _check_student(flags: argparse.Namespace) -> None:
+    if flags.student not in STUDENTS and not flags.student.endswith(".pt"):
+        raise ValueError(
+            f"--student is '{flags.student}'; it must be one of {', '.join(STUDENTS)}, or a "
+            "TorchScript file (.pt)"
+        )
 
 
 def _default_device() -> str:
@@ -202,6 +206,7 @@ def _default_weights(student: str) -> str:
 
 
 def _pretrain(flags: argparse.Namespace) -> None:
+    _check_student(flags)
     defaults = make_parser(COMMANDS).parse_args(["pretrain", "--clips", "", "--out", ""])
     for name, instead in (
         ("device", "it computes on the CPU"),

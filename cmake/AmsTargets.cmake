@@ -65,8 +65,10 @@ function(ams_add_program name)
   add_executable(${name} ${ARG_SOURCES})
   ams_target_defaults(${name})
   target_link_libraries(${name} PRIVATE ${ARG_LIBS})
-  # Installed, it still finds libtorch where it was: in no folder that the loader searches by itself.
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin
-    INSTALL_RPATH_USE_LINK_PATH TRUE)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  if(AMS_LIBTORCH_ROOT)
+    # Installed, it finds libtorch where it was: in no folder that the loader searches by itself.
+    set_property(TARGET ${name} PROPERTY INSTALL_RPATH ${AMS_LIBTORCH_ROOT}/lib)
+  endif()
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()

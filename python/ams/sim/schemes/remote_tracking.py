@@ -35,7 +35,7 @@ class RemoteTracking:
     labels that have arrived, carried from their own frame to the current one by Farneback flow at
     flow_width x flow_height pixels (5 iterations, Gaussian windows of 64, 3 levels, poly_n 5). Flow
     is computed between consecutive scored frames and chained; flow_every_frame computes it between
-    all frames, as a device would, at several times the work (docs/results.md has the difference).
+    all frames, as a device would, at several times the work.
     Where the flow leads out of the picture the nearest pixel inside counts. Before the first labels
     come the device shows the pre-trained student's output.
     """

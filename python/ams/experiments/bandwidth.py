@@ -73,6 +73,11 @@ class Point:
         """Of the value."""
         return f"{self.value:g}" if self.series == "budget" else f"{self.value:.0%}"
 
+    @property
+    def trains(self) -> bool:
+        """Whether learning rate and seed make a difference."""
+        return self.series != "no_customization"
+
     def jobs(self, context: Context, *, factor: float, seed: int) -> list[Job]:
         """On every stream, with the learning rate times `factor`."""
         scheme, options = "ams", dict(context.ams)
@@ -138,7 +143,7 @@ def points(series: Sequence[str], budgets_kbps: Sequence[float]) -> list[Point]:
 def bandwidth(context: Context) -> None:
     """mIoU against downlink Kbps."""
     chosen = points(context.bandwidth.series, context.bandwidth.budgets_kbps)
-    measured = [_drop_untrained(each) for each in _measure(context, chosen)]
+    measured = _measure(context, chosen)
     rows = [
         row(
             result,
@@ -177,21 +182,27 @@ def bandwidth(context: Context) -> None:
 def _measure(context: Context, chosen: Sequence[Point]) -> list[Measured]:
     """Every factor with the first seed; then the other seeds at the best factor."""
     first, *others = context.bandwidth.seeds
-    factors = context.bandwidth.learning_rate_factors
-    search = [(point, factor) for point in chosen for factor in factors]
+    factors = {
+        point: context.bandwidth.learning_rate_factors if point.trains else (1.0,)
+        for point in chosen
+    }
+    seeds = {point: (first, *others) if point.trains else (first,) for point in chosen}
+    search = [(point, factor) for point in chosen for factor in factors[point]]
     found = _run(context, [(*each, first) for each in search], "bandwidth: learning rates")
     best: list[tuple[Point, float]] = []
     for point in chosen:
-        best.append((point, max(factors, key=lambda f: _miou(found[point, f, first]))))
-    found |= _run(
-        context, [(*each, seed) for each in best for seed in others], "bandwidth: other seeds"
-    )
+        rank = {factor: _miou(found[point, factor, first]) for factor in factors[point]}
+        best.append((point, max(rank, key=rank.__getitem__)))
+    more = [(point, factor, seed) for point, factor in best for seed in seeds[point][1:]]
+    found |= _run(context, more, "bandwidth: other seeds")
     return [
         Measured(
             point=point,
             factor=factor,
-            runs={seed: found[point, factor, seed] for seed in (first, *others)},
-            tried=tuple((f, _miou(found[point, f, first])) for f in factors),
+            runs={seed: found[point, factor, seed] for seed in seeds[point]},
+            tried=tuple((f, _miou(found[point, f, first])) for f in factors[point])
+            if point.trains
+            else (),
         )
         for point, factor in best
     ]
@@ -211,14 +222,6 @@ def _run(
 
 def _miou(results: Sequence[sim.RunResult]) -> float:
     return mean([result.miou for result in results])
-
-
-def _drop_untrained(each: Measured) -> Measured:
-    """No Customization has no learning rate and no seed."""
-    if each.point.series != "no_customization":
-        return each
-    seed, runs = next(iter(each.runs.items()))
-    return replace(each, factor=1.0, runs={seed: runs}, tried=())
 
 
 def _paper(measured: Sequence[Measured]) -> Measured | None:
@@ -281,7 +284,7 @@ def _table(summary: Sequence[dict[str, Any]]) -> str:
         miou = f"{each['miou']:.1f}"
         if each["miou_deviation"] is not None:
             miou += f" ± {each['miou_deviation']:.1f}"
-        trains = each["series"] != "no_customization"
+        trains = bool(each["profile"])
         times, over = each["times_less_than_paper"], each["miou_over_paper"]
         cells = [
             each["title"],

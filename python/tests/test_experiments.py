@@ -202,6 +202,34 @@ def test_bandwidth_takes_each_point_at_its_best_learning_rate(out):
         assert budget["busiest_minute_kbps"] <= budget["most_downlink_kbps"]
 
 
+def test_bandwidth_runs_only_the_points_that_are_named(tmp_path, capsys):
+    series = ["gradient_guided@0.03/reference", "normalization/compact", "just_in_time@0.3"]
+    rows, _ = run(
+        "bandwidth",
+        tmp_path,
+        series=series,
+        seeds=1,
+        **{"max-seconds": 6, "learning-rate-factors": [1]},
+    )
+    assert {(row["series"], row["value"], row["profile"]) for row in rows} == {
+        ("gradient_guided", "0.03", "reference"),
+        ("normalization", "", "compact"),
+        ("just_in_time", "0.3", "reference"),
+        ("just_in_time", "0.3", "compact"),
+    }
+    for bad, reason in (
+        ("all", "no series is called 'all'; there are no_customization, full"),
+        ("full@0.5", "full has no value"),
+        ("full/zip", "profiles are reference and compact"),
+        ("budget/reference", "profiles are reference and compact"),
+        ("random@5", "above 0, up to 1"),
+        ("random@x", "above 0, up to 1"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(arguments("bandwidth", tmp_path, series=[bad]))
+        assert reason in capsys.readouterr().err
+
+
 def test_all_clips_as_one_stream(tmp_path):
     rows, _ = run("fig3", tmp_path, stream=[], **{"max-seconds": 12})
     assert {row["clip"] for row in rows} == {"+".join(NAMES)} and len(rows) == 12

@@ -346,6 +346,27 @@ def test_updates_that_do_not_fit_are_withheld_and_counted():
     assert world.device.held_version == world.server.held_version
 
 
+def test_movement_too_small_for_a_coarse_update_arrives_late_and_not_never():
+    world = CountingWorld(downlink_budget_bps=500)
+    coordinate, drift = 20100, 0.01  # a scale
+    phases = []
+
+    def drifting_train(job):
+        rng = np.random.default_rng(len(phases))
+        phases.append(job)
+        noise = rng.normal(0, 0.03, job.parameters.size).astype(np.float32)
+        noise[coordinate] = drift
+        chosen = job.coordinates.indices
+        job.parameters[chosen] += noise[chosen]
+        return job.result(losses=[1.0] * len(job.mini_batches))
+
+    world.train = drifting_train
+    world.run(world.device.on_start(0))
+    world.play(300)
+    moved = world.device.held.values[coordinate]
+    assert 0.6 * drift * len(phases) < moved < 1.2 * drift * len(phases)
+
+
 def test_with_a_budget_the_session_chooses_the_strategy():
     options = ams.SessionOptions(downlink_budget_bps=2000, downlink_window_seconds=30)
     assert (options.strategy, options.gamma) == (None, None)

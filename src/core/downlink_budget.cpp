@@ -13,6 +13,9 @@ namespace {
 
 constexpr double max_update_interval_seconds = 3600;
 
+/// What may be taken in advance, in windows.
+constexpr double advance_windows = 1.0 / 3;
+
 void check_times(double now_seconds, double update_interval_seconds) {
   if (!(update_interval_seconds > 0 && update_interval_seconds <= max_update_interval_seconds) ||
       !std::isfinite(now_seconds)) {
@@ -52,18 +55,32 @@ double DownlinkBudget::steady_bytes(double update_interval_seconds) const noexce
   return std::max(0.0, options_.budget_bps * update_interval_seconds / 8 - options_.overhead_bytes);
 }
 
+double DownlinkBudget::Spent::between(double from_seconds, double to_seconds) const noexcept {
+  const double begin = std::max(begin_seconds, from_seconds);
+  const double end = std::min(end_seconds, to_seconds);
+  return end > begin ? bytes * (end - begin) / (end_seconds - begin_seconds) : 0;
+}
+
 double DownlinkBudget::left_bytes(double now_seconds, double update_interval_seconds) const {
   // Of the window that ends now. Before a whole window has passed there is less to spend.
   const double window = std::max(options_.window_seconds, update_interval_seconds);
   double left = options_.budget_bps * std::min(window, now_seconds - start_seconds_) / 8;
-  for (const Spent& spent : spent_) {
-    const double begin = std::max(spent.begin_seconds, now_seconds - window);
-    const double end = std::min(spent.end_seconds, now_seconds);
-    if (end > begin) {
-      left -= spent.bytes * (end - begin) / (spent.end_seconds - spent.begin_seconds);
-    }
+  for (const std::vector<Spent>* list : {&spent_, &advanced_}) {
+    for (const Spent& spent : *list) left -= spent.between(now_seconds - window, now_seconds);
   }
   return left;
+}
+
+/// Half of what the budget gives until then pays the advance back.
+double DownlinkBudget::advance_end_seconds() const noexcept {
+  return start_seconds_ + options_.window_seconds * advance_windows * 2;
+}
+
+double DownlinkBudget::advance_bytes(double now_seconds) const {
+  const double end = advance_end_seconds();
+  double bytes = options_.budget_bps / 2 * (end - now_seconds) / 8;
+  for (const Spent& advanced : advanced_) bytes -= advanced.between(now_seconds, end);
+  return std::max(0.0, bytes);
 }
 
 std::size_t DownlinkBudget::allowance_bytes(double now_seconds, double update_interval_seconds,
@@ -72,6 +89,7 @@ std::size_t DownlinkBudget::allowance_bytes(double now_seconds, double update_in
   const double left = left_bytes(now_seconds, update_interval_seconds);
   const double steady = options_.budget_bps * update_interval_seconds / 8;
   double most = scene_changed || left < steady ? left : steady + (left - steady) / 2;
+  most += advance_bytes(now_seconds);
   most = std::min(most, options_.link_bps * update_interval_seconds / 8) - options_.overhead_bytes;
   return most > 0 ? static_cast<std::size_t>(most) : 0;
 }
@@ -79,23 +97,28 @@ std::size_t DownlinkBudget::allowance_bytes(double now_seconds, double update_in
 void DownlinkBudget::spend(double now_seconds, std::size_t update_bytes,
                            double update_interval_seconds) {
   check_times(now_seconds, update_interval_seconds);
-  add({now_seconds - update_interval_seconds, now_seconds,
-       static_cast<double>(update_bytes) + options_.overhead_bytes},
-      now_seconds);
+  const double bytes = static_cast<double>(update_bytes) + options_.overhead_bytes;
+  const double left = std::max(0.0, left_bytes(now_seconds, update_interval_seconds));
+  const double advanced = std::clamp(bytes - left, 0.0, advance_bytes(now_seconds));
+  if (advanced > 0) {
+    add(advanced_, {now_seconds, advance_end_seconds(), advanced}, now_seconds);
+  }
+  add(spent_, {now_seconds - update_interval_seconds, now_seconds, bytes - advanced}, now_seconds);
 }
 
 void DownlinkBudget::owe(double now_seconds, std::size_t bytes) {
   const double owed = static_cast<double>(bytes);
   const double at_half_the_budget = 2 * 8 * owed / options_.budget_bps;
-  add({now_seconds, now_seconds + std::max(options_.window_seconds / 2, at_half_the_budget), owed},
+  add(spent_,
+      {now_seconds, now_seconds + std::max(options_.window_seconds / 2, at_half_the_budget), owed},
       now_seconds);
 }
 
-void DownlinkBudget::add(Spent spent, double now_seconds) {
+void DownlinkBudget::add(std::vector<Spent>& list, Spent spent, double now_seconds) {
   const double longest_window = std::max(options_.window_seconds, max_update_interval_seconds);
-  std::erase_if(spent_,
+  std::erase_if(list,
                 [&](const Spent& s) { return s.end_seconds <= now_seconds - longest_window; });
-  spent_.push_back(spent);
+  list.push_back(spent);
 }
 
 }  // namespace ams

@@ -10,17 +10,23 @@
 namespace ams {
 namespace {
 
-// Bits a coordinate takes at the usual step, measured on recorded drives: a fixed group is cheap
-// because its coordinates come again and again.
+// Bits a coordinate takes at the usual step, measured on recorded drives. A fixed group is cheap
+// because its coordinates come again and again; of a fraction, which ones they are costs most.
 constexpr double group_bits = 1;
-constexpr double guided_bits = 2.6;
 constexpr double header_bytes = 24;
+
+double guided_bits(double fraction) {
+  const double rest = 1 - fraction;
+  const double mask_bits = -std::log2(fraction) - rest / fraction * std::log2(rest);
+  return 0.7 * mask_bits;
+}
+constexpr double full_bits = 1.5;
 
 // How many times too large a rung's updates may be (Rung::coarseness). Writing coarsely costs a
 // group little: at 1 Kbps both groups, written coarsely, are better than scales alone. A fraction
-// that has to be written coarsely gains nothing over a smaller one.
+// that has to be written coarsely takes bytes from the groups, where they are worth more.
 constexpr double group_coarseness = 4;
-constexpr double guided_coarseness = 1.5;
+constexpr double guided_coarseness = 1;
 
 constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 
@@ -78,26 +84,31 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     if (tensor.role == TensorRole::head) head += tensor.size;
   }
   const auto n = static_cast<double>(trainable);
-  const auto add = [&](const std::string& name, double gamma, double group, double guided) {
-    ladder_.push_back({make_selection_strategy(name, gamma), group * group_bits / 8,
-                       std::min(guided, n - group) * guided_bits / 8,
-                       guided > 0 ? guided_coarseness : group_coarseness});
+  const auto add_group = [&](const std::string& name, double size) {
+    ladder_.push_back({.strategy = make_selection_strategy(name, 1),
+                       .group_bytes = size * group_bits / 8,
+                       .coarseness = group_coarseness});
   };
   const auto scales = static_cast<double>(normalization),
              both = static_cast<double>(normalization + head);
   const bool has_groups = normalization > 0 && head > 0;
   if (has_groups) {
-    add("normalization", 1, scales, 0);
-    add("normalization_and_head", 1, both, 0);
+    add_group("normalization", scales);
+    add_group("normalization_and_head", both);
   }
-  for (const double gamma : fractions) {
-    if (has_groups) {
-      add("normalization_and_head+gradient_guided", gamma, both, gamma * n);
-    } else {
-      add("gradient_guided", gamma, 0, gamma * n);
-    }
+  for (const double fraction : fractions) {
+    const std::string name =
+        has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
+    const double group = has_groups ? both : 0;
+    ladder_.push_back({.strategy = make_selection_strategy(name, fraction),
+                       .group_bytes = group * group_bits / 8,
+                       .guided_bytes = std::min(fraction * n, n - group) * guided_bits(fraction) / 8,
+                       .coarseness = guided_coarseness,
+                       .goes_by_moments = true});
   }
-  add("full", 1, 0, n);
+  ladder_.push_back({.strategy = make_selection_strategy("full", 1),
+                     .guided_bytes = n * full_bits / 8,
+                     .coarseness = guided_coarseness});
 }
 
 double UpdatePlanner::expected_bytes(const Rung& rung) const {
@@ -108,7 +119,9 @@ UpdatePlanner::Choice UpdatePlanner::choose(double update_interval_seconds) cons
   const double steady = budget_.steady_bytes(update_interval_seconds);
   std::size_t best = 0;
   for (std::size_t i = 1; i < ladder_.size(); ++i) {
-    if (expected_bytes(ladder_[i]) <= ladder_[i].coarseness * steady) best = i;
+    const Rung& rung = ladder_[i];
+    if (rung.goes_by_moments && !has_trained_) continue;
+    if (expected_bytes(rung) <= rung.coarseness * steady) best = i;
   }
   return {ladder_[best].strategy, best};
 }
@@ -139,6 +152,7 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   std::size_t way = usual_way;
   Trial trial = attempt(way);
   learn(ladder_[choice.rung], trial.bytes);
+  has_trained_ = true;
   if (trial.bytes <= allowance) {
     while (way > 0 && attempt(way - 1).bytes <= allowance) --way;
     return options_of(ways[way]);

@@ -113,6 +113,17 @@ TEST_CASE("more budget trains more of the model") {
   CHECK(stream(plain, 200000, 10).strategy == "full");
 }
 
+TEST_CASE("the first phase trains no fraction where there is a group: it would be a random choice") {
+  const auto first = [](bool with_roles, double budget_bps) {
+    return ams::UpdatePlanner(network(with_roles), {.budget_bps = budget_bps})
+        .choose(10)
+        .strategy->name();
+  };
+  CHECK(first(true, 3000) == "normalization_and_head");
+  CHECK(first(true, 200000) == "full");
+  CHECK(first(false, 3000) == "gradient_guided");
+}
+
 TEST_CASE("what does not fit at all is withheld") {
   const auto manifest = network(true);
   const Outcome outcome = stream(manifest, 200, 1);

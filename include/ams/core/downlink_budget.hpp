@@ -23,7 +23,9 @@ void validate(const DownlinkBudgetOptions& options);
 /// mean is above the budget and, as long as there is something to send, little of it is left over.
 /// An update counts evenly over the T_update that it took to come about, so that one that is a
 /// little early or late changes little. Half of what quiet times leave over is kept for the
-/// window's length and goes out when the scene changes. What cannot wait for an allowance is owed,
+/// window's length and goes out when the scene changes. At the start, when an update matters most,
+/// what a third of a window gives is there in advance; it is paid back with half of the budget, so
+/// before the first window has passed. What cannot wait for an allowance is owed,
 /// and taken off later ones.
 ///
 /// A plain value without a clock: the caller passes the time, in seconds on any one timeline that
@@ -62,15 +64,20 @@ class DownlinkBudget {
   /// Bytes that count evenly from begin to end.
   struct Spent {
     double begin_seconds, end_seconds, bytes;
+    double between(double from_seconds, double to_seconds) const noexcept;
   };
 
   /// What is left of the window that ends now.
   double left_bytes(double now_seconds, double update_interval_seconds) const;
-  void add(Spent spent, double now_seconds);
+  /// What may still be taken in advance.
+  double advance_bytes(double now_seconds) const;
+  double advance_end_seconds() const noexcept;
+  void add(std::vector<Spent>& list, Spent spent, double now_seconds);
 
   DownlinkBudgetOptions options_;
   double start_seconds_;
-  std::vector<Spent> spent_;  // that may still lie in a window
+  std::vector<Spent> spent_;     // that may still lie in a window
+  std::vector<Spent> advanced_;  // the same, of what was taken in advance
 };
 
 }  // namespace ams

@@ -25,6 +25,7 @@
 #include "ams/core/selection.hpp"
 #include "ams/core/training_rate.hpp"
 #include "ams/protocol/messages.hpp"
+#include "ams/server/error_feedback.hpp"
 #include "ams/server/model_feed.hpp"
 #include "ams/server/session_options.hpp"
 #include "ams/server/training_job.hpp"
@@ -265,6 +266,9 @@ class ServerSession {
   AdamState adam_;
   Random random_;
   std::optional<UpdatePlanner> planner_;  // with a downlink budget
+  // Used with a downlink budget. Without one, updates are written so finely that what rounding
+  // leaves is not worth its bytes.
+  ErrorFeedback error_feedback_;
   std::optional<double> usual_loss_;      // at the beginning of a phase, a running mean
   std::optional<double> usual_phi_;       // a running mean
   bool phi_jumped_ = false;               // among the samples since the latest phase began
@@ -753,6 +757,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   job.adam = adam_;
   job.adam_options = options_.adam;
   job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, options_.adam}, random);
+  error_feedback_.add_to(job.parameters, job.coordinates);
   job.required_gradients = strategy.required_gradients(*job.manifest);
   job.mini_batches =
       replay_->draw(newest_sample_seconds_, options_.iterations, options_.batch_size, random);
@@ -813,13 +818,18 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
                            feed_.with_statistics(result.parameters, phase_coordinates_),
                            now_seconds_, update_interval_seconds(), scene_changed(result.losses));
     if (!encode) {
+      error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
+      adam_ = std::move(result.adam);
       ++counters_.phases_withheld;
       return;
     }
   }
   ModelFeed::Published published =
       feed_.publish(result.parameters, phase_coordinates_, now_seconds_, encode);
-  if (planner_) planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
+  if (planner_) {
+    planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
+    error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
+  }
   adam_ = std::move(result.adam);
   ++counters_.phases;
   counters_.phase_seconds += result.seconds;

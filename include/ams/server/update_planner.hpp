@@ -22,7 +22,8 @@ namespace ams {
 /// growing gradient-guided fraction, the whole model; a network without such layers has the
 /// fractions alone. A phase trains the richest one that is worth it, going by how large updates
 /// have been so far: a fixed group is worth training even when its updates must be written four
-/// times as coarsely, a further fraction only when they nearly fit. An update is then written as
+/// times as coarsely, a further fraction only when they fit. The first phase trains no fraction,
+/// which would be chosen at random (Algorithm 2), where there is a group. An update is then written as
 /// finely as its allowance takes (DownlinkBudget). A plain value; not thread-safe.
 class UpdatePlanner {
  public:
@@ -54,8 +55,10 @@ class UpdatePlanner {
  private:
   struct Rung {
     std::shared_ptr<const SelectionStrategy> strategy;
-    double group_bytes, guided_bytes;  ///< of an update at the usual step, before the scales
-    double coarseness;  ///< worth training when its update is at most so many times too large
+    /// Of an update at the usual step, before the scales.
+    double group_bytes = 0, guided_bytes = 0;
+    double coarseness = 1;  ///< worth training when its update is at most so many times too large
+    bool goes_by_moments = false;  ///< Adam's, so that before the first phase it is a random choice
   };
 
   double expected_bytes(const Rung& rung) const;
@@ -63,6 +66,7 @@ class UpdatePlanner {
 
   std::vector<Rung> ladder_;  // ascending
   DownlinkBudget budget_;
+  bool has_trained_ = false;
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means
 };
 

@@ -123,26 +123,67 @@ class Measured:
         return statistics.stdev(values) if len(values) > 1 else None
 
 
-def points(series: Sequence[str], budgets_kbps: Sequence[float]) -> list[Point]:
-    """Those of the named series, in the order of SERIES."""
-    found: list[Point] = []
-    for name in SERIES:
-        if name not in series:
-            continue
-        if name == "no_customization":
-            found.append(Point(series=name, profile="", value=None))
-        elif name == "budget":
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Which points of a series: those of one profile, or one value, or all (None)."""
+
+    series: str
+    value: float | None = None
+    profile: str | None = None
+
+    @staticmethod
+    def parse(text: str) -> Curve:
+        """Of NAME, NAME@VALUE, NAME/PROFILE or NAME@VALUE/PROFILE. Raises ValueError."""
+        rest, slash, profile = text.partition("/")
+        name, at, value = rest.partition("@")
+        if name not in SERIES:
+            raise ValueError(f"no series is called {name!r}; there are {', '.join(SERIES)}")
+        if slash and (profile not in PROFILES or not _values(name)):
+            raise ValueError(f"{text!r}: profiles are {' and '.join(PROFILES)}, of what is trained")
+        if not at:
+            return Curve(series=name, profile=profile or None)
+        if _values(name) in ((), (None,)):
+            raise ValueError(f"{text!r}: {name} has no value; leave {at}{value} out")
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= 1:
+            raise ValueError(f"{text!r}: the value after @ is a number above 0, up to 1")
+        return Curve(series=name, value=number, profile=profile or None)
+
+    def points(self) -> list[Point]:
+        """In the order of the picture's legend."""
+        profiles = PROFILES if self.profile is None else (self.profile,)
+        values = _values(self.series) if self.value is None else (self.value,)
+        return [Point(series=self.series, profile=p, value=v) for p in profiles for v in values]
+
+
+def _values(name: str) -> tuple[float | None, ...]:
+    """At which a series is run in both profiles."""
+    return THRESHOLDS if name == "just_in_time" else STRATEGIES.get(name, ())
+
+
+def points(curves: Sequence[Curve], budgets_kbps: Sequence[float]) -> list[Point]:
+    """All different ones, in the order of SERIES."""
+    found: dict[Point, None] = {}
+    for curve in sorted(curves, key=lambda curve: SERIES.index(curve.series)):
+        if curve.series == "no_customization":
+            mine = [Point(series=curve.series, profile="", value=None)]
+        elif curve.series == "budget":
             # The session writes `compact`.
-            found += [Point(series=name, profile="compact", value=v) for v in budgets_kbps]
+            mine = [Point(series=curve.series, profile="compact", value=v) for v in budgets_kbps]
         else:
-            values = THRESHOLDS if name == "just_in_time" else STRATEGIES[name]
-            found += [Point(series=name, profile=p, value=v) for p in PROFILES for v in values]
-    return found
+            mine = curve.points()
+        found |= dict.fromkeys(mine)
+    return list(found)
 
 
 def bandwidth(context: Context) -> None:
     """mIoU against downlink Kbps."""
-    chosen = points(context.bandwidth.series, context.bandwidth.budgets_kbps)
+    chosen = points(
+        [Curve.parse(text) for text in context.bandwidth.series], context.bandwidth.budgets_kbps
+    )
     measured = _measure(context, chosen)
     rows = [
         row(

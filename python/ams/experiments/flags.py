@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ams
 from ams import sim
-from ams.experiments.bandwidth import SERIES
+from ams.experiments.bandwidth import SERIES, Curve
 
 STUDENTS = ("edanet", "deeplabv3_mobilenetv2")
 
@@ -237,10 +237,12 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
     add(
         "--series",
         nargs="+",
-        choices=SERIES,
+        type=_curve,
         default=list(SERIES),
-        metavar="NAME",
-        help="curves: strategies and schemes, of " + ", ".join(SERIES),
+        metavar="NAME[@VALUE][/PROFILE]",
+        help="curves: strategies and schemes, of " + ", ".join(SERIES) + "; all their fractions or "
+        "thresholds unless @VALUE names one, in both profiles unless one is named: "
+        "gradient_guided@0.05/reference is the paper's",
     )
     add(
         "--budgets-kbps",
@@ -282,6 +284,14 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         help="one checkpoint for each clip, trained on all others",
     )
     return parser
+
+
+def _curve(text: str) -> str:
+    try:
+        Curve.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):

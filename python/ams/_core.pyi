@@ -944,7 +944,7 @@ class SessionOptions:
             max_history_updates: updates kept for a device that comes back
             max_history_bytes: and their bytes; 0: about what a snapshot has
             max_updates_in_flight: no phase begins while so many await their Ack, >= 1
-            ack_timeout_seconds: a device that owes an Ack longer is disconnected, > 0
+            ack_timeout_seconds: a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has the time that it takes at the downlink budget, or at 8 Kbps where there is none
             max_consecutive_snapshots: sent in answer to refusals without an Ack between, >= 1
             max_buffer_samples: in the replay buffer, >= 1
             max_buffer_bytes: of them, as size_of tells them, >= 1
@@ -963,7 +963,7 @@ class SessionOptions:
     @property
     def ack_timeout_seconds(self) -> float:
         """
-        a device that owes an Ack longer is disconnected, > 0
+        a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has the time that it takes at the downlink budget, or at 8 Kbps where there is none
         """
     @property
     def adapt_sampling_rate(self) -> bool:

@@ -125,7 +125,8 @@ Fields<PythonSessionOptions> session_option_fields() {
           "no phase begins while so many await their Ack, >= 1")
       .add(
           "ack_timeout_seconds", [](O & o) -> auto& { return o.options.ack_timeout_seconds; },
-          "a device that owes an Ack longer is disconnected, > 0")
+          "a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has "
+          "the time that it takes at the downlink budget, or at 8 Kbps where there is none")
       .add(
           "max_consecutive_snapshots",
           [](O & o) -> auto& { return o.options.max_consecutive_snapshots; },
@@ -499,7 +500,9 @@ frames without a label may be left out.)")
            "The batch is lost.")
       .def("begin_phase", &S::begin_phase, "now_seconds"_a, R"(
 The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError unless training_due.)")
-      .def("on_phase_done", &S::on_phase_done, "result"_a, "now_seconds"_a, R"(
+      // Touches no sample: the replay buffer and phi are for on_labelled() and begin_phase().
+      .def("on_phase_done", &S::on_phase_done, "result"_a, "now_seconds"_a,
+           py::call_guard<py::gil_scoped_release>(), R"(
 Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Raises
 InvalidArgumentError when no phase is out or sizes are wrong.)")
       .def(

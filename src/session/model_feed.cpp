@@ -54,9 +54,15 @@ std::optional<double> ModelFeed::waiting_since_seconds() const noexcept {
   return waiting_since_seconds_;
 }
 
-void ModelFeed::push_in_flight(ModelVersion version, bool is_snapshot, double now_seconds) {
+std::size_t ModelFeed::in_flight_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const Sent& sent : in_flight_) bytes += sent.bytes;
+  return bytes;
+}
+
+void ModelFeed::push_in_flight(const Sent& sent, double now_seconds) {
   if (in_flight_.empty()) waiting_since_seconds_ = now_seconds;
-  in_flight_.push_back({version, is_snapshot});
+  in_flight_.push_back(sent);
 }
 
 ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_seconds) {
@@ -70,15 +76,17 @@ ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_seconds
                                     [&](const Record& r) { return r.base == device; });
   if (missing == history_.end()) {
     result.resume = Resume::snapshot;
-    result.messages.emplace_back(Snapshot{encode_snapshot(held_, options_.snapshot_zstd_level)});
-    push_in_flight(held_.version(), true, now_seconds);
+    Snapshot snapshot{encode_snapshot(held_, options_.snapshot_zstd_level)};
+    push_in_flight({held_.version(), snapshot.bytes.size(), true}, now_seconds);
+    result.messages.emplace_back(std::move(snapshot));
     return result;
   }
   result.resume = Resume::updates;
   for (auto record = missing; record != history_.end(); ++record) {
     const auto next = std::next(record);
     result.messages.emplace_back(Update{record->bytes});
-    push_in_flight(next == history_.end() ? held_.version() : next->base, false, now_seconds);
+    push_in_flight({next == history_.end() ? held_.version() : next->base, record->bytes.size()},
+                   now_seconds);
   }
   return result;
 }
@@ -110,7 +118,7 @@ ModelFeed::Published ModelFeed::publish(std::span<const float> trained,
   result.bytes = bytes.size();
   if (connected_) {
     result.message = Update{bytes};
-    push_in_flight(held_.version(), false, now_seconds);
+    push_in_flight({held_.version(), bytes.size()}, now_seconds);
   }
   history_bytes_ += bytes.size();
   history_.push_back({base, std::move(bytes)});
@@ -139,7 +147,7 @@ ServerMessage ModelFeed::resync(double now_seconds) {
   Snapshot snapshot{encode_snapshot(held_, options_.snapshot_zstd_level)};
   ++snapshots_in_a_row_;
   in_flight_.clear();
-  push_in_flight(held_.version(), true, now_seconds);
+  push_in_flight({held_.version(), snapshot.bytes.size(), true}, now_seconds);
   return snapshot;
 }
 

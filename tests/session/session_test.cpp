@@ -474,6 +474,30 @@ TEST_CASE("a phase that runs when the device says Bye is used only if it is back
   }
 }
 
+TEST_CASE("a snapshot on a slow link has the time that it takes") {
+  for (const double budget_bps : {0.0, 500.0}) {
+    SessionOptions options = options_for_tests();
+    options.ack_timeout_seconds = 100;
+    options.min_samples = 1000;  // no phase
+    if (budget_bps > 0) {
+      options.strategy = nullptr;
+      options.downlink_budget = ams::DownlinkBudgetOptions{.budget_bps = budget_bps};
+    }
+    Session session = make_session(options);
+    const ams::ModelState other(toy::manifest(), std::vector<float>(toy::dimension, 7));
+    const ServerActions actions = session.on_hello(hello(other), 10);
+    const auto* snapshot = find_message<ams::Snapshot>(actions);
+    REQUIRE(snapshot != nullptr);
+    const double travel_seconds =
+        8 * double(snapshot->bytes.size()) / (budget_bps > 0 ? budget_bps : 8000);
+    REQUIRE(session.next_wake_seconds().has_value());
+    CHECK(*session.next_wake_seconds() == doctest::Approx(110 + travel_seconds));
+    CHECK(session.on_time(109.9 + travel_seconds).empty());
+    CHECK(session.connected());
+    CHECK(find_action<DisconnectDevice>(session.on_time(110.1 + travel_seconds)) != nullptr);
+  }
+}
+
 TEST_CASE("a device that begins its timeline anew goes on learning") {
   SessionOptions options = options_for_tests();
   options.horizon_seconds = 30;

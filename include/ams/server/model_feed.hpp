@@ -45,6 +45,7 @@ class ModelFeed {
 
   /// Updates and snapshots sent on this connection that await an answer.
   std::size_t in_flight() const noexcept { return in_flight_.size(); }
+  std::size_t in_flight_bytes() const noexcept;
 
   /// Since when the oldest of them does; nothing when none is in flight.
   std::optional<double> waiting_since_seconds() const noexcept;
@@ -99,10 +100,11 @@ class ModelFeed {
   };
   struct Sent {
     ModelVersion version;
+    std::size_t bytes = 0;
     bool is_snapshot = false;
   };
 
-  void push_in_flight(ModelVersion version, bool is_snapshot, double now_seconds);
+  void push_in_flight(const Sent& sent, double now_seconds);
   void confirm_up_to(std::deque<Sent>::iterator last, double now_seconds);
   ServerMessage resync(double now_seconds);
 

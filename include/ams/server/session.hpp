@@ -221,6 +221,7 @@ class ServerSession {
   void advance(double now_seconds);
   void poll(ServerActions& actions);
   std::optional<double> next_phase_seconds() const;
+  std::optional<double> ack_deadline_seconds() const;
   void announce_rates(ServerActions& actions);
   void send(ServerMessage message, ServerActions& actions);
   void close(ServerMessage farewell, const std::string& reason, ServerActions& actions);
@@ -301,6 +302,9 @@ std::string unusable_reason(const TrainingResult& result, std::size_t dimension)
 SessionOptions completed(SessionOptions options);
 ModelFeedOptions feed_options(const SessionOptions& options);
 
+/// A link that is not called broken, where no budget says how little it may carry.
+inline constexpr double slowest_link_bps = 8000;
+
 /// What a connection costs the downlink before Welcome (docs/protocol.md, "What is counted").
 inline constexpr std::size_t connection_bytes = 960;
 
@@ -371,12 +375,21 @@ std::optional<double> ServerSession<Sample>::next_phase_seconds() const {
   return now_seconds_;
 }
 
+/// When the connection ends for want of an Ack.
+template <class Sample>
+std::optional<double> ServerSession<Sample>::ack_deadline_seconds() const {
+  const auto waiting_since = feed_.waiting_since_seconds();
+  if (!connected() || !waiting_since) return std::nullopt;
+  const double slowest_link_bps = options_.downlink_budget ? options_.downlink_budget->budget_bps
+                                                           : session_detail::slowest_link_bps;
+  const double travel_seconds = 8 * static_cast<double>(feed_.in_flight_bytes()) / slowest_link_bps;
+  return *waiting_since + options_.ack_timeout_seconds + travel_seconds;
+}
+
 /// What has become due by now.
 template <class Sample>
 void ServerSession<Sample>::poll(ServerActions& actions) {
-  const auto waiting_since = feed_.waiting_since_seconds();
-  if (connected() && waiting_since &&
-      now_seconds_ >= *waiting_since + options_.ack_timeout_seconds) {
+  if (const auto deadline = ack_deadline_seconds(); deadline && now_seconds_ >= *deadline) {
     const std::string reason =
         "no Ack within " + std::to_string(options_.ack_timeout_seconds) + " s";
     close(Bye{reason}, reason, actions);
@@ -391,10 +404,8 @@ void ServerSession<Sample>::poll(ServerActions& actions) {
 template <class Sample>
 std::optional<double> ServerSession<Sample>::next_wake_seconds() const {
   std::optional<double> wake = next_phase_seconds();
-  const auto waiting_since = feed_.waiting_since_seconds();
-  if (connected() && waiting_since) {
-    const double deadline = *waiting_since + options_.ack_timeout_seconds;
-    wake = wake ? std::min(*wake, deadline) : deadline;
+  if (const auto deadline = ack_deadline_seconds()) {
+    wake = wake ? std::min(*wake, *deadline) : deadline;
   }
   return wake;
 }

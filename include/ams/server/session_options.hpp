@@ -49,7 +49,9 @@ struct SessionOptions {
   /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
   std::size_t max_history_bytes = 0;
   std::size_t max_updates_in_flight = 4;  ///< no phase begins while so many await their Ack, >= 1
-  double ack_timeout_seconds = 300;       ///< a device that owes an Ack longer is disconnected, > 0
+  /// A device that owes an Ack longer is disconnected, > 0. Besides, what is on its way has the time
+  /// that it takes at the downlink budget, or at 8 Kbps where there is none.
+  double ack_timeout_seconds = 300;
   std::size_t max_consecutive_snapshots = 4;  ///< sent in answer to refusals without an Ack between
 
   // ---- what a device may make the server hold ----

@@ -372,6 +372,41 @@ void bind_counters(py::module_& m, const char* name, const char* doc,
   fields.define_to_dict(cls);
 }
 
+/// A session whose phi Python's garbage collector sees: a driver whose method is phi, and which
+/// holds the session, is a cycle, with the session's samples and all its memory in it.
+class CollectableSession : public PythonSession {
+ public:
+  template <class... Arguments>
+  explicit CollectableSession(std::shared_ptr<py::object> phi, Arguments&&... arguments)
+      : PythonSession(std::forward<Arguments>(arguments)...), phi_(std::move(phi)) {}
+
+  /// For py::custom_type_setup.
+  static void let_collect(PyHeapTypeObject* heap_type) {
+    PyTypeObject& type = heap_type->ht_type;
+    type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type.tp_traverse = [](PyObject* object, visitproc visit, void* arg) -> int {
+      Py_VISIT(Py_TYPE(object));
+      if (CollectableSession* self = of(object)) Py_VISIT(self->phi_->ptr());
+      return 0;
+    };
+    type.tp_clear = [](PyObject* object) -> int {
+      // What refers to it can no longer be reached, so that nobody calls it.
+      if (CollectableSession* self = of(object)) *self->phi_ = py::none();
+      return 0;
+    };
+  }
+
+ private:
+  /// Null before __init__ has been through.
+  static CollectableSession* of(PyObject* object) {
+    auto* instance = reinterpret_cast<py::detail::instance*>(object);
+    if (!instance->get_value_and_holder().holder_constructed()) return nullptr;
+    return &py::cast<CollectableSession&>(py::handle(object));
+  }
+
+  std::shared_ptr<py::object> phi_;  // the only reference to it
+};
+
 void bind_server(py::module_& m) {
   py::class_<SendToDevice>(m, "SendToDevice",
                            "Send to the device, in order, after whatever was sent before.")
@@ -433,8 +468,8 @@ Send what is queued, then close the connection and call on_disconnect().)")
       .add("faults", &C::faults, "Connections ended for a protocol violation.");
   bind_counters(m, "SessionCounters", "What a session has done so far.", counters);
 
-  using S = PythonSession;
-  py::class_<S>(m, "ServerSession", R"(
+  using S = CollectableSession;
+  py::class_<S>(m, "ServerSession", py::custom_type_setup(&S::let_collect), R"(
 Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions (SendToDevice,
 LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order. docs/sessions.md describes both ends.
 
@@ -445,12 +480,13 @@ thread-safe.)")
       .def(py::init([](const ModelState& initial, const PythonSessionOptions& options,
                        const PhiLike& phi, const SizeOf& size_of) {
              PythonSession::Phi compare;
+             const auto shared_phi = std::make_shared<py::object>(phi);
              if (!phi.is_none()) {
                if (!PyCallable_Check(phi.ptr()))
                  throw_invalid("phi is " + repr_text(phi) + "; allowed is a callable or None");
-               compare = [phi](const py::object& previous, const py::object& current) {
+               compare = [shared_phi](const py::object& previous, const py::object& current) {
                  return call_python([&]() -> std::optional<double> {
-                   const py::object score = phi(previous, current);
+                   const py::object score = (*shared_phi)(previous, current);
                    if (score.is_none()) return std::nullopt;
                    double value = 0;
                    read_argument(value, "the result of phi", score);
@@ -464,8 +500,8 @@ thread-safe.)")
                bytes = [size](const py::object& sample) {
                  return call_python([&] { return size(sample); });
                };
-             return std::make_unique<PythonSession>(initial, options.options, std::move(compare),
-                                                    std::move(bytes));
+             return std::make_unique<S>(shared_phi, initial, options.options, std::move(compare),
+                                        std::move(bytes));
            }),
            "initial"_a, "options"_a, py::kw_only(), "phi"_a = py::none(), "size_of"_a = py::none(),
            R"(

@@ -3,6 +3,7 @@
 The device sees numbers x; the teacher knows y = a x + b, where a and b change in mid-video.
 """
 
+import gc
 import pickle
 import weakref
 
@@ -263,6 +264,24 @@ def test_samples_and_frames_are_let_go():
     assert reference() is not None and client.buffered_frames == 1
     del client
     assert reference() is None
+
+
+def test_a_driver_whose_method_is_phi_is_collected_with_its_session():
+    class Driver:
+        def __init__(self):
+            initial = ams.ModelState(MANIFEST, np.zeros(MANIFEST.dimension, np.float32))
+            self.session = ams.ServerSession(initial, ams.SessionOptions(), phi=self.phi)
+
+        def phi(self, previous, current):
+            return 0.0
+
+    driver = Driver()
+    driver_lives = weakref.ref(driver)
+    gc.collect()
+    assert driver_lives() is not None  # and its phi with it
+    del driver
+    gc.collect()
+    assert driver_lives() is None
 
 
 def test_options_tell_their_values():

@@ -335,7 +335,8 @@ class DownlinkBudget:
     """
     Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
     and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
-    window's length and goes out when the scene changes. What cannot wait for an allowance is owed, and taken off later ones.
+    window's length and goes out when the scene changes. At the start, what a third of a window gives is there in advance, and
+    is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
     
         budget = DownlinkBudget(budget_bps=2000)
         most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
@@ -1403,7 +1404,7 @@ class TrainingJob:
     @property
     def parameters(self) -> numpy.ndarray:
         """
-        w_n, float32 [dimension]: a view that can be written to; at first what the device holds.
+        w_n, float32 [dimension]: a view that can be written to; at first what the device holds, with a downlink budget also what is unsent yet.
         """
     @property
     def required_gradients(self) -> list[bool]:
@@ -1639,8 +1640,9 @@ class ServerSession:
         """
     def on_phase_done(self, result: TrainingResult, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
-        Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Raises
-        InvalidArgumentError when no phase is out or sizes are wrong.
+        Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Runs without the GIL:
+        no other thread may use this session meanwhile, not even its properties. Raises InvalidArgumentError when no phase is out
+        or sizes are wrong.
         """
     def on_phase_failed(self, reason: str, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """

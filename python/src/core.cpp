@@ -593,7 +593,8 @@ void bind_downlink_budget(py::module_& m) {
   py::class_<DownlinkBudget> budget(m, "DownlinkBudget", R"(
 Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
 and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
-window's length and goes out when the scene changes. What cannot wait for an allowance is owed, and taken off later ones.
+window's length and goes out when the scene changes. At the start, what a third of a window gives is there in advance, and
+is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
 
     budget = DownlinkBudget(budget_bps=2000)
     most = budget.allowance_bytes(now, update_interval, scene_changed=changed)

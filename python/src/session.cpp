@@ -314,7 +314,7 @@ changes parameters in place, with step() or an optimiser of its own:
             return float_view(self.cast<const PythonTrainingJob&>().parameters, self, true);
           },
           "w_n, float32 [dimension]: a view that can be written to; at first what the device "
-          "holds.")
+          "holds, with a downlink budget also what is unsent yet.")
       .def_property_readonly(
           "adam", [](PythonTrainingJob& self) -> AdamState& { return self.adam; },
           py::return_value_policy::reference_internal, "Adam's memory, an AdamState.")
@@ -372,13 +372,19 @@ void bind_counters(py::module_& m, const char* name, const char* doc,
   fields.define_to_dict(cls);
 }
 
-/// A session whose phi Python's garbage collector sees: a driver whose method is phi, and which
-/// holds the session, is a cycle, with the session's samples and all its memory in it.
+/// A session whose callables Python's garbage collector sees: a driver whose method is phi, and
+/// which holds the session, is a cycle, with the session's samples and all its memory in it.
 class CollectableSession : public PythonSession {
  public:
+  /// The only references to them.
+  struct Calls {
+    py::object phi;
+    SizeOf size_of;
+  };
+
   template <class... Arguments>
-  explicit CollectableSession(std::shared_ptr<py::object> phi, Arguments&&... arguments)
-      : PythonSession(std::forward<Arguments>(arguments)...), phi_(std::move(phi)) {}
+  explicit CollectableSession(std::shared_ptr<Calls> calls, Arguments&&... arguments)
+      : PythonSession(std::forward<Arguments>(arguments)...), calls_(std::move(calls)) {}
 
   /// For py::custom_type_setup.
   static void let_collect(PyHeapTypeObject* heap_type) {
@@ -386,25 +392,30 @@ class CollectableSession : public PythonSession {
     type.tp_flags |= Py_TPFLAGS_HAVE_GC;
     type.tp_traverse = [](PyObject* object, visitproc visit, void* arg) -> int {
       Py_VISIT(Py_TYPE(object));
-      if (CollectableSession* self = of(object)) Py_VISIT(self->phi_->ptr());
+      if (CollectableSession* self = of(object)) {
+        Py_VISIT(self->calls_->phi.ptr());
+        Py_VISIT(self->calls_->size_of.ptr());
+      }
       return 0;
     };
     type.tp_clear = [](PyObject* object) -> int {
       // What refers to it can no longer be reached, so that nobody calls it.
-      if (CollectableSession* self = of(object)) *self->phi_ = py::none();
+      if (CollectableSession* self = of(object)) *self->calls_ = Calls{py::none(), py::none()};
       return 0;
     };
   }
 
  private:
-  /// Null before __init__ has been through.
+  /// Null before __init__ has been through, and for a class of several bases (simple_layout is not
+  /// set then), whose cycles stay. Allocates nothing: the collector runs.
   static CollectableSession* of(PyObject* object) {
     auto* instance = reinterpret_cast<py::detail::instance*>(object);
-    if (!instance->get_value_and_holder().holder_constructed()) return nullptr;
-    return &py::cast<CollectableSession&>(py::handle(object));
+    if (!instance->simple_layout) return nullptr;
+    const py::detail::value_and_holder value = instance->get_value_and_holder();
+    return value.holder_constructed() ? value.value_ptr<CollectableSession>() : nullptr;
   }
 
-  std::shared_ptr<py::object> phi_;  // the only reference to it
+  std::shared_ptr<Calls> calls_;
 };
 
 void bind_server(py::module_& m) {
@@ -480,13 +491,13 @@ thread-safe.)")
       .def(py::init([](const ModelState& initial, const PythonSessionOptions& options,
                        const PhiLike& phi, const SizeOf& size_of) {
              PythonSession::Phi compare;
-             const auto shared_phi = std::make_shared<py::object>(phi);
+             const auto calls = std::make_shared<S::Calls>(S::Calls{phi, size_of});
              if (!phi.is_none()) {
                if (!PyCallable_Check(phi.ptr()))
                  throw_invalid("phi is " + repr_text(phi) + "; allowed is a callable or None");
-               compare = [shared_phi](const py::object& previous, const py::object& current) {
+               compare = [calls](const py::object& previous, const py::object& current) {
                  return call_python([&]() -> std::optional<double> {
-                   const py::object score = (*shared_phi)(previous, current);
+                   const py::object score = calls->phi(previous, current);
                    if (score.is_none()) return std::nullopt;
                    double value = 0;
                    read_argument(value, "the result of phi", score);
@@ -494,13 +505,12 @@ thread-safe.)")
                  });
                };
              }
-             auto size = to_size_function(size_of);
              PythonSession::SizeFunction bytes;
-             if (size)
-               bytes = [size](const py::object& sample) {
-                 return call_python([&] { return size(sample); });
+             if (to_size_function(size_of))  // checks it
+               bytes = [calls](const py::object& sample) {
+                 return call_python([&] { return to_size_function(calls->size_of)(sample); });
                };
-             return std::make_unique<S>(shared_phi, initial, options.options, std::move(compare),
+             return std::make_unique<S>(calls, initial, options.options, std::move(compare),
                                         std::move(bytes));
            }),
            "initial"_a, "options"_a, py::kw_only(), "phi"_a = py::none(), "size_of"_a = py::none(),
@@ -536,11 +546,18 @@ frames without a label may be left out.)")
            "The batch is lost.")
       .def("begin_phase", &S::begin_phase, "now_seconds"_a, R"(
 The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError unless training_due.)")
-      // Touches no sample: the replay buffer and phi are for on_labelled() and begin_phase().
-      .def("on_phase_done", &S::on_phase_done, "result"_a, "now_seconds"_a,
-           py::call_guard<py::gil_scoped_release>(), R"(
-Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Raises
-InvalidArgumentError when no phase is out or sizes are wrong.)")
+      .def(
+          "on_phase_done",
+          [](S& self, const TrainingResult& result, double now_seconds) {
+            TrainingResult copy = result;
+            // Touches no sample: the replay buffer and phi are for on_labelled() and begin_phase().
+            const py::gil_scoped_release no_gil;
+            return self.on_phase_done(std::move(copy), now_seconds);
+          },
+          "result"_a, "now_seconds"_a, R"(
+Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Runs without the GIL:
+no other thread may use this session meanwhile, not even its properties. Raises InvalidArgumentError when no phase is out
+or sizes are wrong.)")
       .def(
           "on_phase_failed",
           [](S& self, const std::string& reason, double now_seconds) {

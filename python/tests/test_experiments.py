@@ -221,6 +221,7 @@ def test_bandwidth_runs_only_the_points_that_are_named(tmp_path, capsys):
         ("all", "no series is called 'all'; there are no_customization, full"),
         ("full@0.5", "full has no value"),
         ("full/zip", "profiles are reference and compact"),
+        ("budget@2", "--budgets-kbps"),
         ("budget/reference", "profiles are reference and compact"),
         ("random@5", "above 0, up to 1"),
         ("random@x", "above 0, up to 1"),

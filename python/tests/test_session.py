@@ -316,6 +316,13 @@ def noisy_train(job):
     return job.result(losses=[1.0] * len(job.mini_batches))
 
 
+def move(job, movement):
+    """A phase that adds `movement` to what it may move."""
+    chosen = job.coordinates.indices
+    job.parameters[chosen] += movement[chosen]
+    return job.result(losses=[1.0] * len(job.mini_batches))
+
+
 class CountingWorld(World):
     """Notes the size of every message of the downlink, with its time."""
 
@@ -375,15 +382,38 @@ def test_movement_too_small_for_a_coarse_update_arrives_late_and_not_never():
         phases.append(job)
         noise = rng.normal(0, 0.03, job.parameters.size).astype(np.float32)
         noise[coordinate] = drift
-        chosen = job.coordinates.indices
-        job.parameters[chosen] += noise[chosen]
-        return job.result(losses=[1.0] * len(job.mini_batches))
+        return move(job, noise)
 
     world.train = drifting_train
     world.run(world.device.on_start(0))
     world.play(300)
     moved = world.device.held.values[coordinate]
     assert 0.6 * drift * len(phases) < moved < 1.2 * drift * len(phases)
+
+
+def test_a_withheld_phase_is_kept_and_a_failed_one_is_not():
+    world = CountingWorld(downlink_budget_bps=50, downlink_overhead_bytes=20)
+    begun, results = [], []
+
+    def train_or_fail(job):
+        begun.append(np.array(job.parameters))
+        noise = np.random.default_rng(len(begun)).normal(0, 0.03, job.parameters.size)
+        result = move(job, noise.astype(np.float32))
+        results.append(np.array(result.parameters))
+        if len(begun) % 3 == 0:
+            return job.result(losses=[float("nan")] * len(job.mini_batches))
+        return result
+
+    world.train = train_or_fail
+    world.run(world.device.on_start(0))
+    world.play(60)
+    counters = world.server.counters
+    assert counters.phases_withheld > 2 and counters.phases_failed > 2
+    norm = slice(20000, 20400)
+    for i in range(1, len(begun)):
+        # What the phase before gave, or what that one began with.
+        before = begun[i - 1] if i % 3 == 0 else results[i - 1]
+        assert np.allclose(begun[i][norm], before[norm], rtol=0, atol=1e-6)
 
 
 def test_with_a_budget_the_session_chooses_the_strategy():

@@ -79,7 +79,9 @@ double DownlinkBudget::advance_end_seconds() const noexcept {
 double DownlinkBudget::advance_bytes(double now_seconds) const {
   const double end = advance_end_seconds();
   double bytes = options_.budget_bps / 2 * (end - now_seconds) / 8;
-  for (const Spent& advanced : advanced_) bytes -= advanced.between(now_seconds, end);
+  for (const std::vector<Spent>* list : {&spent_, &advanced_}) {  // owed and advanced already
+    for (const Spent& spent : *list) bytes -= spent.between(now_seconds, end);
+  }
   return std::max(0.0, bytes);
 }
 

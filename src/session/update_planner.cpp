@@ -87,7 +87,8 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
   const auto add_group = [&](const std::string& name, double size) {
     ladder_.push_back({.strategy = make_selection_strategy(name, 1),
                        .group_bytes = size * group_bits / 8,
-                       .coarseness = group_coarseness});
+                       .coarseness = group_coarseness,
+                       .before_moments = ladder_.size()});
   };
   const auto scales = static_cast<double>(normalization),
              both = static_cast<double>(normalization + head);
@@ -96,6 +97,7 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     add_group("normalization", scales);
     add_group("normalization_and_head", both);
   }
+  const std::size_t richest_group = has_groups ? ladder_.size() - 1 : 0;
   for (const double fraction : fractions) {
     const std::string name =
         has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
@@ -104,11 +106,12 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
                        .group_bytes = group * group_bits / 8,
                        .guided_bytes = std::min(fraction * n, n - group) * guided_bits(fraction) / 8,
                        .coarseness = guided_coarseness,
-                       .goes_by_moments = true});
+                       .before_moments = has_groups ? richest_group : ladder_.size()});
   }
   ladder_.push_back({.strategy = make_selection_strategy("full", 1),
                      .guided_bytes = n * full_bits / 8,
-                     .coarseness = guided_coarseness});
+                     .coarseness = guided_coarseness,
+                     .before_moments = ladder_.size()});
 }
 
 double UpdatePlanner::expected_bytes(const Rung& rung) const {
@@ -119,11 +122,10 @@ UpdatePlanner::Choice UpdatePlanner::choose(double update_interval_seconds) cons
   const double steady = budget_.steady_bytes(update_interval_seconds);
   std::size_t best = 0;
   for (std::size_t i = 1; i < ladder_.size(); ++i) {
-    const Rung& rung = ladder_[i];
-    if (rung.goes_by_moments && !has_trained_) continue;
-    if (expected_bytes(rung) <= rung.coarseness * steady) best = i;
+    if (expected_bytes(ladder_[i]) <= ladder_[i].coarseness * steady) best = i;
   }
-  return {ladder_[best].strategy, best};
+  const std::size_t trained = has_moments_ ? best : ladder_[best].before_moments;
+  return {ladder_[trained].strategy, ladder_[best].strategy, trained};
 }
 
 /// From what an update of this rung would have had at the usual step.
@@ -152,7 +154,8 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   std::size_t way = usual_way;
   Trial trial = attempt(way);
   learn(ladder_[choice.rung], trial.bytes);
-  has_trained_ = true;
+  const std::vector<bool> computed = choice.gradients->required_gradients(held.manifest());
+  has_moments_ = std::find(computed.begin(), computed.end(), false) == computed.end();
   if (trial.bytes <= allowance) {
     while (way > 0 && attempt(way - 1).bytes <= allowance) --way;
     return options_of(ways[way]);

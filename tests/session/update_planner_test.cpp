@@ -57,15 +57,29 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
   std::normal_distribution<float> normal;
   Outcome outcome;
   double bytes = 0;
+  std::vector<bool> computed(manifest->tensors().size(), false);
   constexpr double end = 900, start_up = 60;
   for (double now = interval_seconds; now <= end; now += interval_seconds) {
     const auto choice = planner.choose(interval_seconds);
     const auto& strategy = *choice.strategy;
     outcome.strategy = strategy.name();
-    for (float& m : adam.first_moment) m = normal(noise);
-    for (float& v : adam.second_moment) v = 1;
+    // Moments are where the phase before computed gradients.
+    std::size_t at = 0;
+    for (std::size_t t = 0; t < manifest->tensors().size(); ++t) {
+      for (std::size_t i = 0; i < manifest->tensors()[t].size; ++i, ++at) {
+        const float moment = normal(noise);
+        adam.first_moment[at] = !computed[t] ? 0.0F : moment == 0 ? 1.0F : moment;
+        adam.second_moment[at] = 1;
+      }
+    }
     const ams::CoordinateSet chosen =
         strategy.select(ams::SelectionInput{*manifest, adam, {}}, random);
+    if (strategy.name() == "normalization_and_head+gradient_guided") {
+      std::size_t random_choices = 0;
+      chosen.for_each([&](std::uint32_t i) { random_choices += adam.first_moment[i] == 0; });
+      CHECK(random_choices == 0);
+    }
+    computed = choice.gradients->required_gradients(*manifest);
     const bool changed = std::fmod(now, 150) < interval_seconds;
     std::vector<float> trained(server.values().begin(), server.values().end());
     chosen.for_each(
@@ -113,15 +127,25 @@ TEST_CASE("more budget trains more of the model") {
   CHECK(stream(plain, 200000, 10).strategy == "full");
 }
 
-TEST_CASE("the first phase trains no fraction where there is a group: it would be a random choice") {
+TEST_CASE("a fraction waits for moments to choose it by, where there is a group to train meanwhile") {
   const auto first = [](bool with_roles, double budget_bps) {
-    return ams::UpdatePlanner(network(with_roles), {.budget_bps = budget_bps})
-        .choose(10)
-        .strategy->name();
+    return ams::UpdatePlanner(network(with_roles), {.budget_bps = budget_bps}).choose(10);
   };
-  CHECK(first(true, 3000) == "normalization_and_head");
-  CHECK(first(true, 200000) == "full");
-  CHECK(first(false, 3000) == "gradient_guided");
+  CHECK(first(true, 3000).strategy->name() == "normalization_and_head");
+  CHECK(first(true, 3000).gradients->name() == "normalization_and_head+gradient_guided");
+  CHECK(first(true, 500).gradients->name().starts_with("normalization"));
+  CHECK(first(true, 200000).strategy->name() == "full");
+  // Without groups the largest fraction that fits, by random choice.
+  ams::Random random(1);
+  const auto manifest = network(false);
+  const auto count = [&](double budget_bps) {
+    const ams::AdamState adam(manifest->dimension());
+    return first(false, budget_bps)
+        .strategy->select(ams::SelectionInput{*manifest, adam, {}}, random)
+        .size();
+  };
+  CHECK(count(1000) > 200);
+  CHECK(count(10000) > 3000);
 }
 
 TEST_CASE("what does not fit at all is withheld") {

@@ -391,7 +391,7 @@ template <class Sample>
 void ServerSession<Sample>::poll(ServerActions& actions) {
   if (const auto deadline = ack_deadline_seconds(); deadline && now_seconds_ >= *deadline) {
     const std::string reason =
-        "no Ack within " + std::to_string(options_.ack_timeout_seconds) + " s";
+        "no Ack within " + std::to_string(now_seconds_ - *feed_.waiting_since_seconds()) + " s";
     close(Bye{reason}, reason, actions);
   }
   // After that: a connection that ends takes what is in flight with it, and frees the next phase.
@@ -762,6 +762,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   UpdatePlanner::Choice choice;
   if (planner_) choice = planner_->choose(update_interval_seconds());
   const SelectionStrategy& strategy = planner_ ? *choice.strategy : *options_.strategy;
+  const SelectionStrategy& gradients = planner_ ? *choice.gradients : strategy;
   TrainingJob<Sample> job;
   job.manifest = held().manifest_ptr();
   job.parameters.assign(held().values().begin(), held().values().end());
@@ -769,7 +770,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   job.adam_options = options_.adam;
   job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, options_.adam}, random);
   error_feedback_.add_to(job.parameters, job.coordinates);
-  job.required_gradients = strategy.required_gradients(*job.manifest);
+  job.required_gradients = gradients.required_gradients(*job.manifest);
   job.mini_batches =
       replay_->draw(newest_sample_seconds_, options_.iterations, options_.batch_size, random);
   CoordinateSet coordinates = job.coordinates;

@@ -22,14 +22,17 @@ namespace ams {
 /// growing gradient-guided fraction, the whole model; a network without such layers has the
 /// fractions alone. A phase trains the richest one that is worth it, going by how large updates
 /// have been so far: a fixed group is worth training even when its updates must be written four
-/// times as coarsely, a further fraction only when they fit. The first phase trains no fraction,
-/// which would be chosen at random (Algorithm 2), where there is a group. An update is then written as
+/// times as coarsely, a further fraction only when they fit. Where there is a group, a fraction is
+/// trained only after a phase that computed all gradients, so that there are moments to choose it
+/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. An
+/// update is then written as
 /// finely as its allowance takes (DownlinkBudget). A plain value; not thread-safe.
 class UpdatePlanner {
  public:
   /// What a phase trains, and which rung of the ladder that is.
   struct Choice {
-    std::shared_ptr<const SelectionStrategy> strategy;
+    std::shared_ptr<const SelectionStrategy> strategy;   ///< selects the coordinates
+    std::shared_ptr<const SelectionStrategy> gradients;  ///< tells the gradients to compute
     std::size_t rung = 0;
   };
 
@@ -58,7 +61,7 @@ class UpdatePlanner {
     /// Of an update at the usual step, before the scales.
     double group_bytes = 0, guided_bytes = 0;
     double coarseness = 1;  ///< worth training when its update is at most so many times too large
-    bool goes_by_moments = false;  ///< Adam's, so that before the first phase it is a random choice
+    std::size_t before_moments = 0;  ///< trained instead where its choice would be random
   };
 
   double expected_bytes(const Rung& rung) const;
@@ -66,7 +69,7 @@ class UpdatePlanner {
 
   std::vector<Rung> ladder_;  // ascending
   DownlinkBudget budget_;
-  bool has_trained_ = false;
+  bool has_moments_ = false;  // the latest phase computed all gradients
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means
 };
 

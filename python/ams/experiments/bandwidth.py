@@ -71,7 +71,7 @@ class Point:
     @property
     def label(self) -> str:
         """Of the value."""
-        return f"{self.value:g}" if self.series == "budget" else f"{self.value:.0%}"
+        return f"{self.value:g}" if self.series == "budget" else f"{100 * self.value:.3g}%"
 
     @property
     def trains(self) -> bool:
@@ -142,6 +142,8 @@ class Curve:
             raise ValueError(f"{text!r}: profiles are {' and '.join(PROFILES)}, of what is trained")
         if not at:
             return Curve(series=name, profile=profile or None)
+        if name == "budget":
+            raise ValueError(f"{text!r}: budgets are named by --budgets-kbps")
         if _values(name) in ((), (None,)):
             raise ValueError(f"{text!r}: {name} has no value; leave {at}{value} out")
         try:

@@ -348,6 +348,7 @@ def _table(summary: Sequence[dict[str, Any]]) -> str:
 def _draw(context: Context, measured: Sequence[Measured]) -> None:
     plt = pyplot()
     figure, axes = plt.subplots(figsize=(11.5, 6.6), constrained_layout=True)
+    labelled: set[str] = set()  # one entry of the legend a series, whatever profiles it has
     for series in SERIES:
         for profile in PROFILES:
             mine = [e for e in measured if (e.point.series, e.point.profile) == (series, profile)]
@@ -363,8 +364,10 @@ def _draw(context: Context, measured: Sequence[Measured]) -> None:
                 color=COLORS[series], lw=2.6 if bold else 1.4,
                 ms=(14 if series == "budget" else 8 if bold else 6),
                 markerfacecolor=COLORS[series] if is_compact else "white",
-                label=series.replace("_", " ") if is_compact else None, zorder=3 if bold else 2,
+                label=None if series in labelled else series.replace("_", " "),
+                zorder=3 if bold else 2,
             )  # fmt: skip
+            labelled.add(series)
             for each, px, py in zip(mine, x, y, strict=True):
                 if each.point.value is not None and len(mine) > 1:
                     axes.annotate(

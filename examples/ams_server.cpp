@@ -41,7 +41,7 @@ struct Flags {
   // What gave the best accuracy for its bytes on recorded and rendered drives (docs/results.md);
   // the library's defaults are the paper's.
   std::string strategy = "normalization_and_head", profile = "compact";
-  std::optional<double> normalization_multiplier;
+  std::optional<double> weight_multiplier, normalization_multiplier, head_multiplier;
   RolePatterns roles;
   double gamma = 0.05;
   double downlink_kbps = 0;
@@ -451,9 +451,14 @@ std::unique_ptr<Teacher> make_teacher() {
 
 /// Everything about training is wrong here or nowhere, and not when the first device connects.
 void check_training_flags() {
-  const bool by_group = flags.downlink_kbps > 0 || flags.strategy.starts_with("normalization");
-  flags.session.adam.multipliers.normalization =
-      flags.normalization_multiplier.value_or(by_group ? 5 : 1);
+  // With a budget the session chooses its own, and the flags are on top of them.
+  const LearningRateMultipliers usual = flags.downlink_kbps > 0
+                                            ? LearningRateMultipliers{}
+                                            : recommended_multipliers(flags.strategy, flags.gamma);
+  flags.session.adam.multipliers = {
+      .weight = flags.weight_multiplier.value_or(usual.weight),
+      .normalization = flags.normalization_multiplier.value_or(usual.normalization),
+      .head = flags.head_multiplier.value_or(usual.head)};
   if (flags.downlink_kbps > 0) {
     flags.session.downlink_budget = DownlinkBudgetOptions{
         .budget_bps = 1000 * flags.downlink_kbps, .link_bps = 1000 * flags.downlink_link_kbps};
@@ -591,15 +596,20 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1e-9, 1.0));
   training->add_option("--learning-rate", flags.session.adam.learning_rate, "Adam's alpha")
       ->capture_default_str();
-  training
-      ->add_option("--learning-rate-normalization", flags.normalization_multiplier,
-                   "times as much for scales and shifts of normalisation layers (default: 5 with "
-                   "strategies that name them or a budget, else 1)")
-      ->check(CLI::PositiveNumber);
-  training
-      ->add_option("--learning-rate-head", flags.session.adam.multipliers.head,
-                   "times as much for the last layer with parameters")
-      ->capture_default_str();
+  const auto add_multiplier = [&](const char* name, std::optional<double>& value,
+                                  const char* what) {
+    training->add_option(name, value, what)->check(CLI::Range(1e-6, 1e6));
+  };
+  add_multiplier("--learning-rate-weight", flags.weight_multiplier,
+                 "times as much for weights (default: min(16, 1 / gamma) with strategies that train "
+                 "a fraction, else 1; with --downlink-kbps all three are on top of what the "
+                 "session chooses)");
+  add_multiplier("--learning-rate-normalization", flags.normalization_multiplier,
+                 "times as much for scales and shifts of normalisation layers (default: 5 with "
+                 "strategies that name them, else as weights)");
+  add_multiplier("--learning-rate-head", flags.head_multiplier,
+                 "times as much for the last layer with parameters (default: 1 with strategies "
+                 "that name it, else as weights)");
   training
       ->add_option(
           "--normalization-tensors", flags.roles.normalization,

@@ -59,6 +59,7 @@ from ._core import (
     largest_by_magnitude,
     learning_rate_ranges,
     random_coordinates,
+    recommended_multipliers,
     selection_strategy_names,
     update_profile_names,
 )
@@ -139,6 +140,7 @@ __all__ = [
     "largest_by_magnitude",
     "learning_rate_ranges",
     "random_coordinates",
+    "recommended_multipliers",
     "selection_strategy_names",
     "update_profile_names",
 ]

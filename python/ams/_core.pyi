@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -2136,6 +2136,13 @@ def learning_rate_ranges(manifest: Manifest, *, weight_multiplier: float = 1.0, 
 def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, *, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> CoordinateSet:
     """
     `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every machine.
+    """
+def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05) -> dict:
+    """
+    How fast what a strategy trains should learn, against a learning rate that suits the whole model: what was best on
+    recorded drives. A fraction learns min(16, 1 / gamma) times as fast; normalisation layers of the strategies that name
+    them 5 times; the rest at that rate. strategy: one of selection_strategy_names(); gamma: in (0, 1]. Gives keyword
+    arguments of SessionOptions and of the optimisers. Raises InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """

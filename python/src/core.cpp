@@ -414,6 +414,19 @@ void bind_adam(py::module_& m) {
 The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
 'normalization_and_head', and either of them with '+gradient_guided', which adds that fraction of the coordinates outside
 the group. A manifest without tensors of such a role is refused.)");
+  m.def(
+      "recommended_multipliers",
+      [](const std::string& strategy, double gamma) {
+        const LearningRateMultipliers l = recommended_multipliers(strategy, gamma);
+        return py::dict("weight_multiplier"_a = l.weight,
+                        "normalization_multiplier"_a = l.normalization,
+                        "head_multiplier"_a = l.head);
+      },
+      py::kw_only(), "strategy"_a, "gamma"_a = 0.05, R"(
+How fast what a strategy trains should learn, against a learning rate that suits the whole model: what was best on
+recorded drives. A fraction learns min(16, 1 / gamma) times as fast; normalisation layers of the strategies that name
+them 5 times; the rest at that rate. strategy: one of selection_strategy_names(); gamma: in (0, 1]. Gives keyword
+arguments of SessionOptions and of the optimisers. Raises InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
   add_multiplier_fields(multipliers,
                         [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });

@@ -118,6 +118,20 @@ def test_statistics_are_never_chosen_and_layers_tell_their_gradients():
     assert set(ams.selection_strategy_names()) >= {"gradient_guided", "random", "full"}
 
 
+def test_recommended_multipliers_are_arguments_of_the_optimiser():
+    usual = ams.recommended_multipliers(strategy="gradient_guided")
+    assert usual == dict.fromkeys(
+        ("weight_multiplier", "normalization_multiplier", "head_multiplier"), 16
+    )
+    assert set(ams.recommended_multipliers(strategy="full", gamma=0.1).values()) == {1}
+    ams.GradientGuidedAdam(10, gamma=0.05, **usual)
+    ams.SessionOptions(**usual)
+    with pytest.raises(ams.InvalidArgumentError, match="gamma"):
+        ams.recommended_multipliers(strategy="random", gamma=0)
+    with pytest.raises(ams.InvalidArgumentError, match="best.*gradient_guided"):
+        ams.recommended_multipliers(strategy="best")
+
+
 def test_bad_steps_change_nothing():
     adam = ams.GradientGuidedAdam(10)
     weights, gradients = np.ones(10, np.float32), np.ones(10, np.float32)

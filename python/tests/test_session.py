@@ -436,6 +436,43 @@ def test_with_a_budget_the_session_chooses_the_strategy():
         ams.SessionOptions(downlink_budget_bps="much")
 
 
+@pytest.mark.parametrize("budget_bps", [600, 2000, 400_000])
+def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
+    world = World(
+        manifest=GROUPS,
+        adapt_sampling_rate=False,
+        phi=None,
+        downlink_budget_bps=budget_bps,
+        normalization_multiplier=2,
+    )
+    found = []
+
+    def look(job):
+        names = ("weight_multiplier", "normalization_multiplier", "head_multiplier")
+        found.append((len(job.coordinates), *(job.adam_options[name] for name in names)))
+        gradients = np.ones(GROUPS.dimension, np.float32)
+        for _ in job.mini_batches:
+            job.step(gradients)
+        return job.result(losses=[1.0])
+
+    world.train = look
+    world.run(world.device.on_start(0))
+    world.play(40)
+    assert found
+    for count, *multipliers in found:
+        if count == GROUPS.dimension:
+            assert multipliers == [1, 2, 1]
+        elif count <= 1400:  # groups alone
+            assert multipliers == [1, 10, 1]
+        else:
+            of_fraction = min(16, GROUPS.dimension / (count - 1400))
+            assert multipliers == pytest.approx([of_fraction, 10, 1], rel=0.01)
+    if budget_bps == 400_000:
+        assert found[-1][0] == GROUPS.dimension
+    if budget_bps == 600:
+        assert found[-1][0] < GROUPS.dimension
+
+
 def test_compact_and_multipliers_are_options_of_a_session():
     multipliers = {"normalization_multiplier": 5, "head_multiplier": 0.5}
     exponents = {"weight": -14, "normalization": -10}

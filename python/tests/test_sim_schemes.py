@@ -84,7 +84,7 @@ def test_ams_adapts_counts_every_byte_and_both_ends_agree():
 @pytest.mark.parametrize("kbps", [1.5, 6])
 def test_a_downlink_budget_is_kept_with_every_byte_counted(kbps):
     long = sim.Stream([clip(seconds=40, fps=2, label_stride=1)])
-    budget = fast_ams(downlink_budget_bps=1000 * kbps, normalization_multiplier=5)
+    budget = fast_ams(downlink_budget_bps=1000 * kbps)
     result = sim.run(long, budget, setting())
     assert result.digests_equal is True
     assert 0.8 * kbps < result.downlink_kbps <= 1.05 * kbps

@@ -169,6 +169,15 @@ constexpr std::array<std::string_view, 10> strategy_names = {
     "first_and_last_layers",
     "full"};
 
+void check_strategy_name(std::string_view name) {
+  if (std::find(strategy_names.begin(), strategy_names.end(), name) != strategy_names.end()) return;
+  std::string allowed;
+  for (const std::string_view each : strategy_names) {
+    allowed.append(allowed.empty() ? "" : ", ").append(each);
+  }
+  refuse(fmt::format("there is no selection strategy {}: allowed are {}", name, allowed));
+}
+
 /// All that have moved, and of the others as many at random as make up `count`.
 CoordinateSet moved_and_random(std::span<const float> update, std::size_t moved, std::size_t count,
                                Random& random) {
@@ -435,16 +444,10 @@ std::span<const std::string_view> selection_strategy_names() {
 }
 
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma) {
+  check_strategy_name(name);
   if (name == "full") return std::make_unique<Full>();
   if (name == "normalization" || name == "normalization_and_head") {
     return std::make_unique<Group>(name, name == "normalization_and_head", std::nullopt);
-  }
-  if (std::find(strategy_names.begin(), strategy_names.end(), name) == strategy_names.end()) {
-    std::string allowed;
-    for (const std::string_view each : strategy_names) {
-      allowed.append(allowed.empty() ? "" : ", ").append(each);
-    }
-    refuse(fmt::format("there is no selection strategy {}: allowed are {}", name, allowed));
   }
   check_gamma(gamma);
   if (name == "gradient_guided") return std::make_unique<GradientGuided>(gamma);
@@ -455,6 +458,22 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
   if (name == "first_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::first);
   if (name == "last_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::last);
   return std::make_unique<Layers>(name, gamma, Layers::Ends::both);
+}
+
+LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma) {
+  check_strategy_name(name);
+  constexpr double most_of_fraction = 16, of_normalization = 5;
+  LearningRateMultipliers multipliers;
+  if (name == "full") return multipliers;
+  const bool is_group = name.starts_with("normalization");
+  if (is_group) multipliers.normalization = of_normalization;
+  if (name == "normalization" || name == "normalization_and_head") return multipliers;
+  check_gamma(gamma);
+  const double of_fraction = std::min(most_of_fraction, 1 / gamma);
+  multipliers.weight = of_fraction;
+  if (!is_group) multipliers.normalization = multipliers.head = of_fraction;
+  if (name == "normalization+gradient_guided") multipliers.head = of_fraction;
+  return multipliers;
 }
 
 }  // namespace ams

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -483,6 +484,36 @@ TEST_CASE("strategies by name") {
       "gradient_guided, normalization, normalization_and_head, normalization+gradient_guided, "
       "normalization_and_head+gradient_guided, random, first_layers, last_layers, "
       "first_and_last_layers, full");
+}
+
+TEST_CASE("how fast a strategy should learn") {
+  using Multipliers = std::array<double, 3>;  // weight, normalization, head
+  const auto recommended = [](const char* name, double gamma) {
+    const ams::LearningRateMultipliers l = ams::recommended_multipliers(name, gamma);
+    return Multipliers{l.weight, l.normalization, l.head};
+  };
+  CHECK(recommended("full", 0.05) == Multipliers{1, 1, 1});
+  CHECK(recommended("normalization", 0) == Multipliers{1, 5, 1});
+  CHECK(recommended("normalization_and_head", 0.05) == Multipliers{1, 5, 1});
+  CHECK(recommended("normalization+gradient_guided", 0.25) == Multipliers{4, 5, 4});
+  CHECK(recommended("normalization_and_head+gradient_guided", 0.25) == Multipliers{4, 5, 1});
+  for (const char* name :
+       {"gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers"}) {
+    CHECK(recommended(name, 0.001) == Multipliers{16, 16, 16});
+    CHECK(recommended(name, 0.05) == Multipliers{16, 16, 16});
+    CHECK(recommended(name, 0.25) == Multipliers{4, 4, 4});
+    CHECK(recommended(name, 1) == recommended("full", 1));
+    expect_error(ErrorCode::invalid_argument, [&] { (void)recommended(name, 0); }, "gamma");
+  }
+  expect_error(ErrorCode::invalid_argument, [&] { (void)recommended("best", 0.05); }, "best",
+               "gradient_guided");
+}
+
+TEST_CASE("multipliers on top of multipliers") {
+  const auto product = ams::LearningRateMultipliers{2, 3, 1e6} * ams::LearningRateMultipliers{4, 0.5, 2};
+  CHECK(product.weight == 8);
+  CHECK(product.normalization == 1.5);
+  CHECK(product.head == 1e6);
 }
 
 TEST_CASE("an Adam state of another network is refused") {

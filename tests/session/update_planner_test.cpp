@@ -63,6 +63,7 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
     const auto choice = planner.choose(interval_seconds);
     const auto& strategy = *choice.strategy;
     outcome.strategy = strategy.name();
+    CHECK((choice.multipliers.weight > 1) == (outcome.strategy.find("gradient_guided") != std::string::npos));
     // Moments are where the phase before computed gradients.
     std::size_t at = 0;
     for (std::size_t t = 0; t < manifest->tensors().size(); ++t) {
@@ -135,6 +136,11 @@ TEST_CASE("a fraction waits for moments to choose it by, where there is a group 
   CHECK(first(true, 3000).gradients->name() == "normalization_and_head+gradient_guided");
   CHECK(first(true, 500).gradients->name().starts_with("normalization"));
   CHECK(first(true, 200000).strategy->name() == "full");
+  // What is trained learns as fast as suits it, and not what will be trained next.
+  CHECK(first(true, 3000).multipliers.weight == 1);
+  CHECK(first(true, 3000).multipliers.normalization == 5);
+  CHECK(first(true, 200000).multipliers.normalization == 1);
+  CHECK(first(false, 1000).multipliers.weight == 16);
   // Without groups the largest fraction that fits, by random choice.
   ams::Random random(1);
   const auto manifest = network(false);

@@ -56,6 +56,15 @@ class SelectionStrategy {
 /// Throws Error(invalid_argument) that lists what is allowed.
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma);
 
+/// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
+/// model: what was best on recorded drives (docs/results.md, "Accuracy against downlink").
+/// - A fraction learns min(16, 1 / gamma) times as fast: the fewer coordinates move, the further each
+///   must go.
+/// - Normalisation layers that are trained because they are cheap to send learn 5 times as fast.
+/// - The rest, `full` among it, learns at that rate.
+/// name, gamma: as make_selection_strategy takes them; throws as it does.
+LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma);
+
 /// The names that make_selection_strategy takes.
 std::span<const std::string_view> selection_strategy_names();
 

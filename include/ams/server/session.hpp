@@ -760,15 +760,19 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   }
   Random random = random_;  // the session's own changes only when all has gone well
   UpdatePlanner::Choice choice;
-  if (planner_) choice = planner_->choose(update_interval_seconds());
+  AdamOptions adam_options = options_.adam;
+  if (planner_) {
+    choice = planner_->choose(update_interval_seconds());
+    adam_options.multipliers = adam_options.multipliers * choice.multipliers;
+  }
   const SelectionStrategy& strategy = planner_ ? *choice.strategy : *options_.strategy;
   const SelectionStrategy& gradients = planner_ ? *choice.gradients : strategy;
   TrainingJob<Sample> job;
   job.manifest = held().manifest_ptr();
   job.parameters.assign(held().values().begin(), held().values().end());
   job.adam = adam_;
-  job.adam_options = options_.adam;
-  job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, options_.adam}, random);
+  job.adam_options = adam_options;
+  job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, adam_options}, random);
   error_feedback_.add_to(job.parameters, job.coordinates);
   job.required_gradients = gradients.required_gradients(*job.manifest);
   job.mini_batches =

@@ -25,15 +25,16 @@ struct SessionOptions {
   std::size_t iterations = 20;          ///< K, 1 to 10000
   std::size_t batch_size = 8;           ///< samples a mini-batch, 1 to 4096
   std::size_t min_samples = 4;  ///< the first phase waits for so many labelled samples, >= 1
-  AdamOptions adam = {};
+  AdamOptions adam = {};  ///< with a downlink_budget, adam.multipliers are on top of the session's
 
   /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
   std::shared_ptr<const SelectionStrategy> strategy = nullptr;
 
   EncodeOptions encode = {};
 
-  /// What the downlink may carry. Then the session chooses the coordinates of every phase and the
-  /// format of every update itself (UpdatePlanner), and `strategy` must be null.
+  /// What the downlink may carry. Then the session chooses the coordinates of every phase, how fast
+  /// they learn (recommended_multipliers()) and the format of every update itself (UpdatePlanner),
+  /// and `strategy` must be null.
   std::optional<DownlinkBudgetOptions> downlink_budget = std::nullopt;
   int snapshot_zstd_level = 3;  ///< 1 to 19
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "ams/core/adam.hpp"
 #include "ams/core/coordinate_set.hpp"
 #include "ams/core/downlink_budget.hpp"
 #include "ams/core/manifest.hpp"
@@ -33,6 +34,7 @@ class UpdatePlanner {
   struct Choice {
     std::shared_ptr<const SelectionStrategy> strategy;   ///< selects the coordinates
     std::shared_ptr<const SelectionStrategy> gradients;  ///< tells the gradients to compute
+    LearningRateMultipliers multipliers;                 ///< recommended_multipliers()
     std::size_t rung = 0;
   };
 
@@ -58,6 +60,7 @@ class UpdatePlanner {
  private:
   struct Rung {
     std::shared_ptr<const SelectionStrategy> strategy;
+    LearningRateMultipliers multipliers;
     /// Of an update at the usual step, before the scales.
     double group_bytes = 0, guided_bytes = 0;
     double coarseness = 1;  ///< worth training when its update is at most so many times too large

@@ -16,7 +16,7 @@ from ams.experiments.bandwidth import bandwidth
 from ams.experiments.context import BandwidthOptions, Context
 from ams.experiments.environment import code_digest
 from ams.experiments.figures import fig3, fig4, fig5, fig6
-from ams.experiments.flags import STUDENTS, make_parser
+from ams.experiments.flags import ROLES, STUDENTS, make_parser
 from ams.experiments.job import ClipFile, StudentFile
 from ams.experiments.plots import pyplot
 from ams.experiments.pool import Pool
@@ -127,7 +127,11 @@ def _context(flags: argparse.Namespace) -> Context:
             "horizon_seconds": flags.horizon_seconds,
             "first_batch_seconds": flags.first_batch_seconds,
         },
-        normalization_multiplier=flags.normalization_multiplier,
+        multipliers={
+            f"{role}_multiplier": getattr(flags, f"{role}_multiplier")
+            for role in ROLES
+            if getattr(flags, f"{role}_multiplier") is not None
+        },
         # As many steps as AMS makes in a minute.
         one_time={
             **training,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ams import sim
+from ams import recommended_multipliers, sim
 from ams.experiments.job import ClipFile, Job, StudentFile
 from ams.experiments.pool import Pool
 from ams.experiments.tuning import Tuned
@@ -29,8 +29,9 @@ class Context:
     """The command's flags, checked. streams: the clips of each run: one each, or all as one stream.
 
     students: one for each stream. ams, one_time, remote_tracking, just_in_time: options of the
-    schemes. normalization_multiplier: AMS's, where the flags give one. jit_tolerance: points of
-    mIoU that Just-In-Time may stay below AMS. fig6_devices: how many share one accelerator.
+    schemes. multipliers: of AMS's learning rate by role, where the flags give any.
+    jit_tolerance: points of mIoU that Just-In-Time may stay below AMS. fig6_devices: how many
+    share one accelerator.
     """
 
     out: Path
@@ -44,7 +45,7 @@ class Context:
     link: sim.Link
     costs: sim.Costs
     ams: dict[str, Any]
-    normalization_multiplier: float | None
+    multipliers: dict[str, float]
     one_time: dict[str, Any]
     remote_tracking: dict[str, Any]
     just_in_time: dict[str, Any]
@@ -64,7 +65,7 @@ class Context:
         trains = scheme in ("ams", "one_time", "just_in_time")
         options = {**base.get(scheme, {}), **options}
         if scheme == "ams":
-            options["normalization_multiplier"] = self._multiplier(options)
+            options |= self._multipliers(options)
         return [
             Job(
                 clips=clips,
@@ -81,13 +82,13 @@ class Context:
             for clips, student in zip(self.streams, self.students, strict=True)
         ]
 
-    def _multiplier(self, options: dict[str, Any]) -> float:
-        """As ams-server's default: layers that are trained because they are cheap to send learn
-        faster."""
-        if self.normalization_multiplier is not None:
-            return self.normalization_multiplier
-        by_group = options["downlink_budget_bps"] or options["strategy"].startswith("normalization")
-        return 5.0 if by_group else 1.0
+    def _multipliers(self, options: dict[str, Any]) -> dict[str, float]:
+        """As ams-server's: the flags', else those recommended for the strategy; with a budget the
+        session has its own, and the flags' are on top."""
+        if options["downlink_budget_bps"]:
+            return self.multipliers
+        usual = recommended_multipliers(strategy=options["strategy"], gamma=options["gamma"])
+        return {**usual, **self.multipliers}
 
 
 @dataclass(frozen=True, kw_only=True)

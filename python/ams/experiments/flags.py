@@ -12,6 +12,11 @@ import ams
 from ams import sim
 from ams.experiments.bandwidth import SERIES, Curve
 
+ROLES = {
+    "weight": "weights",
+    "normalization": "scales and shifts of normalisation layers",
+    "head": "the last layer",
+}
 STUDENTS = ("edanet", "deeplabv3_mobilenetv2")
 
 
@@ -80,7 +85,8 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_positive,
         default=2e-3,
         metavar="RATE",
-        help="of Adam; the paper's is 1e-3, EDANet learns better at 2e-3",
+        help="of Adam, for the whole model; the paper's is 1e-3, EDANet learns better at 2e-3. "
+        "What a strategy trains learns faster by the multipliers below",
     )
     add(
         "--gamma",
@@ -126,13 +132,14 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         + ", ".join(ams.selection_strategy_names())
         + " (default: gradient_guided)",
     )
-    add(
-        "--normalization-multiplier",
-        type=_positive,
-        metavar="TIMES",
-        help="of AMS's learning rate, for scales and shifts of normalisation layers (default: 5 "
-        "with strategies that name them or a budget, else 1)",
-    )
+    for role, what in ROLES.items():
+        add(
+            f"--{role}-multiplier",
+            type=_positive,
+            metavar="TIMES",
+            help=f"of AMS's learning rate, for {what} (default: as ams.recommended_multipliers() "
+            "says for the strategy; with a budget on top of the session's own)",
+        )
     add(
         "--downlink-kbps",
         type=_positive,

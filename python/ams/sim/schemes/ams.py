@@ -23,7 +23,8 @@ class AMS:
 
     The teacher's labels of a sample are those of the clip's label file that are nearest in time.
     strategy: as ams.selection_strategy_names() says; gamma: the fraction that an update carries.
-    normalization_multiplier, head_multiplier: of the learning rate.
+    weight_multiplier, normalization_multiplier, head_multiplier: of the learning rate;
+        ams.recommended_multipliers() gives them. With a budget on top of the session's own choice.
     profile: 'reference' or 'compact'; relative_step: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and relative_step are
         then the session's own choice.
@@ -37,6 +38,7 @@ class AMS:
     strategy: str = "gradient_guided"
     gamma: float = 0.05
     learning_rate: float = 1e-3
+    weight_multiplier: float = 1
     normalization_multiplier: float = 1
     head_multiplier: float = 1
     iterations: int = 20
@@ -76,6 +78,7 @@ class AMS:
             "strategy": None if has_budget else self.strategy,
             "gamma": None if has_budget else self.gamma,
             "learning_rate": self.learning_rate,
+            "weight_multiplier": self.weight_multiplier,
             "normalization_multiplier": self.normalization_multiplier,
             "head_multiplier": self.head_multiplier,
             "iterations": self.iterations,

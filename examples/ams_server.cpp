@@ -451,14 +451,19 @@ std::unique_ptr<Teacher> make_teacher() {
 
 /// Everything about training is wrong here or nowhere, and not when the first device connects.
 void check_training_flags() {
-  // With a budget the session chooses its own, and the flags are on top of them.
+  // With a budget the session has its own, and the flags are times these.
   const LearningRateMultipliers usual = flags.downlink_kbps > 0
                                             ? LearningRateMultipliers{}
                                             : recommended_multipliers(flags.strategy, flags.gamma);
+  const double weight = flags.weight_multiplier.value_or(usual.weight);
+  const auto else_as_weights = [&](double recommended) {
+    return recommended == usual.weight ? weight : recommended;
+  };
   flags.session.adam.multipliers = {
-      .weight = flags.weight_multiplier.value_or(usual.weight),
-      .normalization = flags.normalization_multiplier.value_or(usual.normalization),
-      .head = flags.head_multiplier.value_or(usual.head)};
+      .weight = weight,
+      .normalization =
+          flags.normalization_multiplier.value_or(else_as_weights(usual.normalization)),
+      .head = flags.head_multiplier.value_or(else_as_weights(usual.head))};
   if (flags.downlink_kbps > 0) {
     flags.session.downlink_budget = DownlinkBudgetOptions{
         .budget_bps = 1000 * flags.downlink_kbps, .link_bps = 1000 * flags.downlink_link_kbps};
@@ -586,7 +591,7 @@ int main(int argc, char** argv) {
       "model.pt2 (AOTInductor)");
   app.add_option("--clip", flags.clip, "clip folder whose classes are the selected ones");
   auto* training =
-      app.add_option_group("Training", "Algorithms 1 and 2; the defaults are the paper's");
+      app.add_option_group("Training", "Algorithms 1 and 2; T_horizon, T_update and K as in the paper");
   training
       ->add_option("--strategy", flags.strategy,
                    "what an update trains: " + joined(selection_strategy_names()))
@@ -594,22 +599,25 @@ int main(int argc, char** argv) {
   training->add_option("--gamma", flags.gamma, "fraction of the parameters that an update carries")
       ->capture_default_str()
       ->check(CLI::Range(1e-9, 1.0));
-  training->add_option("--learning-rate", flags.session.adam.learning_rate, "Adam's alpha")
+  training
+      ->add_option("--learning-rate", flags.session.adam.learning_rate,
+                   "Adam's alpha, for the whole model; what a strategy trains learns faster, see "
+                   "--learning-rate-weight")
       ->capture_default_str();
   const auto add_multiplier = [&](const char* name, std::optional<double>& value,
-                                  const char* what) {
-    training->add_option(name, value, what)->check(CLI::Range(1e-6, 1e6));
+                                  const std::string& what) {
+    training->add_option(name, value, "times as much for " + what)->check(CLI::PositiveNumber);
   };
   add_multiplier("--learning-rate-weight", flags.weight_multiplier,
-                 "times as much for weights (default: min(16, 1 / gamma) with strategies that train "
-                 "a fraction, else 1; with --downlink-kbps all three are on top of what the "
-                 "session chooses)");
+                 "weights (default: min(16, 1 / gamma) with strategies that train a fraction, else "
+                 "1). With --downlink-kbps the session has its own rates for what it trains, and "
+                 "these three flags are times them");
   add_multiplier("--learning-rate-normalization", flags.normalization_multiplier,
-                 "times as much for scales and shifts of normalisation layers (default: 5 with "
-                 "strategies that name them, else as weights)");
+                 "scales and shifts of normalisation layers (default: 5 with strategies that name "
+                 "them, else as weights)");
   add_multiplier("--learning-rate-head", flags.head_multiplier,
-                 "times as much for the last layer with parameters (default: 1 with strategies "
-                 "that name it, else as weights)");
+                 "the last layer with parameters (default: 1 with strategies that name it, else as "
+                 "weights)");
   training
       ->add_option(
           "--normalization-tensors", flags.roles.normalization,

@@ -45,7 +45,9 @@ def parse_arguments():
     parser.add_argument("--profile", default="compact", help="how updates are written: reference or compact (default)")
     parser.add_argument("--downlink-kbps", type=float,
                         help="what the downlink may carry; strategy, gamma and profile are then chosen to fit")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="Adam's alpha (default 2e-3)")
+    parser.add_argument("--learning-rate", type=float, default=2e-3,
+                        help="Adam's alpha for the whole model; ams-server --help says how much faster a strategy "
+                             "learns (default 2e-3)")
     parser.add_argument("--update-interval-seconds", type=float, default=5, help="T_update (default 5)")
     parser.add_argument("--iterations", type=int, default=10, help="K, training steps a phase (default 10)")
     parser.add_argument("--batch-size", type=int, default=8, help="frames a training step (default 8)")

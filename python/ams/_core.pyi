@@ -898,8 +898,9 @@ class Bye:
 class SessionOptions:
     """
     Everything that can be set about one device's session. The defaults are the paper's (section 4.1) where it gives
-    any. With downlink_budget_bps the session chooses what every phase trains and how finely every update is written, so
-    that the budget is kept: strategy and gamma are then None.
+    any. With downlink_budget_bps the session chooses what every phase trains, how fast it learns (the multipliers are then
+    times those of recommended_multipliers()) and how finely every update is written, so that the budget is kept: strategy
+    and gamma are then None.
     """
     def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 4096, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
         """
@@ -2139,10 +2140,11 @@ def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, cou
     """
 def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05) -> dict:
     """
-    How fast what a strategy trains should learn, against a learning rate that suits the whole model: what was best on
-    recorded drives. A fraction learns min(16, 1 / gamma) times as fast; normalisation layers of the strategies that name
-    them 5 times; the rest at that rate. strategy: one of selection_strategy_names(); gamma: in (0, 1]. Gives keyword
-    arguments of SessionOptions and of the optimisers. Raises InvalidArgumentError.
+    How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction learns
+    min(16, 1 / gamma) times as fast (16 was best for a gradient-guided 5%, 1 is the whole model; between is interpolation);
+    normalisation layers of the strategies that name them 5 times; the rest at that rate. strategy: one of
+    selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
+    InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """

@@ -423,10 +423,11 @@ the group. A manifest without tensors of such a role is refused.)");
                         "head_multiplier"_a = l.head);
       },
       py::kw_only(), "strategy"_a, "gamma"_a = 0.05, R"(
-How fast what a strategy trains should learn, against a learning rate that suits the whole model: what was best on
-recorded drives. A fraction learns min(16, 1 / gamma) times as fast; normalisation layers of the strategies that name
-them 5 times; the rest at that rate. strategy: one of selection_strategy_names(); gamma: in (0, 1]. Gives keyword
-arguments of SessionOptions and of the optimisers. Raises InvalidArgumentError.)");
+How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction learns
+min(16, 1 / gamma) times as fast (16 was best for a gradient-guided 5%, 1 is the whole model; between is interpolation);
+normalisation layers of the strategies that name them 5 times; the rest at that rate. strategy: one of
+selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
+InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
   add_multiplier_fields(multipliers,
                         [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });

@@ -221,8 +221,9 @@ void bind_options(py::module_& m) {
   const auto session_fields = session_option_fields();
   py::class_<PythonSessionOptions> session(m, "SessionOptions", R"(
 Everything that can be set about one device's session. The defaults are the paper's (section 4.1) where it gives
-any. With downlink_budget_bps the session chooses what every phase trains and how finely every update is written, so
-that the budget is kept: strategy and gamma are then None.)");
+any. With downlink_budget_bps the session chooses what every phase trains, how fast it learns (the multipliers are then
+times those of recommended_multipliers()) and how finely every update is written, so that the budget is kept: strategy
+and gamma are then None.)");
   const auto client_fields = client_option_fields();
   py::class_<ClientOptions> client(m, "ClientOptions",
                                    "Everything that can be set about a device's client.");

@@ -202,6 +202,37 @@ def test_bandwidth_takes_each_point_at_its_best_learning_rate(out):
         assert budget["busiest_minute_kbps"] <= budget["most_downlink_kbps"]
 
 
+def multipliers_of_runs(out):
+    """Of what each strategy, or a budget, ran with: weight, normalization, head."""
+    found = {}
+    for path in (out / "runs").glob("*.json"):
+        options = json.loads(path.read_text())["settings"]["options"]
+        if "strategy" in options:
+            name = "budget" if options["downlink_budget_bps"] else options["strategy"]
+            found[name] = tuple(
+                options.get(f"{role}_multiplier") for role in ("weight", "normalization", "head")
+            )
+    return found
+
+
+def test_a_strategy_learns_as_fast_as_ams_server_would(out, tmp_path):
+    named = {"max-seconds": 4, "learning-rate-factors": [1], "budgets-kbps": [20], "seeds": 1}
+    series = ["gradient_guided@0.25/reference", "normalization_and_head/compact", "budget"]
+    run("bandwidth", tmp_path / "usual", series=series, **named)
+    assert multipliers_of_runs(tmp_path / "usual") == {
+        "gradient_guided": (4, 4, 4),
+        "normalization_and_head": (1, 5, 1),
+        "budget": (None, None, None),  # the session's own
+    }
+    flags = {"learning-rate-weight": 2, "learning-rate-head": 3}
+    run("bandwidth", tmp_path / "flags", series=series, **named, **flags)
+    assert multipliers_of_runs(tmp_path / "flags") == {
+        "gradient_guided": (2, 2, 3),
+        "normalization_and_head": (2, 5, 3),
+        "budget": (2, None, 3),
+    }
+
+
 def test_bandwidth_runs_only_the_points_that_are_named(tmp_path, capsys):
     series = ["gradient_guided@0.03/reference", "normalization/compact", "just_in_time@0.3"]
     rows, _ = run(

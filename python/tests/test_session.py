@@ -470,7 +470,7 @@ def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
     if budget_bps == 400_000:
         assert found[-1][0] == GROUPS.dimension
     if budget_bps == 600:
-        assert found[-1][0] < GROUPS.dimension
+        assert any(1400 < count < GROUPS.dimension for count, *_ in found)
 
 
 def test_compact_and_multipliers_are_options_of_a_session():

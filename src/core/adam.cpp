@@ -188,13 +188,6 @@ void check_beta(const char* what, double value) {
 
 }  // namespace
 
-LearningRateMultipliers operator*(const LearningRateMultipliers& a,
-                                  const LearningRateMultipliers& b) {
-  constexpr double most = 1e6;
-  return {std::min(a.weight * b.weight, most), std::min(a.normalization * b.normalization, most),
-          std::min(a.head * b.head, most)};
-}
-
 void validate(const AdamOptions& options) {
   if (!(options.learning_rate > 0 && options.learning_rate <= 1e6)) {
     refuse(fmt::format("learning_rate is {}: more than 0 and at most 1e6 is allowed",

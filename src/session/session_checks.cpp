@@ -42,6 +42,13 @@ ModelFeedOptions feed_options(const SessionOptions& options) {
   return feed;
 }
 
+LearningRateMultipliers multiplied(const LearningRateMultipliers& a,
+                                   const LearningRateMultipliers& b) {
+  constexpr double most = 1e6;
+  return {std::min(a.weight * b.weight, most), std::min(a.normalization * b.normalization, most),
+          std::min(a.head * b.head, most)};
+}
+
 void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds) {
   // Of messages without a payload of their own, as the wire has them.
   constexpr std::size_t welcome_bytes = 72, other_bytes = 14;

@@ -127,7 +127,8 @@ UpdatePlanner::Choice UpdatePlanner::choose(double update_interval_seconds) cons
     if (expected_bytes(ladder_[i]) <= ladder_[i].coarseness * steady) best = i;
   }
   const std::size_t trained = has_moments_ ? best : ladder_[best].before_moments;
-  return {ladder_[trained].strategy, ladder_[best].strategy, ladder_[trained].multipliers, trained};
+  return {ladder_[trained].strategy, ladder_[best].strategy, ladder_[trained].multipliers,
+          trained};
 }
 
 /// From what an update of this rung would have had at the usual step.

@@ -149,13 +149,14 @@ TrainingResult PhaseRunner::run(
         });
     if (!std::isfinite(result.losses.back())) {
       refuse("the loss of " + where() + " is not finite; lower the learning rate (" +
-             std::to_string(job.adam_options.learning_rate) + ") or look at the labels");
+             std::to_string(job.adam_options.learning_rate) +
+             ", times its multipliers) or look at the labels");
     }
     if (stepped) adam.step(vector_.values(), vector_.gradients());
   }
   if (!vector_.values().isfinite().all().item<bool>()) {
     refuse("training led to parameters that are not finite; lower the learning rate (" +
-           std::to_string(job.adam_options.learning_rate) + ")");
+           std::to_string(job.adam_options.learning_rate) + ", times its multipliers)");
   }
   result.parameters = vector_.copy();
   result.adam = adam.state();

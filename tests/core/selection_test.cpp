@@ -509,13 +509,6 @@ TEST_CASE("how fast a strategy should learn") {
                "gradient_guided");
 }
 
-TEST_CASE("multipliers on top of multipliers") {
-  const auto product = ams::LearningRateMultipliers{2, 3, 1e6} * ams::LearningRateMultipliers{4, 0.5, 2};
-  CHECK(product.weight == 8);
-  CHECK(product.normalization == 1.5);
-  CHECK(product.head == 1e6);
-}
-
 TEST_CASE("an Adam state of another network is refused") {
   const Manifest manifest = mixed_network();
   AdamState other(5);

@@ -63,7 +63,8 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
     const auto choice = planner.choose(interval_seconds);
     const auto& strategy = *choice.strategy;
     outcome.strategy = strategy.name();
-    CHECK((choice.multipliers.weight > 1) == (outcome.strategy.find("gradient_guided") != std::string::npos));
+    const bool is_fraction = outcome.strategy.find("gradient_guided") != std::string::npos;
+    CHECK((choice.multipliers.weight > 1) == is_fraction);
     // Moments are where the phase before computed gradients.
     std::size_t at = 0;
     for (std::size_t t = 0; t < manifest->tensors().size(); ++t) {

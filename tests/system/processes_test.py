@@ -162,6 +162,7 @@ class Usage(unittest.TestCase):
             ((BIN / "ams-edge", "--video", "x.mp4", "--input", "12"), "WIDTHxHEIGHT"),
             ((BIN / "ams-server", "--teacher", "nonsense", "--certificate", "a", "--private-key", "b"), "nonsense"),
             ((BIN / "ams-server", "--gamma", "7"), "gamma"),
+            ((BIN / "ams-server", "--learning-rate-weight", "0"), "learning-rate-weight"),
         ]:
             with self.subTest(command=command):
                 result = self.run_program(*command)

@@ -23,9 +23,6 @@ struct LearningRateMultipliers {
   double head = 1;
 };
 
-/// Role by role, at most 1e6 each.
-LearningRateMultipliers operator*(const LearningRateMultipliers& a, const LearningRateMultipliers& b);
-
 /// Adam's hyper-parameters; the defaults are the paper's (section 4.1).
 struct AdamOptions {
   double learning_rate = 1e-3;  ///< alpha, > 0 and at most 1e6

@@ -308,6 +308,10 @@ inline constexpr double slowest_link_bps = 8000;
 /// What a connection costs the downlink before Welcome (docs/protocol.md, "What is counted").
 inline constexpr std::size_t connection_bytes = 960;
 
+/// Role by role, at most 1e6 each.
+LearningRateMultipliers multiplied(const LearningRateMultipliers& a,
+                                   const LearningRateMultipliers& b);
+
 /// Takes a message that goes out off the downlink budget. Updates are charged when they are
 /// published.
 void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds);
@@ -763,7 +767,8 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   AdamOptions adam_options = options_.adam;
   if (planner_) {
     choice = planner_->choose(update_interval_seconds());
-    adam_options.multipliers = adam_options.multipliers * choice.multipliers;
+    adam_options.multipliers =
+        session_detail::multiplied(adam_options.multipliers, choice.multipliers);
   }
   const SelectionStrategy& strategy = planner_ ? *choice.strategy : *options_.strategy;
   const SelectionStrategy& gradients = planner_ ? *choice.gradients : strategy;

@@ -25,7 +25,7 @@ struct SessionOptions {
   std::size_t iterations = 20;          ///< K, 1 to 10000
   std::size_t batch_size = 8;           ///< samples a mini-batch, 1 to 4096
   std::size_t min_samples = 4;  ///< the first phase waits for so many labelled samples, >= 1
-  AdamOptions adam = {};  ///< with a downlink_budget, adam.multipliers are on top of the session's
+  AdamOptions adam = {};  ///< with a downlink_budget its multipliers are times the session's own
 
   /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
   std::shared_ptr<const SelectionStrategy> strategy = nullptr;

@@ -16,8 +16,8 @@
 
 namespace ams {
 
-/// Makes the best of a downlink budget: for every phase it chooses which coordinates are trained,
-/// and for every update how finely they are written (profile compact).
+/// Makes the best of a downlink budget: for every phase it chooses which coordinates are trained and
+/// how fast they learn, and for every update how finely they are written (profile compact).
 ///
 /// The strategies form a ladder: the normalisation layers, these and the classifier, these and a
 /// growing gradient-guided fraction, the whole model; a network without such layers has the
@@ -25,9 +25,10 @@ namespace ams {
 /// have been so far: a fixed group is worth training even when its updates must be written four
 /// times as coarsely, a further fraction only when they fit. Where there is a group, a fraction is
 /// trained only after a phase that computed all gradients, so that there are moments to choose it
-/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. An
-/// update is then written as
-/// finely as its allowance takes (DownlinkBudget). A plain value; not thread-safe.
+/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. What is
+/// trained learns as fast as recommended_multipliers() says, so the rates change with the rung. An
+/// update is then written as finely as its allowance takes (DownlinkBudget). A plain value; not
+/// thread-safe.
 class UpdatePlanner {
  public:
   /// What a phase trains, and which rung of the ladder that is.

@@ -128,9 +128,9 @@ def _context(flags: argparse.Namespace) -> Context:
             "first_batch_seconds": flags.first_batch_seconds,
         },
         multipliers={
-            f"{role}_multiplier": getattr(flags, f"{role}_multiplier")
+            f"{role}_multiplier": getattr(flags, f"learning_rate_{role}")
             for role in ROLES
-            if getattr(flags, f"{role}_multiplier") is not None
+            if getattr(flags, f"learning_rate_{role}") is not None
         },
         # As many steps as AMS makes in a minute.
         one_time={

@@ -83,12 +83,14 @@ class Context:
         ]
 
     def _multipliers(self, options: dict[str, Any]) -> dict[str, float]:
-        """As ams-server's: the flags', else those recommended for the strategy; with a budget the
-        session has its own, and the flags' are on top."""
+        """As ams-server's: the flags', else those recommended for the strategy, roles that it does
+        not name as weights. With a budget the flags' are times the session's own."""
         if options["downlink_budget_bps"]:
             return self.multipliers
         usual = recommended_multipliers(strategy=options["strategy"], gamma=options["gamma"])
-        return {**usual, **self.multipliers}
+        weight = self.multipliers.get("weight_multiplier", usual["weight_multiplier"])
+        unnamed = {k: weight for k, v in usual.items() if v == usual["weight_multiplier"]}
+        return {**usual, **unnamed, **self.multipliers}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,11 +134,11 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
     )
     for role, what in ROLES.items():
         add(
-            f"--{role}-multiplier",
-            type=_positive,
+            f"--learning-rate-{role}",
+            type=_multiplier,
             metavar="TIMES",
-            help=f"of AMS's learning rate, for {what} (default: as ams.recommended_multipliers() "
-            "says for the strategy; with a budget on top of the session's own)",
+            help=f"times as much for {what} (default: as ams.recommended_multipliers() says for "
+            "the strategy, or as weights; with a budget times the session's own)",
         )
     add(
         "--downlink-kbps",
@@ -335,6 +335,10 @@ def _number(text: str, what: str, holds: Callable[[float], bool]) -> float:
 
 def _positive(text: str) -> float:
     return _number(text, "a number above 0", lambda v: v > 0)
+
+
+def _multiplier(text: str) -> float:
+    return _number(text, "a number above 0, up to 1e6", lambda v: 0 < v <= 1e6)
 
 
 def _not_negative(text: str) -> float:

@@ -108,7 +108,8 @@ class ModuleTrainer:
                     adam.step(vector.values, vector.gradients)
             if not torch.isfinite(vector.values).all():
                 raise ams.InvalidArgumentError(
-                    "training led to parameters that are not finite; lower the learning rate"
+                    "training led to parameters that are not finite; lower the learning rate or "
+                    "its multipliers"
                 )
             return training_result(vector, adam, losses, time.perf_counter() - start)
         finally:
@@ -127,8 +128,8 @@ def _finite_loss(value: torch.Tensor | None, number: int) -> float:
     loss = float(value.detach())
     if not math.isfinite(loss):
         raise ams.InvalidArgumentError(
-            f"the loss of mini-batch {number} is not finite; lower the learning rate or look at "
-            "the targets"
+            f"the loss of mini-batch {number} is not finite; lower the learning rate, its "
+            "multipliers, or look at the targets"
         )
     return loss
 

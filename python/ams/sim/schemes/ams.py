@@ -24,7 +24,7 @@ class AMS:
     The teacher's labels of a sample are those of the clip's label file that are nearest in time.
     strategy: as ams.selection_strategy_names() says; gamma: the fraction that an update carries.
     weight_multiplier, normalization_multiplier, head_multiplier: of the learning rate;
-        ams.recommended_multipliers() gives them. With a budget on top of the session's own choice.
+        ams.recommended_multipliers() gives them. With a budget they are times the session's own.
     profile: 'reference' or 'compact'; relative_step: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and relative_step are
         then the session's own choice.

@@ -606,7 +606,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   const auto add_multiplier = [&](const char* name, std::optional<double>& value,
                                   const std::string& what) {
-    training->add_option(name, value, "times as much for " + what)->check(CLI::PositiveNumber);
+    training->add_option(name, value, "times as much for " + what)->check(CLI::Range(1e-6, 1e6));
   };
   add_multiplier("--learning-rate-weight", flags.weight_multiplier,
                  "weights (default: min(16, 1 / gamma) with strategies that train a fraction, else "

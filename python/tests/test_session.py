@@ -436,6 +436,22 @@ def test_with_a_budget_the_session_chooses_the_strategy():
         ams.SessionOptions(downlink_budget_bps="much")
 
 
+def jobs_with_equal_gradients(world, seconds):
+    """The jobs of a stream whose gradients are all ones."""
+    jobs = []
+
+    def learn(job):
+        jobs.append(job)
+        for _ in job.mini_batches:
+            job.step(np.ones(GROUPS.dimension, np.float32))
+        return job.result(losses=[1.0])
+
+    world.train = learn
+    world.run(world.device.on_start(0))
+    world.play(seconds)
+    return jobs
+
+
 @pytest.mark.parametrize("budget_bps", [600, 2000, 400_000])
 def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
     world = World(
@@ -445,19 +461,11 @@ def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
         downlink_budget_bps=budget_bps,
         normalization_multiplier=2,
     )
-    found = []
-
-    def look(job):
-        names = ("weight_multiplier", "normalization_multiplier", "head_multiplier")
-        found.append((len(job.coordinates), *(job.adam_options[name] for name in names)))
-        gradients = np.ones(GROUPS.dimension, np.float32)
-        for _ in job.mini_batches:
-            job.step(gradients)
-        return job.result(losses=[1.0])
-
-    world.train = look
-    world.run(world.device.on_start(0))
-    world.play(40)
+    names = ("weight_multiplier", "normalization_multiplier", "head_multiplier")
+    found = [
+        (len(job.coordinates), *(job.adam_options[name] for name in names))
+        for job in jobs_with_equal_gradients(world, 40)
+    ]
     assert found
     for count, *multipliers in found:
         if count == GROUPS.dimension:
@@ -487,19 +495,7 @@ def test_compact_and_multipliers_are_options_of_a_session():
         step_exponents=exponents,
         **multipliers,
     )
-    jobs = []
-
-    def look(job):
-        jobs.append(job)
-        gradients = np.ones(GROUPS.dimension, np.float32)
-        for _ in job.mini_batches:
-            job.step(gradients)
-        return job.result(losses=[1.0])
-
-    world.train = look
-    world.run(world.device.on_start(0))
-    world.play(20)
-    job = jobs[0]
+    job = jobs_with_equal_gradients(world, 20)[0]
     assert job.required_gradients == [True] * 3
     assert len(job.coordinates) == 1400 + round(0.01 * GROUPS.dimension)
     for name, value in {"weight_multiplier": 1, **multipliers}.items():

@@ -316,18 +316,19 @@ def noisy_train(job):
     return job.result(losses=[1.0] * len(job.mini_batches))
 
 
-def move(job, movement):
+def move(job, movement, loss=1.0):
     """A phase that adds `movement` to what it may move."""
     chosen = job.coordinates.indices
     job.parameters[chosen] += movement[chosen]
-    return job.result(losses=[1.0] * len(job.mini_batches))
+    return job.result(losses=[loss] * len(job.mini_batches))
 
 
 class CountingWorld(World):
     """Notes the size of every message of the downlink, with its time."""
 
     def __init__(self, **options):
-        super().__init__(manifest=GROUPS, adapt_sampling_rate=False, phi=None, **options)
+        options = {"adapt_sampling_rate": False, "phi": None, **options}
+        super().__init__(manifest=GROUPS, **options)
         self.train = self.note_and_train
         self.sent, self.coordinates = [], []
 
@@ -414,6 +415,70 @@ def test_a_withheld_phase_is_kept_and_a_failed_one_is_not():
         # What the phase before gave, or what that one began with.
         before = begun[i - 1] if i % 3 == 0 else results[i - 1]
         assert np.allclose(begun[i][norm], before[norm], rtol=0, atol=1e-6)
+
+
+def test_an_update_that_waits_for_an_absent_device_is_charged_when_it_goes_out():
+    world = CountingWorld(downlink_budget_bps=500)
+    world.sent.append((0.0, CONNECT_DOWNLINK_BYTES))
+    lost = []
+
+    def lose_the_link_and_train(job):
+        if not lost:
+            lost.append(world.now)
+            world.run(
+                world.server.on_disconnect(world.now)
+                + world.device.on_disconnected("lost", world.now)
+            )
+            assert not world.server.connected
+            world.sent.append((world.now, CONNECT_DOWNLINK_BYTES))  # that comes soon
+        return noisy_train(job)
+
+    world.train = lose_the_link_and_train
+    world.run(world.device.on_start(0))
+    world.play(120)
+    assert world.server.counters.updates_sent_again == 1
+    sent = sum(size for _, size in world.sent)
+    assert 0.9 * 500 / 8 * 115 < sent <= 500 / 8 * 120
+    assert world.device.held_version == world.server.held_version
+
+
+@pytest.mark.parametrize(
+    ("sign", "goes_out"),
+    [
+        ("nothing", False),
+        ("a larger loss", True),
+        ("phi", True),
+        ("phi of a phase that failed", True),
+        ("phi of flickering labels", False),
+    ],
+)
+def test_what_was_saved_goes_out_when_the_scene_changes(sign, goes_out):
+    phis = {"phi of flickering labels": (0.001, 0.1)}.get(sign, (0.2, 2.0))
+
+    def phi(previous, current):
+        is_new = 57 < world.now < 62.9 and sign.startswith("phi")
+        return phis[1] if is_new else phis[0]
+
+    world = CountingWorld(
+        downlink_budget_bps=2000, downlink_link_bps=1e6, phi=phi, adapt_sampling_rate=True
+    )
+
+    def train_little_until_the_change(job):
+        # Quiet phases save; then comes one that could use more than there is.
+        is_new = world.now > 57
+        if world.now < 62.9 and is_new and "failed" in sign:
+            return job.result(losses=[float("nan")])
+        noise = np.random.default_rng(1).normal(0, 1, GROUPS.dimension).astype(np.float32)
+        loss = 2.0 if is_new and sign == "a larger loss" else 1.0
+        return move(job, noise if is_new else 0 * noise, loss)
+
+    world.train = train_little_until_the_change
+    world.run(world.device.on_start(0))
+    world.play(70)
+    largest = max(size for now, size in world.sent if now > 57)
+    saved = 2000 / 8 * 57 - sum(size for now, size in world.sent if now <= 57)
+    assert world.server.counters.phases_failed == ("failed" in sign)
+    assert (largest > 0.7 * saved) == goes_out
 
 
 def test_with_a_budget_the_session_chooses_the_strategy():

@@ -61,14 +61,19 @@ double DownlinkBudget::Spent::between(double from_seconds, double to_seconds) co
   return end > begin ? bytes * (end - begin) / (end_seconds - begin_seconds) : 0;
 }
 
+double DownlinkBudget::between(double from_seconds, double to_seconds) const noexcept {
+  double bytes = debt_.between(from_seconds, to_seconds);
+  for (const std::vector<Spent>* list : {&spent_, &advanced_}) {
+    for (const Spent& spent : *list) bytes += spent.between(from_seconds, to_seconds);
+  }
+  return bytes;
+}
+
 double DownlinkBudget::left_bytes(double now_seconds, double update_interval_seconds) const {
   // Of the window that ends now. Before a whole window has passed there is less to spend.
   const double window = std::max(options_.window_seconds, update_interval_seconds);
-  double left = options_.budget_bps * std::min(window, now_seconds - start_seconds_) / 8;
-  for (const std::vector<Spent>* list : {&spent_, &advanced_}) {
-    for (const Spent& spent : *list) left -= spent.between(now_seconds - window, now_seconds);
-  }
-  return left;
+  return options_.budget_bps * std::min(window, now_seconds - start_seconds_) / 8 -
+         between(now_seconds - window, now_seconds);
 }
 
 /// Half of what the budget gives until then pays the advance back.
@@ -78,11 +83,9 @@ double DownlinkBudget::advance_end_seconds() const noexcept {
 
 double DownlinkBudget::advance_bytes(double now_seconds) const {
   const double end = advance_end_seconds();
-  double bytes = options_.budget_bps / 2 * (end - now_seconds) / 8;
-  for (const std::vector<Spent>* list : {&spent_, &advanced_}) {  // owed and advanced already
-    for (const Spent& spent : *list) bytes -= spent.between(now_seconds, end);
-  }
-  return std::max(0.0, bytes);
+  // Less what is owed and advanced already.
+  return std::max(0.0,
+                  options_.budget_bps / 2 * (end - now_seconds) / 8 - between(now_seconds, end));
 }
 
 std::size_t DownlinkBudget::allowance_bytes(double now_seconds, double update_interval_seconds,
@@ -109,11 +112,22 @@ void DownlinkBudget::spend(double now_seconds, std::size_t update_bytes,
 }
 
 void DownlinkBudget::owe(double now_seconds, std::size_t bytes) {
-  const double owed = static_cast<double>(bytes);
+  check_times(now_seconds, max_update_interval_seconds);
+  double owed = static_cast<double>(bytes);
+  double begin = now_seconds;
+  if (const double left = debt_.between(now_seconds, debt_.end_seconds); left > 0) {
+    owed += left;
+    // One entry a moment, however often a device comes back.
+    if (now_seconds - debt_.begin_seconds < options_.window_seconds / 100) {
+      owed += debt_.bytes - left;
+      begin = debt_.begin_seconds;
+    }
+  }
+  if (const double paid = debt_.between(debt_.begin_seconds, begin); paid > 0) {
+    add(spent_, {debt_.begin_seconds, std::min(begin, debt_.end_seconds), paid}, now_seconds);
+  }
   const double at_half_the_budget = 2 * 8 * owed / options_.budget_bps;
-  add(spent_,
-      {now_seconds, now_seconds + std::max(options_.window_seconds / 2, at_half_the_budget), owed},
-      now_seconds);
+  debt_ = {begin, begin + std::max(options_.window_seconds / 2, at_half_the_budget), owed};
 }
 
 void DownlinkBudget::add(std::vector<Spent>& list, Spent spent, double now_seconds) {

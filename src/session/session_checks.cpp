@@ -53,14 +53,12 @@ void charge(UpdatePlanner& planner, const ServerMessage& message, double now_sec
   // Of messages without a payload of their own, as the wire has them.
   constexpr std::size_t welcome_bytes = 72, other_bytes = 14;
   if (std::holds_alternative<Update>(message)) return;
-  if (const auto* snapshot = std::get_if<Snapshot>(&message)) {
-    planner.owe(now_seconds, snapshot->bytes.size());
-  } else {
-    constexpr double at_once_seconds = 1;
-    planner.spend(now_seconds,
-                  std::holds_alternative<Welcome>(message) ? welcome_bytes : other_bytes,
-                  at_once_seconds);
-  }
+  std::size_t bytes = other_bytes;
+  if (const auto* snapshot = std::get_if<Snapshot>(&message)) bytes = snapshot->bytes.size();
+  if (std::holds_alternative<Welcome>(message)) bytes = welcome_bytes;
+  if (const auto* fault = std::get_if<Fault>(&message)) bytes += fault->message.size();
+  if (const auto* bye = std::get_if<Bye>(&message)) bytes += bye->reason.size();
+  planner.owe_message(now_seconds, bytes);
 }
 
 void check_hello(const Hello& hello, const Manifest& manifest, const std::string& known_device_id) {

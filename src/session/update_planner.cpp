@@ -163,12 +163,21 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
     while (way > 0 && attempt(way - 1).bytes <= allowance) --way;
     return options_of(ways[way]);
   }
-  while (trial.bytes > allowance) {
-    if (++way == ways.size()) return std::nullopt;
-    trial = attempt(way);
+  if (static_cast<double>(allowance) < header_bytes) return std::nullopt;
+  // The finest that fits: the coarser, the smaller.
+  std::size_t fits = ways.size();
+  while (fits - way > 1) {
+    const std::size_t middle = (way + fits) / 2;
+    const Trial next = attempt(middle);
+    if (next.bytes > allowance) {
+      way = middle;
+    } else {
+      fits = middle;
+      trial = next;
+    }
   }
-  if (trial.kept < least_kept) return std::nullopt;
-  return options_of(ways[way]);
+  if (fits == ways.size() || trial.kept < least_kept) return std::nullopt;
+  return options_of(ways[fits]);
 }
 
 void UpdatePlanner::spend(double now_seconds, std::size_t update_bytes,
@@ -178,6 +187,11 @@ void UpdatePlanner::spend(double now_seconds, std::size_t update_bytes,
 
 void UpdatePlanner::owe(double now_seconds, std::size_t bytes) {
   budget_.owe(now_seconds, bytes);
+}
+
+void UpdatePlanner::owe_message(double now_seconds, std::size_t message_bytes) {
+  owe(now_seconds,
+      message_bytes + static_cast<std::size_t>(std::ceil(budget_.options().overhead_bytes)));
 }
 
 }  // namespace ams

@@ -145,6 +145,37 @@ TEST_CASE("what is owed is paid back whatever it is, with half of the budget") {
   CHECK(total == doctest::Approx(100 * 1200).epsilon(0.01));
 }
 
+TEST_CASE("several debts take no more than half of the budget either, and none is forgiven") {
+  std::mt19937 random(8);
+  for (const int debts : {2, 4, 300}) {
+    for (const double apart_seconds : {0.0, 0.01, 0.3, 7.0}) {
+      CAPTURE(debts);
+      CAPTURE(apart_seconds);
+      DownlinkBudget budget({.budget_bps = 8000});  // 1000 bytes a second
+      double owed = 0, sent = 0, now = 10;
+      int debt = 0;
+      const auto owe_until = [&](double time) {
+        for (; debt < debts && debt * apart_seconds <= time; ++debt) {
+          const std::size_t bytes = 1 + random() % (400000 / static_cast<std::size_t>(debts));
+          budget.owe(debt * apart_seconds, bytes);
+          owed += double(bytes);
+        }
+      };
+      // Who takes all that is allowed gets about half of the budget meanwhile, and all of it in the end.
+      for (; now < debts * apart_seconds + 2 * owed / 1000 + 100; now += 10) {
+        owe_until(now);
+        const std::size_t bytes = budget.allowance_bytes(now, 10, false);
+        CHECK(bytes >= 0.4 * 10000);
+        budget.spend(now, bytes, 10);
+        sent += double(bytes) + 28;
+      }
+      CHECK(debt == debts);
+      CHECK(sent + owed <= 1000 * now);
+      CHECK(sent + owed >= 1000 * (now - 20));
+    }
+  }
+}
+
 TEST_CASE("options and arguments out of range are refused") {
   for (const DownlinkBudgetOptions& options :
        std::vector<DownlinkBudgetOptions>{{.budget_bps = 0},
@@ -162,5 +193,6 @@ TEST_CASE("options and arguments out of range are refused") {
   CHECK_THROWS_AS(budget.allowance_bytes(INFINITY, 1, false), ams::Error);
   DownlinkBudget spent({});
   CHECK_THROWS_AS(spent.spend(1, 100, 0), ams::Error);
+  CHECK_THROWS_AS(spent.owe(std::nan(""), 100), ams::Error);
   CHECK_THROWS_AS(spent.spend(1, 100, std::nan("")), ams::Error);
 }

@@ -25,8 +25,8 @@ void validate(const DownlinkBudgetOptions& options);
 /// little early or late changes little. Half of what quiet times leave over is kept for the
 /// window's length and goes out when the scene changes. At the start, when an update matters most,
 /// what a third of a window gives is there in advance; it is paid back with half of the budget, so
-/// before the first window has passed. What is owed in that time makes it smaller. What cannot wait for an allowance is owed,
-/// and taken off later ones.
+/// before the first window has passed. What is owed in that time makes it smaller. What cannot wait
+/// for an allowance is owed, and taken off later ones.
 ///
 /// A plain value without a clock: the caller passes the time, in seconds on any one timeline that
 /// does not go back. Not thread-safe.
@@ -53,9 +53,10 @@ class DownlinkBudget {
   /// Error(invalid_argument) as allowance_bytes() does.
   void spend(double now_seconds, std::size_t update_bytes, double update_interval_seconds);
 
-  /// Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They
-  /// are paid back evenly, over half a window and longer where that would take more than half of
-  /// the budget, so that updates go on meanwhile.
+  /// Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that
+  /// is owed, now and from before, is paid back evenly, over half a window and longer where that
+  /// would take more than half of the budget, so that updates go on meanwhile. Throws
+  /// Error(invalid_argument) on a time that is not finite.
   void owe(double now_seconds, std::size_t bytes);
 
   const DownlinkBudgetOptions& options() const noexcept { return options_; }
@@ -73,11 +74,14 @@ class DownlinkBudget {
   double advance_bytes(double now_seconds) const;
   double advance_end_seconds() const noexcept;
   void add(std::vector<Spent>& list, Spent spent, double now_seconds);
+  /// Of all that has been spent, is owed or was taken in advance.
+  double between(double from_seconds, double to_seconds) const noexcept;
 
   DownlinkBudgetOptions options_;
   double start_seconds_;
   std::vector<Spent> spent_;     // that may still lie in a window
   std::vector<Spent> advanced_;  // the same, of what was taken in advance
+  Spent debt_{0, 0, 0};          // what is owed; earlier payments are in spent_
 };
 
 }  // namespace ams

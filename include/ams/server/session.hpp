@@ -233,6 +233,7 @@ class ServerSession {
   void take_answered_batches();
   void take_sample(TimedSample<Sample> timed, const Batch& batch);
   void decide_sampling_rate();
+  void take_back_samples();
   void phase_failed(const std::string& reason);
   void publish(TrainingResult result, ServerActions& actions);
   void note_phi(double phi);
@@ -272,7 +273,7 @@ class ServerSession {
   ErrorFeedback error_feedback_;
   std::optional<double> usual_loss_;      // at the beginning of a phase, a running mean
   std::optional<double> usual_phi_;       // a running mean
-  bool phi_jumped_ = false;               // among the samples since the latest phase began
+  bool scene_changed_ = false;            // among the samples since the latest phase began
   Phase phase_ = Phase::idle;
   bool has_left_ = false;     // the device said goodbye and has not come back
   bool has_trained_ = false;  // a phase has begun
@@ -280,7 +281,7 @@ class ServerSession {
   CoordinateSet phase_coordinates_;
   UpdatePlanner::Choice phase_choice_;  // with a downlink budget
   std::size_t phase_new_samples_ = 0;
-  bool phase_phi_jumped_ = false;
+  bool phase_scene_changed_ = false;
 
   std::string last_error_;
   SessionCounters counters_;
@@ -313,7 +314,7 @@ LearningRateMultipliers multiplied(const LearningRateMultipliers& a,
                                    const LearningRateMultipliers& b);
 
 /// Takes a message that goes out off the downlink budget. Updates are charged when they are
-/// published.
+/// published, or sent again.
 void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds);
 
 /// A jump of the device's timeline beyond this, or any jump back, is a new beginning.
@@ -529,7 +530,7 @@ ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_sec
   for (ServerMessage& message : resumption.messages) {
     if (const auto* update = std::get_if<Update>(&message)) {
       ++counters_.updates_sent_again;
-      if (planner_) planner_->owe(now_seconds_, update->bytes.size());
+      if (planner_) planner_->owe_message(now_seconds_, update->bytes.size());
     }
     send(std::move(message), actions);
   }
@@ -792,15 +793,22 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   phase_coordinates_ = std::move(coordinates);
   phase_choice_ = std::move(choice);
   phase_new_samples_ = std::exchange(new_samples_, 0);
-  phase_phi_jumped_ = std::exchange(phi_jumped_, false);
+  phase_scene_changed_ = std::exchange(scene_changed_, false);
   return job;
+}
+
+/// Those of the latest phase still wait to be learned from.
+template <class Sample>
+void ServerSession<Sample>::take_back_samples() {
+  new_samples_ += phase_new_samples_;
+  scene_changed_ = scene_changed_ || phase_scene_changed_;
 }
 
 template <class Sample>
 void ServerSession<Sample>::phase_failed(const std::string& reason) {
   ++counters_.phases_failed;
   last_error_ = reason;
-  new_samples_ += phase_new_samples_;  // they still wait to be learned from
+  take_back_samples();
 }
 
 template <class Sample>
@@ -815,7 +823,7 @@ ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double
   phase_ = Phase::idle;
   if (has_left_) {
     ++counters_.phases_abandoned;
-    new_samples_ += phase_new_samples_;
+    take_back_samples();
   } else if (!unusable.empty()) {
     phase_failed(unusable);
   } else {
@@ -835,10 +843,12 @@ template <class Sample>
 void ServerSession<Sample>::publish(TrainingResult result, ServerActions& actions) {
   std::optional<EncodeOptions> encode;
   if (planner_) {
+    const bool changed = scene_changed(result.losses);
     encode = planner_->fit(phase_choice_, held(), result.parameters,
                            feed_.with_statistics(result.parameters, phase_coordinates_),
-                           now_seconds_, update_interval_seconds(), scene_changed(result.losses));
+                           now_seconds_, update_interval_seconds(), changed);
     if (!encode) {
+      scene_changed_ = scene_changed_ || changed;  // the device does not know it yet
       error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
       adam_ = std::move(result.adam);
       ++counters_.phases_withheld;
@@ -848,7 +858,10 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
   ModelFeed::Published published =
       feed_.publish(result.parameters, phase_coordinates_, now_seconds_, encode);
   if (planner_) {
-    planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
+    // One that waits for an absent device is charged when the device is back and gets it.
+    if (published.message) {
+      planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
+    }
     error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
   }
   adam_ = std::move(result.adam);
@@ -865,7 +878,9 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
 template <class Sample>
 void ServerSession<Sample>::note_phi(double phi) {
   constexpr double much = 2.5;
-  if (usual_phi_ && phi > much * *usual_phi_) phi_jumped_ = true;
+  // Where nothing moves, what labels flicker is no new scene.
+  const double least = options_.sampling.phi_target / 2;
+  if (usual_phi_ && phi > std::max(much * *usual_phi_, least)) scene_changed_ = true;
   usual_phi_ = usual_phi_ ? *usual_phi_ + 0.1 * (phi - *usual_phi_) : phi;
 }
 
@@ -874,12 +889,12 @@ void ServerSession<Sample>::note_phi(double phi) {
 template <class Sample>
 bool ServerSession<Sample>::scene_changed(const std::vector<double>& losses) {
   constexpr double much = 1.3;
-  if (losses.empty()) return phase_phi_jumped_;
+  if (losses.empty()) return phase_scene_changed_;
   const auto count = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, losses.size() / 4));
   const double loss = std::accumulate(losses.begin(), losses.begin() + count, 0.0) / double(count);
   const bool changed = !usual_loss_ || loss > much * *usual_loss_;
   usual_loss_ = usual_loss_ ? *usual_loss_ + 0.3 * (loss - *usual_loss_) : loss;
-  return changed || phase_phi_jumped_;
+  return changed || phase_scene_changed_;
 }
 
 template <class Sample>

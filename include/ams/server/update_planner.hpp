@@ -54,9 +54,10 @@ class UpdatePlanner {
                                    double now_seconds, double update_interval_seconds,
                                    bool scene_changed);
 
-  /// As DownlinkBudget's.
+  /// As DownlinkBudget's; a message has headers besides.
   void spend(double now_seconds, std::size_t update_bytes, double update_interval_seconds);
   void owe(double now_seconds, std::size_t bytes);
+  void owe_message(double now_seconds, std::size_t message_bytes);
 
  private:
   struct Rung {

@@ -41,7 +41,7 @@ struct Flags {
   // What gave the best accuracy for its bytes on recorded and rendered drives (docs/results.md);
   // the library's defaults are the paper's.
   std::string strategy = "normalization_and_head", profile = "compact";
-  std::optional<double> weight_multiplier, normalization_multiplier, head_multiplier;
+  GivenMultipliers multipliers;  // of the learning rate
   RolePatterns roles;
   double gamma = 0.05;
   double downlink_kbps = 0;
@@ -134,6 +134,7 @@ class Program {
            {"resumed_with_snapshot", c.resumed_with_snapshot},
            {"refusals", c.refusals},
            {"phases_failed", c.phases_failed},
+           {"phases_withheld", c.phases_withheld},
            {"phase_seconds", percentiles(device.phase_seconds)},
            {"uplink_bytes", device.past_links.uplink_bytes},
            {"downlink_bytes", device.past_links.downlink_bytes}});
@@ -143,12 +144,31 @@ class Program {
             {"uplink_bytes", total.uplink_bytes},
             {"downlink_bytes", total.downlink_bytes},
             {"parameters", student_.manifest->dimension()},
-            {"strategy", flags.strategy},
-            {"gamma", flags.gamma},
-            {"profile", flags.profile}};
+            {"training", training_report()}};
   }
 
  private:
+  /// What is in force: with a budget the session chooses strategy and format.
+  static nlohmann::json training_report() {
+    const SessionOptions& session = flags.session;
+    const LearningRateMultipliers& multipliers = session.adam.multipliers;
+    nlohmann::json report = {{"learning_rate", session.adam.learning_rate},
+                             {"learning_rate_weight", multipliers.weight},
+                             {"learning_rate_normalization", multipliers.normalization},
+                             {"learning_rate_head", multipliers.head},
+                             {"iterations", session.iterations},
+                             {"batch_size", session.batch_size},
+                             {"update_interval_seconds", session.update_interval_seconds},
+                             {"profile", session.downlink_budget ? "compact" : flags.profile}};
+    if (session.downlink_budget) {
+      report["downlink_budget_bps"] = session.downlink_budget->budget_bps;
+    } else {
+      report["strategy"] = flags.strategy;
+      report["gamma"] = flags.gamma;
+    }
+    return report;
+  }
+
   static std::vector<std::uint8_t> phi_classes(const StudentSpec& spec) {
     std::vector<std::uint8_t> ids(spec.selected_classes.begin(), spec.selected_classes.end());
     for (int id = 0; ids.empty() || (spec.selected_classes.empty() && id < spec.num_classes);
@@ -451,23 +471,14 @@ std::unique_ptr<Teacher> make_teacher() {
 
 /// Everything about training is wrong here or nowhere, and not when the first device connects.
 void check_training_flags() {
-  // With a budget the session has its own, and the flags are times these.
-  const LearningRateMultipliers usual = flags.downlink_kbps > 0
-                                            ? LearningRateMultipliers{}
-                                            : recommended_multipliers(flags.strategy, flags.gamma);
-  const double weight = flags.weight_multiplier.value_or(usual.weight);
-  const auto else_as_weights = [&](double recommended) {
-    return recommended == usual.weight ? weight : recommended;
-  };
-  flags.session.adam.multipliers = {
-      .weight = weight,
-      .normalization =
-          flags.normalization_multiplier.value_or(else_as_weights(usual.normalization)),
-      .head = flags.head_multiplier.value_or(else_as_weights(usual.head))};
-  if (flags.downlink_kbps > 0) {
+  const GivenMultipliers& given = flags.multipliers;
+  if (flags.downlink_kbps > 0) {  // the session has its own, and the flags are times these
+    flags.session.adam.multipliers = {given.weight.value_or(1), given.normalization.value_or(1),
+                                      given.head.value_or(1)};
     flags.session.downlink_budget = DownlinkBudgetOptions{
         .budget_bps = 1000 * flags.downlink_kbps, .link_bps = 1000 * flags.downlink_link_kbps};
   } else {
+    flags.session.adam.multipliers = recommended_multipliers(flags.strategy, flags.gamma, given);
     flags.session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
   }
   flags.session.encode.profile = update_profile(flags.profile);
@@ -608,14 +619,14 @@ int main(int argc, char** argv) {
                                   const std::string& what) {
     training->add_option(name, value, "times as much for " + what)->check(CLI::Range(1e-6, 1e6));
   };
-  add_multiplier("--learning-rate-weight", flags.weight_multiplier,
+  add_multiplier("--learning-rate-weight", flags.multipliers.weight,
                  "weights (default: min(16, 1 / gamma) with strategies that train a fraction, else "
                  "1). With --downlink-kbps the session has its own rates for what it trains, and "
                  "these three flags are times them");
-  add_multiplier("--learning-rate-normalization", flags.normalization_multiplier,
+  add_multiplier("--learning-rate-normalization", flags.multipliers.normalization,
                  "scales and shifts of normalisation layers (default: 5 with strategies that name "
                  "them, else as weights)");
-  add_multiplier("--learning-rate-head", flags.head_multiplier,
+  add_multiplier("--learning-rate-head", flags.multipliers.head,
                  "the last layer with parameters (default: 1 with strategies that name it, else as "
                  "weights)");
   training

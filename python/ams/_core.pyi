@@ -334,9 +334,9 @@ class GradientGuidedAdam:
 class DownlinkBudget:
     """
     Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
-    and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
-    window's length and goes out when the scene changes. At the start, what a third of a window gives is there in advance, and
-    is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
+    and, as long as there is something to send, little of it is left over. Half of what quiet times leave over is kept for
+    the window's length and goes out when the scene changes. At the start, what a third of a window gives is there in
+    advance, and is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
     
         budget = DownlinkBudget(budget_bps=2000)
         most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
@@ -362,8 +362,9 @@ class DownlinkBudget:
         """
     def owe(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
-        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly, over
-        half a window and longer where that would take more than half of the budget, so that updates go on meanwhile.
+        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that is owed, now and from
+        before, is paid back evenly, over half a window and longer where that would take more than half of the budget, so that
+        updates go on meanwhile. Raises InvalidArgumentError.
         """
     def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -2138,11 +2139,12 @@ def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, cou
     """
     `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every machine.
     """
-def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05) -> dict:
+def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05, weight_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, normalization_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, head_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict:
     """
     How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction learns
-    min(16, 1 / gamma) times as fast (16 was best for a gradient-guided 5%, 1 is the whole model; between is interpolation);
-    normalisation layers of the strategies that name them 5 times; the rest at that rate. strategy: one of
+    min(16, 1 / gamma) times as fast (16 was best for a gradient-guided 5% of EDANet, 1 is the whole model; between is
+    interpolation); normalisation layers of the strategies that name them 5 times; the rest at that rate. What is given stands
+    instead; that of weights is also that of each role that the strategy does not name. strategy: one of
     selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
     InvalidArgumentError.
     """

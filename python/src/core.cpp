@@ -416,16 +416,20 @@ The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those t
 the group. A manifest without tensors of such a role is refused.)");
   m.def(
       "recommended_multipliers",
-      [](const std::string& strategy, double gamma) {
-        const LearningRateMultipliers l = recommended_multipliers(strategy, gamma);
+      [](const std::string& strategy, double gamma, std::optional<double> weight,
+         std::optional<double> normalization, std::optional<double> head) {
+        const LearningRateMultipliers l =
+            recommended_multipliers(strategy, gamma, {weight, normalization, head});
         return py::dict("weight_multiplier"_a = l.weight,
                         "normalization_multiplier"_a = l.normalization,
                         "head_multiplier"_a = l.head);
       },
-      py::kw_only(), "strategy"_a, "gamma"_a = 0.05, R"(
+      py::kw_only(), "strategy"_a, "gamma"_a = 0.05, "weight_multiplier"_a = py::none(),
+      "normalization_multiplier"_a = py::none(), "head_multiplier"_a = py::none(), R"(
 How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction learns
-min(16, 1 / gamma) times as fast (16 was best for a gradient-guided 5%, 1 is the whole model; between is interpolation);
-normalisation layers of the strategies that name them 5 times; the rest at that rate. strategy: one of
+min(16, 1 / gamma) times as fast (16 was best for a gradient-guided 5% of EDANet, 1 is the whole model; between is
+interpolation); normalisation layers of the strategies that name them 5 times; the rest at that rate. What is given stands
+instead; that of weights is also that of each role that the strategy does not name. strategy: one of
 selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
 InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
@@ -606,9 +610,9 @@ void bind_downlink_budget(py::module_& m) {
       "link_bps", "window_seconds", "overhead_bytes");
   py::class_<DownlinkBudget> budget(m, "DownlinkBudget", R"(
 Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
-and, as long as there is something to send, little of it is left over. What quiet times leave over is kept for the
-window's length and goes out when the scene changes. At the start, what a third of a window gives is there in advance, and
-is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
+and, as long as there is something to send, little of it is left over. Half of what quiet times leave over is kept for
+the window's length and goes out when the scene changes. At the start, what a third of a window gives is there in
+advance, and is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
 
     budget = DownlinkBudget(budget_bps=2000)
     most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
@@ -648,8 +652,9 @@ scene_changed: what was saved may go out at once. Raises InvalidArgumentError.)"
            "update_interval_seconds"_a,
            "An update of so many bytes goes out; it stands for the update_interval_seconds before.")
       .def("owe", &DownlinkBudget::owe, "now_seconds"_a, "bytes"_a, R"(
-Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. They are paid back evenly, over
-half a window and longer where that would take more than half of the budget, so that updates go on meanwhile.)");
+Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that is owed, now and from
+before, is paid back evenly, over half a window and longer where that would take more than half of the budget, so that
+updates go on meanwhile. Raises InvalidArgumentError.)");
 }
 
 // ---- phi-score and rates ----

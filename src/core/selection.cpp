@@ -460,20 +460,21 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
   return std::make_unique<Layers>(name, gamma, Layers::Ends::both);
 }
 
-LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma) {
+LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma,
+                                                const GivenMultipliers& given) {
   check_strategy_name(name);
-  constexpr double most_of_fraction = 16, of_normalization = 5;
-  LearningRateMultipliers multipliers;
-  if (name == "full") return multipliers;
-  const bool is_group = name.starts_with("normalization");
-  if (is_group) multipliers.normalization = of_normalization;
-  if (name == "normalization" || name == "normalization_and_head") return multipliers;
-  check_gamma(gamma);
-  const double of_fraction = std::min(most_of_fraction, 1 / gamma);
-  multipliers.weight = of_fraction;
-  if (!is_group) multipliers.normalization = multipliers.head = of_fraction;
-  if (name == "normalization+gradient_guided") multipliers.head = of_fraction;
-  return multipliers;
+  constexpr double most_of_fraction = 16, of_normalization = 5, of_head = 1;
+  const bool names_normalization = name.starts_with("normalization");
+  const bool names_head = name.starts_with("normalization_and_head");
+  const bool has_fraction = name != "full" && name != "normalization" &&
+                            name != "normalization_and_head";
+  if (has_fraction) check_gamma(gamma);
+  const double of_weights =
+      given.weight.value_or(has_fraction ? std::min(most_of_fraction, 1 / gamma) : 1);
+  return {.weight = of_weights,
+          .normalization =
+              given.normalization.value_or(names_normalization ? of_normalization : of_weights),
+          .head = given.head.value_or(names_head ? of_head : of_weights)};
 }
 
 }  // namespace ams

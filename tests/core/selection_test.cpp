@@ -507,6 +507,20 @@ TEST_CASE("how fast a strategy should learn") {
   }
   expect_error(ErrorCode::invalid_argument, [&] { (void)recommended("best", 0.05); }, "best",
                "gradient_guided");
+
+  // What is given stands instead, for weights also where a role is nothing else to the strategy:
+  // that a recommended rate happens to be the weights' does not make it so.
+  const auto given = [](const char* name, double gamma, const ams::GivenMultipliers& some) {
+    const ams::LearningRateMultipliers l = ams::recommended_multipliers(name, gamma, some);
+    return Multipliers{l.weight, l.normalization, l.head};
+  };
+  CHECK(given("gradient_guided", 0.25, {.weight = 2}) == Multipliers{2, 2, 2});
+  CHECK(given("full", 1, {.weight = 2, .head = 3}) == Multipliers{2, 2, 3});
+  CHECK(given("normalization", 1, {.weight = 3}) == Multipliers{3, 5, 3});
+  CHECK(given("normalization_and_head", 1, {.weight = 3}) == Multipliers{3, 5, 1});
+  CHECK(given("normalization+gradient_guided", 0.2, {.weight = 10}) == Multipliers{10, 5, 10});
+  CHECK(given("normalization_and_head+gradient_guided", 0.2, {.normalization = 2}) ==
+        Multipliers{5, 2, 1});
 }
 
 TEST_CASE("an Adam state of another network is refused") {

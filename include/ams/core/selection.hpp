@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,14 +57,25 @@ class SelectionStrategy {
 /// Throws Error(invalid_argument) that lists what is allowed.
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma);
 
+/// Multipliers of some roles, as somebody gave them.
+struct GivenMultipliers {
+  std::optional<double> weight = std::nullopt;
+  std::optional<double> normalization = std::nullopt;
+  std::optional<double> head = std::nullopt;
+};
+
 /// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
 /// model (docs/results.md, "Accuracy against downlink").
 /// - A fraction learns min(16, 1 / gamma) times as fast: the fewer coordinates move, the further each
-///   must go. 16 was best for a gradient-guided 5%, 1 is the whole model; between is interpolation.
+///   must go. 16 was best for a gradient-guided 5% of EDANet, 1 is the whole model; between is
+///   interpolation.
 /// - Normalisation layers that are trained because they are cheap to send learn 5 times as fast.
 /// - The rest, `full` among it, learns at that rate.
+/// given: instead of these. That of weights is also that of each role that the strategy does not name,
+/// and so treats as weights; unless the role's own is given.
 /// name, gamma: as make_selection_strategy takes them; throws as it does.
-LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma);
+LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma,
+                                                const GivenMultipliers& given = {});
 
 /// The names that make_selection_strategy takes.
 std::span<const std::string_view> selection_strategy_names();

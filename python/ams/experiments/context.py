@@ -87,10 +87,9 @@ class Context:
         not name as weights. With a budget the flags' are times the session's own."""
         if options["downlink_budget_bps"]:
             return self.multipliers
-        usual = recommended_multipliers(strategy=options["strategy"], gamma=options["gamma"])
-        weight = self.multipliers.get("weight_multiplier", usual["weight_multiplier"])
-        unnamed = {k: weight for k, v in usual.items() if v == usual["weight_multiplier"]}
-        return {**usual, **unnamed, **self.multipliers}
+        return recommended_multipliers(
+            strategy=options["strategy"], gamma=options["gamma"], **self.multipliers
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

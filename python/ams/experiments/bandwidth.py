@@ -297,7 +297,8 @@ def _summary(each: Measured, paper: Measured | None) -> dict[str, Any]:
 
 
 def _use(each: Measured) -> dict[str, Any]:
-    """What the downlink carried at the least and at the most; of a budget, which part of it."""
+    """What the downlink carried at the least and at the most; of a budget, which part of it: each
+    stream's mean over the seeds, and the most of all runs."""
     results = [result for runs in each.runs.values() for result in runs]
     kbps = [result.downlink_kbps for result in results]
     name = "busiest_minute_kbps"
@@ -310,9 +311,10 @@ def _use(each: Measured) -> dict[str, Any]:
     if each.point.series == "budget":
         budget = each.point.value
         use["used_of_budget"] = {
-            result.clip: round(result.downlink_kbps / budget, 3)
-            for result in next(iter(each.runs.values()))
+            same[0].clip: round(mean([r.downlink_kbps for r in same]) / budget, 3)
+            for same in zip(*each.runs.values(), strict=True)
         }
+        use["most_used_of_budget"] = round(max(kbps) / budget, 3)
     return use
 
 

@@ -35,6 +35,11 @@ EXPERIMENTS = {
     "bandwidth": bandwidth,
 }
 COMMANDS = (*EXPERIMENTS, "pretrain")
+# What an experiment chooses itself, and where to say what it should be.
+OWN_CHOICE = {
+    "table3": (("strategy", "gamma", "downlink_kbps"), "it runs its own strategies and fractions"),
+    "bandwidth": (("strategy", "profile", "downlink_kbps"), "name --series and --budgets-kbps"),
+}
 WITH_OPENCV = ("table1", "table2", "fig4", "fig5", "bandwidth")  # Remote+Tracking, Just-In-Time
 
 
@@ -72,7 +77,13 @@ def _context(flags: argparse.Namespace) -> Context:
     if flags.experiment in WITH_OPENCV:
         opencv()
     _check_student(flags)
+    names, instead = OWN_CHOICE.get(flags.experiment, ((), ""))
+    for name in names:
+        if getattr(flags, name) is not None:
+            raise ValueError(f"{flags.experiment} takes no --{name.replace('_', '-')}: {instead}")
     has_budget = flags.downlink_kbps is not None
+    if flags.downlink_link_kbps is not None and not (has_budget or flags.experiment == "bandwidth"):
+        raise ValueError("--downlink-link-kbps is for --downlink-kbps, which is not given")
     for name in ("strategy", "gamma"):
         if has_budget and getattr(flags, name) is not None:
             raise ValueError(
@@ -122,6 +133,7 @@ def _context(flags: argparse.Namespace) -> Context:
             "gamma": gamma,
             "strategy": flags.strategy or "gradient_guided",
             "downlink_budget_bps": flags.downlink_kbps and flags.downlink_kbps * 1000,
+            "downlink_link_bps": (flags.downlink_link_kbps or 0) * 1000,
             "iterations": flags.iterations,
             "update_interval_seconds": flags.update_interval_seconds,
             "horizon_seconds": flags.horizon_seconds,
@@ -159,6 +171,8 @@ def _context(flags: argparse.Namespace) -> Context:
             **_settings(flags),
             "device": flags.device or _default_device(),
             "profile": profile,
+            "strategy": None if has_budget else flags.strategy or "gradient_guided",
+            "gamma": None if has_budget else gamma,
             "weights": [Path(student.weights).name for student in students],
             "student_digests": [student.digest for student in students],
             "code": code_digest(),

@@ -147,6 +147,13 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         help="what AMS may send on the mean of a minute; strategy and gamma are then the session's "
         "own choice",
     )
+    add(
+        "--downlink-link-kbps",
+        type=_positive,
+        metavar="KBPS",
+        help="with --downlink-kbps: what the link takes, so that no update is larger than this "
+        "times T_update (default: four times the budget)",
+    )
 
     add = parser.add_argument_group("Remote+Tracking").add_argument
     add(

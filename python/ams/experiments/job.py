@@ -132,7 +132,9 @@ class Job:
         return SCHEMES[self.scheme](**options)
 
     def check(self) -> None:
-        """Raises ValueError when the student was pre-trained on one of the clips."""
+        """Raises ValueError when the student was pre-trained on one of the clips, and what the
+        scheme raises for options that it does not take."""
+        self.make_scheme()
         if self.student.weights:
             refuse_known_clips(Path(self.student.weights), [clip.identity for clip in self.clips])
 

@@ -27,7 +27,7 @@ class AMS:
         ams.recommended_multipliers() gives them. With a budget they are times the session's own.
     profile: 'reference' or 'compact'; relative_step: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and relative_step are
-        then the session's own choice.
+        then the session's own choice. downlink_link_bps: what the link takes; 0: four times that.
     first_batch_seconds: the first samples leave so long after the stream's beginning; min_samples:
         the first phase waits for so many.
     adapt_training_rate: longer T_update for slow scenes (appendix D).
@@ -52,6 +52,7 @@ class AMS:
     profile: str = "reference"
     relative_step: float = 1
     downlink_budget_bps: float | None = None
+    downlink_link_bps: float = 0
     codec: Codec = field(default_factory=X264Codec)
     prepare: Callable[[Clock, Accelerator], None] | None = None
 
@@ -74,6 +75,9 @@ class AMS:
     def session_options(self) -> dict[str, object]:
         """Keyword arguments of ams.SessionOptions."""
         has_budget = self.downlink_budget_bps is not None
+        budget = {"downlink_budget_bps": self.downlink_budget_bps}
+        if has_budget:
+            budget["downlink_link_bps"] = self.downlink_link_bps
         return {
             "strategy": None if has_budget else self.strategy,
             "gamma": None if has_budget else self.gamma,
@@ -90,5 +94,5 @@ class AMS:
             "adapt_training_rate": self.adapt_training_rate,
             "profile": self.profile,
             "relative_step": self.relative_step,
-            "downlink_budget_bps": self.downlink_budget_bps,
+            **budget,
         }

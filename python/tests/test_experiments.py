@@ -233,6 +233,26 @@ def test_a_strategy_learns_as_fast_as_ams_server_would(out, tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("experiment", "flags", "reason"),
+    [
+        ("bandwidth", {"downlink-kbps": 2}, "bandwidth takes no --downlink-kbps: name --series"),
+        ("bandwidth", {"strategy": "full"}, "bandwidth takes no --strategy"),
+        ("table3", {"gamma": 0.1}, "table3 takes no --gamma: it runs its own"),
+        ("fig3", {"downlink-link-kbps": 9}, "is for --downlink-kbps, which is not given"),
+        ("fig3", {"downlink-kbps": 2, "downlink-link-kbps": 1}, "link_bps is 1000"),
+        # Before the first run, and not when its turn comes.
+        ("bandwidth", {"series": ["full", "budget"], "budgets-kbps": [0.01]}, "budget_bps is 10"),
+    ],
+)
+def test_what_a_command_would_ignore_or_refuse_later_is_refused_at_once(
+    experiment, flags, reason, tmp_path, capsys
+):
+    assert cli.main(arguments(experiment, tmp_path, **flags)) == 1
+    assert reason in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.json"))
+
+
 def test_bandwidth_runs_only_the_points_that_are_named(tmp_path, capsys):
     series = ["gradient_guided@0.03/reference", "normalization/compact", "just_in_time@0.3"]
     rows, _ = run(

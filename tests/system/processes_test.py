@@ -9,15 +9,17 @@ from programs import BIN, PAPER, STUDENT, ProgramsTest
 
 class Streaming(ProgramsTest):
     def test_both_ends_hold_the_same_model_and_count_the_same_bytes(self):
-        for sent, most_bits in (([], 4), (PAPER, 23.2)):
+        for sent, most_bits, rates in (([], 4, [1, 5, 1]), (PAPER, 23.2, [16, 16, 16])):
             with self.subTest(sent=sent):
-                self.stream_and_compare(sent, most_bits)
+                self.stream_and_compare(sent, most_bits, rates)
 
-    def stream_and_compare(self, sent, most_bits):
+    def stream_and_compare(self, sent, most_bits, rates):
         server = self.start_server(*sent)
         edge = self.start_edge("--compare")
         self.finish(edge)
-        session, = self.stop_server(server)["sessions"]
+        told = self.stop_server(server)
+        self.assertEqual(self.rates_of(told), rates)
+        session, = told["sessions"]
         report = self.report()
         self.assertGreaterEqual(report["updates"], 3)
         self.assertEqual(report["digest"], session["digest"])
@@ -29,11 +31,18 @@ class Streaming(ProgramsTest):
         self.assertGreater(report["downlink_bytes"], report["updates"] * report["update_bytes_mean"])
         self.assertLessEqual(session["bits_per_coordinate"], most_bits)
 
+    def rates_of(self, report):
+        return [report["training"][f"learning_rate_{role}"] for role in ("weight", "normalization", "head")]
+
     def test_a_downlink_budget_is_kept(self):
-        server = self.start_server("--downlink-kbps", "3")
+        server = self.start_server("--downlink-kbps", "3", "--learning-rate-weight", "2")
         edge = self.start_edge()
         self.finish(edge)
-        session, = self.stop_server(server)["sessions"]
+        told = self.stop_server(server)
+        self.assertEqual(self.rates_of(told), [2, 1, 1])  # times the session's own, which go by what it trains
+        self.assertEqual(told["training"]["downlink_budget_bps"], 3000)
+        self.assertNotIn("strategy", told["training"])
+        session, = told["sessions"]
         report = self.report()
         self.assertGreaterEqual(report["updates"], 2)
         self.assertEqual(report["digest"], session["digest"])

@@ -148,7 +148,8 @@ class Program {
   }
 
  private:
-  /// What is in force: with a budget the session chooses strategy and format.
+  /// What is in force. With a budget the session chooses strategy and rates, and those here are
+  /// times them.
   static nlohmann::json training_report() {
     const SessionOptions& session = flags.session;
     const LearningRateMultipliers& multipliers = session.adam.multipliers;
@@ -622,7 +623,7 @@ int main(int argc, char** argv) {
   add_multiplier("--learning-rate-weight", flags.multipliers.weight,
                  "weights (default: min(16, 1 / gamma) with strategies that train a fraction, else "
                  "1). With --downlink-kbps the session has its own rates for what it trains, and "
-                 "these three flags are times them");
+                 "these three flags, 1 unless given, are times them");
   add_multiplier("--learning-rate-normalization", flags.multipliers.normalization,
                  "scales and shifts of normalisation layers (default: 5 with strategies that name "
                  "them, else as weights)");

@@ -239,7 +239,8 @@ def test_a_strategy_learns_as_fast_as_ams_server_would(out, tmp_path):
         ("bandwidth", {"downlink-kbps": 2}, "bandwidth takes no --downlink-kbps: name --series"),
         ("bandwidth", {"strategy": "full"}, "bandwidth takes no --strategy"),
         ("table3", {"gamma": 0.1}, "table3 takes no --gamma: it runs its own"),
-        ("fig3", {"downlink-link-kbps": 9}, "is for --downlink-kbps, which is not given"),
+        ("fig3", {"downlink-link-kbps": 9}, "is for a budget, and none is run"),
+        ("bandwidth", {"series": ["full"], "downlink-link-kbps": 9}, "and none is run"),
         ("fig3", {"downlink-kbps": 2, "downlink-link-kbps": 1}, "link_bps is 1000"),
         # Before the first run, and not when its turn comes.
         ("bandwidth", {"series": ["full", "budget"], "budgets-kbps": [0.01]}, "budget_bps is 10"),

@@ -79,8 +79,8 @@ class Networks(ProgramsTest):
         config = self.work / "server.toml"
         config.write_text('gamma = 0.2\nstrategy = "random"\n')
         server = self.start_server("--config", config, student=["--student", self.student, *SIZE])
-        report = self.stop_server(server)
-        self.assertEqual((report["gamma"], report["strategy"]), (0.2, "random"))
+        training = self.stop_server(server)["training"]
+        self.assertEqual((training["gamma"], training["strategy"]), (0.2, "random"))
         config.write_text("gama = 0.2\n")
         mistake = self.run_program(BIN / "ams-server", "--config", config)
         self.assertNotEqual(mistake.returncode, 0)

@@ -233,7 +233,7 @@ class ServerSession {
   void take_answered_batches();
   void take_sample(TimedSample<Sample> timed, const Batch& batch);
   void decide_sampling_rate();
-  void take_back_samples();
+  void take_back_phase();
   void phase_failed(const std::string& reason);
   void publish(TrainingResult result, ServerActions& actions);
   void note_phi(double phi);
@@ -273,7 +273,7 @@ class ServerSession {
   ErrorFeedback error_feedback_;
   std::optional<double> usual_loss_;      // at the beginning of a phase, a running mean
   std::optional<double> usual_phi_;       // a running mean
-  bool scene_changed_ = false;            // among the samples since the latest phase began
+  bool new_scene_ = false;                // which no update has carried and no phase has met
   Phase phase_ = Phase::idle;
   bool has_left_ = false;     // the device said goodbye and has not come back
   bool has_trained_ = false;  // a phase has begun
@@ -281,7 +281,7 @@ class ServerSession {
   CoordinateSet phase_coordinates_;
   UpdatePlanner::Choice phase_choice_;  // with a downlink budget
   std::size_t phase_new_samples_ = 0;
-  bool phase_scene_changed_ = false;
+  bool phase_new_scene_ = false;
 
   std::string last_error_;
   SessionCounters counters_;
@@ -313,8 +313,7 @@ inline constexpr std::size_t connection_bytes = 960;
 LearningRateMultipliers multiplied(const LearningRateMultipliers& a,
                                    const LearningRateMultipliers& b);
 
-/// Takes a message that goes out off the downlink budget. Updates are charged when they are
-/// published, or sent again.
+/// Takes a message that goes out off the downlink budget. Updates are charged where they are sent.
 void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds);
 
 /// A jump of the device's timeline beyond this, or any jump back, is a new beginning.
@@ -793,22 +792,22 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   phase_coordinates_ = std::move(coordinates);
   phase_choice_ = std::move(choice);
   phase_new_samples_ = std::exchange(new_samples_, 0);
-  phase_scene_changed_ = std::exchange(scene_changed_, false);
+  phase_new_scene_ = std::exchange(new_scene_, false);
   return job;
 }
 
-/// Those of the latest phase still wait to be learned from.
+/// What the latest phase was to learn from is still to be learned.
 template <class Sample>
-void ServerSession<Sample>::take_back_samples() {
+void ServerSession<Sample>::take_back_phase() {
   new_samples_ += phase_new_samples_;
-  scene_changed_ = scene_changed_ || phase_scene_changed_;
+  new_scene_ = new_scene_ || phase_new_scene_;
 }
 
 template <class Sample>
 void ServerSession<Sample>::phase_failed(const std::string& reason) {
   ++counters_.phases_failed;
   last_error_ = reason;
-  take_back_samples();
+  take_back_phase();
 }
 
 template <class Sample>
@@ -823,13 +822,15 @@ ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double
   phase_ = Phase::idle;
   if (has_left_) {
     ++counters_.phases_abandoned;
-    take_back_samples();
+    take_back_phase();
   } else if (!unusable.empty()) {
     phase_failed(unusable);
   } else {
+    const auto usual_loss = usual_loss_;
     try {
       publish(std::move(result), actions);
     } catch (const Error& error) {
+      usual_loss_ = usual_loss;
       phase_failed(error.what());
     }
   }
@@ -848,7 +849,7 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
                            feed_.with_statistics(result.parameters, phase_coordinates_),
                            now_seconds_, update_interval_seconds(), changed);
     if (!encode) {
-      scene_changed_ = scene_changed_ || changed;  // the device does not know it yet
+      new_scene_ = new_scene_ || changed;  // the device does not know it yet
       error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
       adam_ = std::move(result.adam);
       ++counters_.phases_withheld;
@@ -880,7 +881,7 @@ void ServerSession<Sample>::note_phi(double phi) {
   constexpr double much = 2.5;
   // Where nothing moves, what labels flicker is no new scene.
   const double least = options_.sampling.phi_target / 2;
-  if (usual_phi_ && phi > std::max(much * *usual_phi_, least)) scene_changed_ = true;
+  if (usual_phi_ && phi > std::max(much * *usual_phi_, least)) new_scene_ = true;
   usual_phi_ = usual_phi_ ? *usual_phi_ + 0.1 * (phi - *usual_phi_) : phi;
 }
 
@@ -889,12 +890,12 @@ void ServerSession<Sample>::note_phi(double phi) {
 template <class Sample>
 bool ServerSession<Sample>::scene_changed(const std::vector<double>& losses) {
   constexpr double much = 1.3;
-  if (losses.empty()) return phase_scene_changed_;
+  if (losses.empty()) return phase_new_scene_;
   const auto count = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, losses.size() / 4));
   const double loss = std::accumulate(losses.begin(), losses.begin() + count, 0.0) / double(count);
   const bool changed = !usual_loss_ || loss > much * *usual_loss_;
   usual_loss_ = usual_loss_ ? *usual_loss_ + 0.3 * (loss - *usual_loss_) : loss;
-  return changed || phase_scene_changed_;
+  return changed || phase_new_scene_;
 }
 
 template <class Sample>

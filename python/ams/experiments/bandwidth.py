@@ -90,7 +90,8 @@ class Point:
         else:
             # `full` and groups ignore gamma; naming one value lets equal runs be one.
             gamma = 1.0 if self.value is None else self.value
-            options |= {"strategy": self.series, "gamma": gamma, "downlink_budget_bps": None}
+            options |= {"strategy": self.series, "gamma": gamma}
+            options |= {"downlink_budget_bps": None, "downlink_link_bps": 0}
         if self.profile:
             options["profile"] = self.profile
         if "learning_rate" in options:

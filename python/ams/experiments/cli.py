@@ -77,13 +77,14 @@ def _context(flags: argparse.Namespace) -> Context:
     if flags.experiment in WITH_OPENCV:
         opencv()
     _check_student(flags)
-    names, instead = OWN_CHOICE.get(flags.experiment, ((), ""))
-    for name in names:
+    own_choice, instead = OWN_CHOICE.get(flags.experiment, ((), ""))
+    for name in own_choice:
         if getattr(flags, name) is not None:
             raise ValueError(f"{flags.experiment} takes no --{name.replace('_', '-')}: {instead}")
     has_budget = flags.downlink_kbps is not None
-    if flags.downlink_link_kbps is not None and not (has_budget or flags.experiment == "bandwidth"):
-        raise ValueError("--downlink-link-kbps is for --downlink-kbps, which is not given")
+    runs_budgets = flags.experiment == "bandwidth" and "budget" in flags.series
+    if flags.downlink_link_kbps is not None and not (has_budget or runs_budgets):
+        raise ValueError("--downlink-link-kbps is for a budget, and none is run")
     for name in ("strategy", "gamma"):
         if has_budget and getattr(flags, name) is not None:
             raise ValueError(
@@ -171,8 +172,10 @@ def _context(flags: argparse.Namespace) -> Context:
             **_settings(flags),
             "device": flags.device or _default_device(),
             "profile": profile,
-            "strategy": None if has_budget else flags.strategy or "gradient_guided",
-            "gamma": None if has_budget else gamma,
+            "strategy": None
+            if has_budget or "strategy" in own_choice
+            else flags.strategy or "gradient_guided",
+            "gamma": None if "gamma" in own_choice else gamma,
             "weights": [Path(student.weights).name for student in students],
             "student_digests": [student.digest for student in students],
             "code": code_digest(),

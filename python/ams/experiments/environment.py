@@ -12,17 +12,19 @@ from typing import Any
 
 import ams
 
+# Of `experiments`, what runs and checkpoints are made by. The others only say what to run and draw
+# what came out, so that a picture can change without a new run.
+CODE = ("checkpoint.py", "job.py", "pool.py", "pretrain.py")
+
 
 @functools.cache
 def code_digest() -> str:
-    """SHA-256 of the package's files that runs and checkpoints are made of, hexadecimal. The others
-    of `experiments` only say what to run and draw what came out, so that a picture can change
-    without a new run."""
+    """SHA-256 of the package's files that runs and checkpoints are made by, hexadecimal."""
     folder = Path(ams.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".so")):
         name = file.relative_to(folder)
-        if name.parts[0] == "experiments" and name.name not in ("job.py", "pretrain.py"):
+        if name.parts[0] == "experiments" and name.name not in CODE:
             continue
         digest.update(str(name).encode())
         digest.update(file.read_bytes())

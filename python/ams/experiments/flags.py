@@ -151,8 +151,8 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         "--downlink-link-kbps",
         type=_positive,
         metavar="KBPS",
-        help="with --downlink-kbps: what the link takes, so that no update is larger than this "
-        "times T_update (default: four times the budget)",
+        help="with a budget (--downlink-kbps, or bandwidth's --budgets-kbps): what the link takes; "
+        "no update is larger than this times T_update (default: four times the budget)",
     )
 
     add = parser.add_argument_group("Remote+Tracking").add_argument

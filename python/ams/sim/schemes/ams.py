@@ -76,7 +76,7 @@ class AMS:
         """Keyword arguments of ams.SessionOptions."""
         has_budget = self.downlink_budget_bps is not None
         budget = {"downlink_budget_bps": self.downlink_budget_bps}
-        if has_budget:
+        if has_budget or self.downlink_link_bps:
             budget["downlink_link_bps"] = self.downlink_link_bps
         return {
             "strategy": None if has_budget else self.strategy,

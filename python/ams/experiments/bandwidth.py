@@ -372,18 +372,28 @@ def _draw(context: Context, measured: Sequence[Measured]) -> None:
             )  # fmt: skip
             labelled.add(series)
             for each, px, py in zip(mine, x, y, strict=True):
+                deviation = each.miou_deviation() or 0.0
+                if deviation:
+                    axes.errorbar(
+                        px, py, yerr=deviation, color=COLORS[series], lw=1.4, capsize=4, zorder=2
+                    )
                 if each.point.value is not None and len(mine) > 1:
                     axes.annotate(
-                        each.point.label, (px, py), xytext=(0, 9), textcoords="offset points",
-                        ha="center", color=COLORS[series], fontsize=9,
+                        each.point.label, (px, py + deviation), xytext=(0, 9),
+                        textcoords="offset points", ha="center", color=COLORS[series], fontsize=9,
                     )  # fmt: skip
     for each in measured:
         if each.point.series == "no_customization":
             # Far below, where it would take the room of what is compared.
             axes.annotate(
-                f"nothing sent: {each.average('miou'):.1f}", (0.01, 0.02),
-                xycoords="axes fraction", color="#556677",
+                f"nothing sent: {each.average('miou'):.1f}", (0.99, 0.02),
+                xycoords="axes fraction", ha="right", color="#556677",
             )  # fmt: skip
+    # So much at least that what seeds make of a point does not look large.
+    least_range = 12
+    bottom, top = axes.get_ylim()
+    room = max(0.0, least_range - (top - bottom))
+    axes.set_ylim(bottom - 0.6 * room, top + 0.4 * room)
     count = len(context.streams)
     runs = {len(each.runs) for each in measured if each.point.trains} or {1}
     seeds = f"{min(runs)} to {max(runs)}" if len(runs) > 1 else str(*runs)

@@ -26,8 +26,8 @@ void validate(const DownlinkBudgetOptions& options);
 /// window's length and goes out when the scene changes. At the start, when an update matters most,
 /// what a third of a window gives is there in advance; it is paid back with half of the budget, so
 /// before the first window has passed. What is owed before makes it smaller; debts that come after
-/// it may leave nothing for updates until it is paid. What cannot wait
-/// for an allowance is owed, and taken off later ones.
+/// it may leave nothing for updates until it is paid. What cannot wait for an allowance is owed, and
+/// taken off later ones.
 ///
 /// A plain value without a clock: the caller passes the time, in seconds on any one timeline that
 /// does not go back. Not thread-safe.

@@ -7,7 +7,8 @@ int main() {
   for (int phase = 0; phase < 3; ++phase) {
     adam.begin_phase();  // Algorithm 2, line 1: by |u| of the previous phase, random in the first
     for (int k = 0; k < 20; ++k) {
-      for (std::size_t i = 0; i < parameters.size(); ++i) gradients[i] = 2 * parameters[i] * float(i);
+      for (std::size_t i = 0; i < parameters.size(); ++i)
+        gradients[i] = 2 * parameters[i] * float(i);
       adam.step(parameters, gradients);
     }
   }

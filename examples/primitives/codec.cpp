@@ -2,7 +2,8 @@
 #include <cstdio>
 
 int main() {
-  auto manifest = std::make_shared<const ams::Manifest>(std::vector<ams::TensorSpec>{{"layer.weight", {100, 10}}});
+  auto manifest = std::make_shared<const ams::Manifest>(
+      std::vector<ams::TensorSpec>{{"layer.weight", {100, 10}}});
   ams::ModelState server(manifest, std::vector<float>(1000, 0.5F)), device = server;
   const std::vector<float> trained(1000, 0.75F);
   const auto coordinates = ams::CoordinateSet::from_sorted(1000, {3, 14, 159});

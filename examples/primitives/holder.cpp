@@ -12,7 +12,8 @@ int main() {
     }
   });
   for (int version = 1; version <= 100; ++version) {
-    holder.modify([&](std::vector<float>& values) { values.assign(values.size(), float(version)); });
+    holder.modify(
+        [&](std::vector<float>& values) { values.assign(values.size(), float(version)); });
   }
   std::printf("version %.0f is active\n", holder.read()->front());
 }

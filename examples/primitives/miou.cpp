@@ -9,6 +9,6 @@ int main() {
     miou.add(student, teacher, frame / 10.0);
   }
   const ams::MiouSummary summary = miou.summary();
-  std::printf("sliding %.3f, per frame %.3f, whole video %.3f\n", *summary.sliding, *summary.per_frame,
-              *summary.whole_video);
+  std::printf("sliding %.3f, per frame %.3f, whole video %.3f\n", *summary.sliding,
+              *summary.per_frame, *summary.whole_video);
 }

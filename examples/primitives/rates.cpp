@@ -9,6 +9,7 @@ int main() {
   for (int second = 0; second <= 60; ++second) {
     phi.add(ams::LabelMap{2, 1, {0, static_cast<std::uint8_t>(second > 30 && second % 2)}});
     if (!controller.due(second)) continue;
-    if (auto mean = phi.take_mean()) std::printf("%d s: %.2f fps\n", second, controller.decide(second, *mean));
+    if (auto mean = phi.take_mean())
+      std::printf("%d s: %.2f fps\n", second, controller.decide(second, *mean));
   }
 }

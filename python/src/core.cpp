@@ -326,8 +326,7 @@ digests and the number of values.)")
       },
       "state"_a, "trained"_a, "coordinates"_a, py::kw_only(), "profile"_a = "reference",
       "zstd_level"_a = 1, "relative_step"_a = CompactOptions{}.relative_step,
-      "dead_zone"_a = CompactOptions{}.dead_zone,
-      "step_exponents"_a = py::dict(), R"(
+      "dead_zone"_a = CompactOptions{}.dead_zone, "step_exponents"_a = py::dict(), R"(
 The bytes that move a device from `state` to trained[coordinates], and `state` with it.
 
 state moves to the values that the device will decode, so that both ends never drift apart.

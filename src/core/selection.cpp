@@ -30,8 +30,7 @@ void check_gamma(double gamma) {
   }
 }
 
-// ---- Largest magnitudes
-// ----------------------------------------------------------------------------
+// ---- largest magnitudes ----
 
 /// 31 bits that order as magnitudes do. All values that are not numbers share one key, the highest.
 std::uint32_t magnitude_key(float value) {
@@ -87,8 +86,7 @@ Place fine_place(std::span<const std::uint32_t> keys, std::uint32_t prefix, int 
   return place_of_rank(histogram, rank);
 }
 
-// ---- The trainable part of a parameter vector
-// ------------------------------------------------------
+// ---- the trainable part of a parameter vector ----
 
 /// Tensors of kind `parameter`, seen as one vector without gaps.
 class TrainableView {
@@ -154,8 +152,7 @@ std::vector<bool> all_parameter_tensors(const Manifest& manifest) {
   return required;
 }
 
-// ---- Strategies
-// ------------------------------------------------------------------------------------
+// ---- strategies ----
 
 constexpr std::array<std::string_view, 10> strategy_names = {
     "gradient_guided",
@@ -466,8 +463,8 @@ LearningRateMultipliers recommended_multipliers(std::string_view name, double ga
   constexpr double most_of_fraction = 16, of_normalization = 5, of_head = 1;
   const bool names_normalization = name.starts_with("normalization");
   const bool names_head = name.starts_with("normalization_and_head");
-  const bool has_fraction = name != "full" && name != "normalization" &&
-                            name != "normalization_and_head";
+  const bool has_fraction =
+      name != "full" && name != "normalization" && name != "normalization_and_head";
   if (has_fraction) check_gamma(gamma);
   const double of_weights =
       given.weight.value_or(has_fraction ? std::min(most_of_fraction, 1 / gamma) : 1);

@@ -103,12 +103,13 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     const std::string name =
         has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
     const double group = has_groups ? both : 0;
-    ladder_.push_back({.strategy = make_selection_strategy(name, fraction),
-                       .multipliers = recommended_multipliers(name, fraction),
-                       .group_bytes = group * group_bits / 8,
-                       .guided_bytes = std::min(fraction * n, n - group) * guided_bits(fraction) / 8,
-                       .coarseness = guided_coarseness,
-                       .before_moments = has_groups ? richest_group : ladder_.size()});
+    ladder_.push_back(
+        {.strategy = make_selection_strategy(name, fraction),
+         .multipliers = recommended_multipliers(name, fraction),
+         .group_bytes = group * group_bits / 8,
+         .guided_bytes = std::min(fraction * n, n - group) * guided_bits(fraction) / 8,
+         .coarseness = guided_coarseness,
+         .before_moments = has_groups ? richest_group : ladder_.size()});
   }
   ladder_.push_back({.strategy = make_selection_strategy("full", 1),
                      .guided_bytes = n * full_bits / 8,
@@ -127,8 +128,7 @@ UpdatePlanner::Choice UpdatePlanner::choose(double update_interval_seconds) cons
     if (expected_bytes(ladder_[i]) <= ladder_[i].coarseness * steady) best = i;
   }
   const std::size_t trained = has_moments_ ? best : ladder_[best].before_moments;
-  return {ladder_[trained].strategy, ladder_[best].strategy, ladder_[trained].multipliers,
-          trained};
+  return {ladder_[trained].strategy, ladder_[best].strategy, ladder_[trained].multipliers, trained};
 }
 
 /// From what an update of this rung would have had at the usual step.

@@ -115,8 +115,8 @@ TrainingResult PhaseRunner::run(
         static_cast<std::uint64_t>(job.adam.step_count));  // of drop-out, if there is any
   }
   TensorAdam adam(std::move(job.adam), job.adam_options, vector_.values().device(),
-                          TensorAdam::Arithmetic::automatic,
-                          learning_rate_ranges(*job.manifest, job.adam_options));
+                  TensorAdam::Arithmetic::automatic,
+                  learning_rate_ranges(*job.manifest, job.adam_options));
   adam.begin_phase(std::move(job.coordinates));
 
   const torch::Device device = vector_.values().device();

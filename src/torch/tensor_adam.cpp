@@ -25,9 +25,8 @@ std::span<float> span_of(const torch::Tensor& tensor) {
 
 }  // namespace
 
-TensorAdam::TensorAdam(AdamState state, const AdamOptions& options,
-                                       torch::Device device, Arithmetic arithmetic,
-                                       std::vector<LearningRateRange> ranges)
+TensorAdam::TensorAdam(AdamState state, const AdamOptions& options, torch::Device device,
+                       Arithmetic arithmetic, std::vector<LearningRateRange> ranges)
     : host_(std::move(state)),
       options_(options),
       ranges_(std::move(ranges)),

@@ -253,7 +253,9 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr> frames, double p
   return best;
 }
 
-bool can_encode_samples() noexcept { return true; }
+bool can_encode_samples() noexcept {
+  return true;
+}
 
 }  // namespace ams
 
@@ -268,7 +270,9 @@ std::vector<std::byte> encode_samples(std::span<const FramePtr>, double,
       "this build of libams encodes no video: configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
 }
 
-bool can_encode_samples() noexcept { return false; }
+bool can_encode_samples() noexcept {
+  return false;
+}
 
 }  // namespace ams
 

@@ -11,11 +11,13 @@ using namespace ams;
 TEST_CASE("every target pixel takes the source pixel under its centre") {
   Random random(5);
   for (int round = 0; round < 50; ++round) {
-    LabelMap source{1 + static_cast<int>(random.below(40)), 1 + static_cast<int>(random.below(40)), {}};
+    LabelMap source{
+        1 + static_cast<int>(random.below(40)), 1 + static_cast<int>(random.below(40)), {}};
     for (int i = 0; i < source.width * source.height; ++i) {
       source.ids.push_back(static_cast<std::uint8_t>(random.below(256)));
     }
-    const int width = 1 + static_cast<int>(random.below(60)), height = 1 + static_cast<int>(random.below(60));
+    const int width = 1 + static_cast<int>(random.below(60)),
+              height = 1 + static_cast<int>(random.below(60));
     const LabelMap result = resize_nearest(source, width, height);
     REQUIRE(result.width == width);
     REQUIRE(result.height == height);

@@ -503,10 +503,12 @@ TEST_CASE("how fast a strategy should learn") {
     CHECK(recommended(name, 0.05) == Multipliers{16, 16, 16});
     CHECK(recommended(name, 0.25) == Multipliers{4, 4, 4});
     CHECK(recommended(name, 1) == recommended("full", 1));
-    expect_error(ErrorCode::invalid_argument, [&] { (void)recommended(name, 0); }, "gamma");
+    expect_error(
+        ErrorCode::invalid_argument, [&] { (void)recommended(name, 0); }, "gamma");
   }
-  expect_error(ErrorCode::invalid_argument, [&] { (void)recommended("best", 0.05); }, "best",
-               "gradient_guided");
+  expect_error(
+      ErrorCode::invalid_argument, [&] { (void)recommended("best", 0.05); }, "best",
+      "gradient_guided");
 
   // What is given stands instead, for weights also where a role is nothing else to the strategy:
   // that a recommended rate happens to be the weights' does not make it so.

@@ -6,7 +6,8 @@ int main() {
   const ams::StudentValues student = ams::load_student_values(spec);
   auto predictor = ams::make_predictor(spec);
   predictor->load(student.values);
-  const ams::LabelMap labels = predictor->predict(ams::Frame{64, 32, std::vector<std::uint8_t>(64 * 32 * 3, 127), 0});
+  const ams::LabelMap labels =
+      predictor->predict(ams::Frame{64, 32, std::vector<std::uint8_t>(64 * 32 * 3, 127), 0});
   std::printf("%zu parameters, %zu labels\n", student.values.size(), labels.ids.size());
   return student.values.size() == 2113043 && labels.ids.size() == 64 * 32 ? 0 : 1;
 }

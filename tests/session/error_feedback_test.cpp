@@ -40,7 +40,8 @@ TEST_CASE("what was not sent comes back where it is trained again, and only ther
   CHECK(again == std::vector<float>{0, -1, 0, 8});
 }
 
-TEST_CASE("however coarsely each update is rounded, all movement arrives but for the last rounding") {
+TEST_CASE(
+    "however coarsely each update is rounded, all movement arrives but for the last rounding") {
   std::mt19937 random(9);
   std::normal_distribution<float> normal(0.02F, 0.1F);
   constexpr std::size_t n = 50;

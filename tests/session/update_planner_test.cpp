@@ -129,7 +129,8 @@ TEST_CASE("more budget trains more of the model") {
   CHECK(stream(plain, 200000, 10).strategy == "full");
 }
 
-TEST_CASE("a fraction waits for moments to choose it by, where there is a group to train meanwhile") {
+TEST_CASE(
+    "a fraction waits for moments to choose it by, where there is a group to train meanwhile") {
   const auto first = [](bool with_roles, double budget_bps) {
     return ams::UpdatePlanner(network(with_roles), {.budget_bps = budget_bps}).choose(10);
   };

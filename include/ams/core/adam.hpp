@@ -46,7 +46,8 @@ struct LearningRateRange {
 /// What options.multipliers mean for the tensors of a manifest, as adam_step takes it: ascending ranges,
 /// neighbours of one multiplier joined, those of multiplier 1 left out.
 /// Throws Error(invalid_argument) on options out of range.
-std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest, const AdamOptions& options);
+std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
+                                                    const AdamOptions& options);
 
 /// Adam's memory of one parameter vector: plain, can be copied, moved and saved. It outlives training
 /// phases: moments and the global step count persist (Algorithm 2, lines 4, 5 and 11).

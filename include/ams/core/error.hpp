@@ -24,17 +24,28 @@ enum class ErrorCode {
 /// The name of a code, e.g. "malformed_data". The same words are used on the wire and in logs.
 constexpr const char* to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::malformed_data: return "malformed_data";
-    case ErrorCode::unsupported_version: return "unsupported_version";
-    case ErrorCode::manifest_mismatch: return "manifest_mismatch";
-    case ErrorCode::base_version_mismatch: return "base_version_mismatch";
-    case ErrorCode::digest_mismatch: return "digest_mismatch";
-    case ErrorCode::limit_exceeded: return "limit_exceeded";
-    case ErrorCode::io_error: return "io_error";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::unauthorized: return "unauthorized";
-    case ErrorCode::protocol_violation: return "protocol_violation";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::malformed_data:
+      return "malformed_data";
+    case ErrorCode::unsupported_version:
+      return "unsupported_version";
+    case ErrorCode::manifest_mismatch:
+      return "manifest_mismatch";
+    case ErrorCode::base_version_mismatch:
+      return "base_version_mismatch";
+    case ErrorCode::digest_mismatch:
+      return "digest_mismatch";
+    case ErrorCode::limit_exceeded:
+      return "limit_exceeded";
+    case ErrorCode::io_error:
+      return "io_error";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::unauthorized:
+      return "unauthorized";
+    case ErrorCode::protocol_violation:
+      return "protocol_violation";
   }
   return "unknown";
 }

@@ -32,7 +32,7 @@ class GradientGuidedAdam {
     AdamState adam;
     CoordinateSet coordinates;     ///< of the current phase
     std::int64_t phase_count = 0;  ///< phases begun
-    std::uint64_t seed = 0;        ///< of the random choices, which depend on it and phase_count alone
+    std::uint64_t seed = 0;  ///< of the random choices, which depend on it and phase_count alone
   };
 
   /// One tensor of `dimension` trainable values, strategy gradient_guided with the fraction gamma, in (0, 1].

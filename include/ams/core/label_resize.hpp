@@ -11,9 +11,11 @@ namespace ams {
 /// Throws Error(invalid_argument) unless both sizes are at least 1 x 1 and ids has width * height values.
 inline LabelMap resize_nearest(const LabelMap& labels, int width, int height) {
   if (labels.width < 1 || labels.height < 1 || width < 1 || height < 1 ||
-      labels.ids.size() != static_cast<std::size_t>(labels.width) * static_cast<std::size_t>(labels.height)) {
-    throw Error(ErrorCode::invalid_argument,
-                "resize_nearest: sizes must be at least 1 x 1 and the map must have width * height ids");
+      labels.ids.size() !=
+          static_cast<std::size_t>(labels.width) * static_cast<std::size_t>(labels.height)) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        "resize_nearest: sizes must be at least 1 x 1 and the map must have width * height ids");
   }
   if (labels.width == width && labels.height == height) return labels;
   LabelMap result{width, height, {}};

@@ -13,7 +13,7 @@ namespace ams {
 /// What a tensor of the parameter vector is.
 enum class TensorKind : std::uint8_t {
   parameter = 0,  ///< trained by the optimiser
-  statistic = 1,  ///< follows from the data (batch-norm moving statistics); sent whole when it changes
+  statistic = 1,  ///< follows from the data (batch norm's moving ones); sent whole when it changes
 };
 
 /// What part a tensor plays in its network, for strategies that train by group (selection.hpp) and for
@@ -21,12 +21,12 @@ enum class TensorKind : std::uint8_t {
 enum class TensorRole : std::uint8_t {
   weight = 0,         ///< whatever is none of the others
   normalization = 1,  ///< scale or shift of a normalisation layer (batch, group, layer, instance)
-  head = 2,           ///< of the last layer with parameters that is no normalisation: the classifier
+  head = 2,           ///< of the last layer with parameters, normalisation aside: the classifier
 };
 
 /// One tensor's place in the flat parameter vector. All values are float32.
 struct TensorSpec {
-  std::string name;                 ///< as the network's framework names it, unique, 1 to 1024 bytes
+  std::string name;                 ///< as its framework names it, unique, 1 to 1024 bytes
   std::vector<std::int64_t> shape;  ///< every extent >= 1; empty for a scalar; at most 8 extents
   TensorKind kind = TensorKind::parameter;
   TensorRole role = TensorRole::weight;

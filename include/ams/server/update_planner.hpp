@@ -74,7 +74,7 @@ class UpdatePlanner {
 
   std::vector<Rung> ladder_;  // ascending
   DownlinkBudget budget_;
-  bool has_moments_ = false;  // the latest phase computed all gradients
+  bool has_moments_ = false;                   // the latest phase computed all gradients
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means
 };
 

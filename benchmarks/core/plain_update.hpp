@@ -8,7 +8,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -176,11 +175,5 @@ inline Bytes zlib_unpack(const Bytes& packed, std::size_t size) {
   return content;
 }
 #endif
-
-inline std::string format(const char* pattern, double a, double b = 0, double c = 0) {
-  char text[160];
-  std::snprintf(text, sizeof text, pattern, a, b, c);
-  return text;
-}
 
 }  // namespace ams::benchmark

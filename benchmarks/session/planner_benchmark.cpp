@@ -1,0 +1,90 @@
+#include "ams/server/update_planner.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ams/core/random.hpp"
+#include "harness.hpp"
+
+// What a downlink budget costs the server after each phase: finding the finest way to write an update
+// that fits, beside writing it once. The floor reads held and trained values once.
+namespace ams::benchmark {
+namespace {
+
+/// 2.1 million values: 20 layers, their scales and shifts (1.6%), a classifier (0.2%).
+std::shared_ptr<const Manifest> network() {
+  std::vector<TensorSpec> tensors;
+  const auto add = [&](const std::string& name, std::int64_t size, TensorRole role) {
+    TensorSpec tensor;
+    tensor.name = name;
+    tensor.shape = {size};
+    tensor.role = role;
+    tensors.push_back(tensor);
+  };
+  for (int layer = 0; layer < 20; ++layer) {
+    add("layer" + std::to_string(layer), 103'700, TensorRole::weight);
+    add("norm" + std::to_string(layer), 1'680, TensorRole::normalization);
+  }
+  add("head", 4'864, TensorRole::head);
+  return std::make_shared<const Manifest>(std::move(tensors));
+}
+
+void measure(double budget_bps) {
+  constexpr double interval_seconds = 10;
+  const auto manifest = network();
+  Random random(1);
+  const auto noise = [&](double scale) {
+    return static_cast<float>(scale * (random.uniform() - 0.5));
+  };
+  std::vector<float> values(manifest->dimension());
+  for (float& value : values) value = noise(1);
+  ModelState held(manifest, values);
+  AdamState adam(manifest->dimension());
+  UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
+
+  // A minute's phases, so that it knows what updates take and has moments to choose by.
+  UpdatePlanner::Choice choice;
+  CoordinateSet coordinates;
+  std::vector<float> trained;
+  double now_seconds = 0;
+  std::optional<EncodeOptions> way;
+  for (int phase = 0; phase < 7; ++phase) {
+    now_seconds += interval_seconds;
+    choice = planner.choose(interval_seconds);
+    coordinates = choice.strategy->select(SelectionInput{*manifest, adam, {}}, random);
+    trained.assign(held.values().begin(), held.values().end());
+    coordinates.for_each([&](std::uint32_t i) { trained[i] += noise(0.02); });
+    way = planner.fit(choice, held, trained, coordinates, now_seconds, interval_seconds, false);
+    if (phase == 6 || !way) continue;
+    const std::size_t bytes = encode_update(held, trained, coordinates, *way).size();
+    planner.spend(now_seconds, bytes, interval_seconds);
+  }
+
+  Row row;
+  row.what = format("%.0f Kbps, ", budget_bps / 1000) + choice.strategy->name();
+  row.seconds = median_seconds([&] {
+    UpdatePlanner copy = planner;
+    keep(&copy);
+    way = copy.fit(choice, held, trained, coordinates, now_seconds, interval_seconds, false);
+  });
+  std::size_t size = 0;
+  row.alternative = "encode_update, once";
+  row.alternative_seconds = median_seconds([&] {
+    ModelState copy = held;
+    size = encode_update(copy, trained, coordinates, way.value_or(EncodeOptions{})).size();
+  });
+  row.floor_seconds = 8.0 * static_cast<double>(values.size()) / memory_bytes_per_second();
+  row.note = format("%.0f coordinates, ", static_cast<double>(coordinates.size())) +
+             (way ? format("%.0f bytes", static_cast<double>(size)) : "withheld");
+  print_row(row);
+}
+
+}  // namespace
+}  // namespace ams::benchmark
+
+int main() {
+  ams::benchmark::print_header("plan an update within a downlink budget (n = 2,113,264)");
+  for (const double budget_bps : {2e3, 10e3, 50e3, 1e6}) ams::benchmark::measure(budget_bps);
+}

@@ -35,7 +35,8 @@ bool quiet = false;
 
 /// Random frames of fair-weather drives, rendered once; each street is another town.
 std::vector<LabelledFramePtr> render_streets(std::uint64_t first_seed, int count, int frames_each) {
-  std::vector<LabelledFramePtr> frames(static_cast<std::size_t>(count) * static_cast<std::size_t>(frames_each));
+  std::vector<LabelledFramePtr> frames(static_cast<std::size_t>(count) *
+                                       static_cast<std::size_t>(frames_each));
   std::atomic<int> next{0};
   const auto work = [&] {
     for (int i = next++; i < count; i = next++) {
@@ -53,7 +54,8 @@ std::vector<LabelledFramePtr> render_streets(std::uint64_t first_seed, int count
     }
   };
   std::vector<std::jthread> workers;
-  for (unsigned i = 1; i < std::max(1U, std::thread::hardware_concurrency()); ++i) workers.emplace_back(work);
+  for (unsigned i = 1; i < std::max(1U, std::thread::hardware_concurrency()); ++i)
+    workers.emplace_back(work);
   work();
   workers.clear();
   if (!quiet) std::fputc('\n', stderr);
@@ -69,7 +71,8 @@ std::vector<LabelledFramePtr> read_clip(const std::string& folder) {
   for (std::size_t i = 0; auto frame = video.next(); ++i) {
     const auto stride = static_cast<std::size_t>(clip.info().label_stride);
     if (i % stride != 0 || i / stride >= labels.size()) continue;
-    frames.push_back(std::make_shared<const LabelledFrame>(LabelledFrame{std::move(*frame), labels.at(i / stride)}));
+    frames.push_back(std::make_shared<const LabelledFrame>(
+        LabelledFrame{std::move(*frame), labels.at(i / stride)}));
   }
   return frames;
 }
@@ -77,8 +80,9 @@ std::vector<LabelledFramePtr> read_clip(const std::string& folder) {
 double evaluate(const StudentSpec& spec, const std::vector<LabelledFramePtr>& frames) {
   const auto predictor = make_predictor(spec);
   std::vector<std::uint8_t> classes(spec.selected_classes.begin(), spec.selected_classes.end());
-  ConfusionMatrix confusion(classes.empty() ? ClassSubset::first(static_cast<std::size_t>(spec.num_classes))
-                                            : ClassSubset(std::move(classes)));
+  ConfusionMatrix confusion(classes.empty()
+                                ? ClassSubset::first(static_cast<std::size_t>(spec.num_classes))
+                                : ClassSubset(std::move(classes)));
   for (const auto& sample : frames) {
     const LabelMap prediction = predictor->predict(sample->frame);
     confusion.add(prediction, resize_nearest(sample->labels, prediction.width, prediction.height));
@@ -88,19 +92,23 @@ double evaluate(const StudentSpec& spec, const std::vector<LabelledFramePtr>& fr
 
 int pretrain_student() {
   tune_allocator_for_training();
-  set_compute_threads(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  set_compute_threads(
+      threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   std::vector<int> street_classes(street_eval_classes().begin(), street_eval_classes().end());
   StudentSpec spec = student.spec(clips.empty() ? street_classes : std::vector<int>{});
   if (clips.empty() && streets == 0) {
-    throw Error(ErrorCode::invalid_argument, "nothing to learn from: give --streets N or --clips FOLDER...");
+    throw Error(ErrorCode::invalid_argument,
+                "nothing to learn from: give --streets N or --clips FOLDER...");
   }
 
   const std::filesystem::path folder_of_output = std::filesystem::absolute(output).parent_path();
   std::filesystem::create_directories(folder_of_output);  // fails now, and not after the training
 
-  std::vector<LabelledFramePtr> samples = render_streets(first_street_seed, streets, frames_per_street);
+  std::vector<LabelledFramePtr> samples =
+      render_streets(first_street_seed, streets, frames_per_street);
   for (const auto& folder : clips) {
     auto more = read_clip(folder);
+    training.clip_names.push_back(Clip::open(folder).info().name);
     samples.insert(samples.end(), more.begin(), more.end());
   }
   training.progress = [](int step, double loss) {
@@ -112,16 +120,16 @@ int pretrain_student() {
   const LabelledDataset dataset{samples.size(), [&](std::size_t i) { return samples[i]; }};
   const PretrainResult result = pretrain(spec, dataset, training, output);
   if (!quiet) std::fputc('\n', stderr);
-  std::printf("%d steps in %.0f s, loss %.4f, written to %s\n", result.steps, result.seconds, result.loss,
-              output.c_str());
+  std::printf("%d steps in %.0f s, loss %.4f, written to %s\n", result.steps, result.seconds,
+              result.loss, output.c_str());
 
   spec.weights = output;
   if (streets > 0 && held_out_streets > 0) {
     // Other seeds than the training's: what the student makes of a town that it has never seen.
-    const auto held_out = render_streets(first_street_seed + static_cast<std::uint64_t>(streets), held_out_streets,
-                                         frames_per_street);
-    std::printf("mIoU on %zu frames of %d held-out streets in fair weather: %.1f %%\n", held_out.size(),
-                held_out_streets, evaluate(spec, held_out));
+    const auto held_out = render_streets(first_street_seed + static_cast<std::uint64_t>(streets),
+                                         held_out_streets, frames_per_street);
+    std::printf("mIoU on %zu frames of %d held-out streets in fair weather: %.1f %%\n",
+                held_out.size(), held_out_streets, evaluate(spec, held_out));
   }
   return 0;
 }
@@ -129,25 +137,32 @@ int pretrain_student() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Makes a student checkpoint offline: trains the whole network, batch norm included, on rendered\n"
-               "streets in fair weather and on labelled clips, and writes it as fp16 safetensors.\n\n"
-               "  ams-pretrain --streets 128 --steps 3000 --out street_edanet.safetensors\n"
-               "  ams-pretrain --clips clips/a clips/b --weights start.safetensors --out student.safetensors");
+  CLI::App app(
+      "Makes a student checkpoint offline: trains the whole network, batch norm included, on\n"
+      "rendered streets in fair weather and on labelled clips, and writes it as fp16 safetensors.\n"
+      "\n"
+      "  ams-pretrain --streets 128 --steps 3000 --out street_edanet.safetensors\n"
+      "  ams-pretrain --clips clips/a clips/b --weights start.safetensors --out out.safetensors");
   student.add_to(app);
   app.add_option("--clips", clips, "clip folders to learn from");
-  app.add_option("--streets", streets, "number of rendered streets to learn from")->check(CLI::Range(0, 100000));
-  app.add_option("--first-street-seed", first_street_seed, "seed of the first street")->capture_default_str();
+  app.add_option("--streets", streets, "number of rendered streets to learn from")
+      ->check(CLI::Range(0, 100000));
+  app.add_option("--first-street-seed", first_street_seed, "seed of the first street")
+      ->capture_default_str();
   app.add_option("--frames-per-street", frames_per_street, "random frames of each street")
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));
-  app.add_option("--held-out-streets", held_out_streets, "further streets, to measure mIoU on at the end")
+  app.add_option("--held-out-streets", held_out_streets,
+                 "further streets, to measure mIoU on at the end")
       ->capture_default_str();
   app.add_option("--steps", training.steps, "training steps")->capture_default_str();
   app.add_option("--batch-size", training.batch_size, "frames a step")->capture_default_str();
-  app.add_option("--learning-rate", training.learning_rate, "Adam's alpha at its highest")->capture_default_str();
+  app.add_option("--learning-rate", training.learning_rate, "Adam's alpha at its highest")
+      ->capture_default_str();
   app.add_option("--color-jitter", training.color_jitter, "strength of colour augmentation, 0 to 1")
       ->capture_default_str();
-  app.add_flag("--bfloat16", training.bfloat16, "compute in bfloat16 (faster on CPUs that have it)");
+  app.add_flag("--bfloat16", training.bfloat16,
+               "compute in bfloat16 (faster on CPUs that have it)");
   app.add_option("--seed", training.seed, "one seed governs the run")->capture_default_str();
   app.add_option("--threads", threads, "compute threads (default: one a core)");
   app.add_option("--out", output, "safetensors file to write")->required();

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numbers>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "ams/core/error.hpp"
 #include "ams/core/random.hpp"
 #include "ams/torch/parameter_vector.hpp"
+#include "ams/torch/safetensors.hpp"
 #include "ams/torch/segmentation_task.hpp"
 #include "ams/torch/student.hpp"
 #include "autocast.hpp"
@@ -17,6 +20,29 @@
 
 namespace ams {
 namespace {
+
+/// As python/ams/experiments/checkpoint.py reads it: a JSON list of names and digests; a name is
+/// enough.
+constexpr const char* clips_key = "ams_pretrained_on";
+
+/// The clips that this training and the one before it learned from; empty when there are none.
+std::string clips_of(const StudentSpec& spec, const PretrainOptions& options) {
+  nlohmann::json clips = nlohmann::json::array();
+  if (!spec.weights.empty()) {
+    const Safetensors start = read_safetensors(spec.weights);
+    if (const auto known = start.metadata.find(clips_key); known != start.metadata.end()) {
+      clips = nlohmann::json::parse(known->second, nullptr, false);
+      if (!clips.is_array()) {
+        throw Error(ErrorCode::malformed_data,
+                    spec.weights + ": its metadata '" + clips_key + "' is no JSON list");
+      }
+    }
+  }
+  for (const std::string& name : options.clip_names) {
+    clips.push_back({{"name", name}, {"digest", ""}});
+  }
+  return clips.empty() ? "" : clips.dump();
+}
 
 void check(const PretrainOptions& options, const LabelledDataset& dataset) {
   const auto require = [](bool holds, const char* message) {
@@ -100,6 +126,7 @@ PretrainResult pretrain(const StudentSpec& spec, const LabelledDataset& dataset,
   if (stored_as != TensorType::f32 && stored_as != TensorType::f16) {
     throw Error(ErrorCode::invalid_argument, "pretrain: weights are stored as F32 or F16");
   }
+  const std::string clips = clips_of(spec, options);
   const Student student = open_student(spec);
   const auto task = segmentation_task(spec, options.ignore_id, student.network->align_corners());
   PreparedSampleCache cache(std::size_t{1} << 30);
@@ -159,6 +186,7 @@ PretrainResult pretrain(const StudentSpec& spec, const LabelledDataset& dataset,
   Safetensors content = store_tensors(*student.network, stored_as);
   content.metadata["architecture"] = spec.network;
   content.metadata["classes"] = std::to_string(spec.num_classes);
+  if (!clips.empty()) content.metadata[clips_key] = clips;
   write_safetensors(output, content);
 
   const std::size_t tail = std::max<std::size_t>(1, losses.size() / 10);

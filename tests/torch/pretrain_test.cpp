@@ -7,6 +7,7 @@
 
 #include "ams/core/error.hpp"
 #include "ams/torch/network_predictor.hpp"
+#include "ams/torch/safetensors.hpp"
 #include "fixtures.hpp"
 #include "scene.hpp"
 
@@ -85,6 +86,27 @@ TEST_CASE("the same seed gives the same student; progress can end training") {
   options.seed = 2;
   ams::pretrain(small_spec(), scenes(), options, output(), ams::TensorType::f32);
   CHECK(ams::read_safetensors(output()).tensors[0].bytes != a.tensors[0].bytes);
+}
+
+TEST_CASE("the file names the clips of its training, and of the one before") {
+  auto options = quick(1);
+  options.clip_names = {"drive \"a\"", "b"};
+  ams::pretrain(small_spec(), scenes(), options, output());
+  const auto clips = [] {
+    return ams::read_safetensors(output()).metadata.at("ams_pretrained_on");
+  };
+  CHECK(clips() == R"([{"digest":"","name":"drive \"a\""},{"digest":"","name":"b"}])");
+
+  ams::StudentSpec next = small_spec();
+  next.weights = output();
+  options.clip_names = {"c"};
+  ams::pretrain(next, scenes(), options, output());
+  CHECK(
+      clips() ==
+      R"([{"digest":"","name":"drive \"a\""},{"digest":"","name":"b"},{"digest":"","name":"c"}])");
+
+  ams::pretrain(small_spec(), scenes(), quick(1), output());
+  CHECK_FALSE(ams::read_safetensors(output()).metadata.contains("ams_pretrained_on"));
 }
 
 TEST_CASE("options out of range are refused and nothing is written") {

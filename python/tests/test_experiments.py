@@ -41,14 +41,16 @@ def arguments(experiment, out, **changes):
         "weights": WEIGHTS,
         "out": out,
         "input": "64x32",
-        "iterations": 2,
         "batch-size": 2,
-        "update-interval-seconds": 2,
-        "first-batch-seconds": 2,
-        "flow-size": "128x64",
         "jobs": 2,
-        **changes,
     }
+    if experiment != "pretrain":
+        flags |= {"iterations": 2, "first-batch-seconds": 2}
+    if experiment not in ("pretrain", "fig4"):
+        flags |= {"update-interval-seconds": 2}
+    if experiment in ("table1", "table2", "fig5"):
+        flags |= {"flow-size": "128x64"}
+    flags |= changes
     words = [experiment]
     for name, value in flags.items():
         if value is not None:
@@ -152,6 +154,12 @@ def test_fig6_measures_what_sharing_costs(out):
     assert sum(int(r["updates"]) for r in shared) < sum(int(r["updates"]) for r in alone)
 
 
+def test_devices_that_share_an_accelerator_may_have_budgets(tmp_path):
+    budget = {"downlink-kbps": 2, "downlink-link-kbps": 20}
+    rows, _ = run("fig6", tmp_path, devices=[2], **{"max-seconds": 6, **budget})
+    assert len(rows) == 2 * 2 and all(int(row["updates"]) > 0 for row in rows)
+
+
 def test_bandwidth_takes_each_point_at_its_best_learning_rate(out):
     series = ["no_customization", "gradient_guided", "normalization_and_head", "budget"]
     rows, report = run(
@@ -240,6 +248,15 @@ def test_a_strategy_learns_as_fast_as_ams_server_would(out, tmp_path):
         ("bandwidth", {"strategy": "full"}, "bandwidth takes no --strategy"),
         ("table3", {"gamma": 0.1}, "table3 takes no --gamma: it runs its own"),
         ("fig3", {"downlink-link-kbps": 9}, "is for a budget, and none is run"),
+        ("fig3", {"seeds": 5}, "fig3 takes no --seeds: it is for bandwidth"),
+        ("fig3", {"flow-size": "128x64"}, "fig3 takes no --flow-size: it does not run Remote"),
+        ("fig4", {"update-interval-seconds": 2}, "fig4 takes no --update-interval-seconds"),
+        ("table1", {"devices": [2]}, "table1 takes no --devices: it is for fig6"),
+        ("bandwidth", {"series": ["full"], "gamma": 0.1}, "bandwidth takes no --gamma"),
+        ("bandwidth", {"series": ["full"], "jit-learning-rate": 1}, "takes no --jit-learning-rate"),
+        ("pretrain", {"device": "cuda"}, "pretrain takes no --device: it computes on the CPU"),
+        ("pretrain", {"learning-rate": 1}, "name --pretrain-learning-rate"),
+        ("pretrain", {"gamma": 0.1}, "pretrain takes no --gamma: it runs no scheme"),
         ("bandwidth", {"series": ["full"], "downlink-link-kbps": 9}, "and none is run"),
         ("fig3", {"downlink-kbps": 2, "downlink-link-kbps": 1}, "link_bps is 1000"),
         # Before the first run, and not when its turn comes.
@@ -394,6 +411,8 @@ def test_two_clips_of_one_name_are_refused(tmp_path, capsys):
         ["--max-seconds", "-1"],
         ["--series", "everything"],
         ["--budgets-kbps", "0"],
+        ["--input", "0x32"],
+        ["--flow-size", "128x0"],
     ],
 )
 def test_wrong_flags_are_refused_by_name(tmp_path, capsys, wrong):

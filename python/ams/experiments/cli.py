@@ -22,6 +22,7 @@ from ams.experiments.plots import pyplot
 from ams.experiments.pool import Pool
 from ams.experiments.pretrain import pretrain_command
 from ams.experiments.tables import table1, table2, table3
+from ams.experiments.unused_flags import refuse_unused, uses
 from ams.sim.schemes.pictures import opencv
 
 EXPERIMENTS = {
@@ -35,21 +36,18 @@ EXPERIMENTS = {
     "bandwidth": bandwidth,
 }
 COMMANDS = (*EXPERIMENTS, "pretrain")
-# What an experiment chooses itself, and where to say what it should be.
-OWN_CHOICE = {
-    "table3": (("strategy", "gamma", "downlink_kbps"), "it runs its own strategies and fractions"),
-    "bandwidth": (("strategy", "profile", "downlink_kbps"), "name --series and --budgets-kbps"),
-}
 WITH_OPENCV = ("table1", "table2", "fig4", "fig5", "bandwidth")  # Remote+Tracking, Just-In-Time
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
-    flags = make_parser(COMMANDS).parse_args(arguments)
+    parser = make_parser(COMMANDS)
+    flags = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.DEBUG if flags.verbose else logging.INFO, format="%(levelname)s: %(message)s"
     )
     try:
+        refuse_unused(flags, parser)
         if flags.experiment == "pretrain":
             _pretrain(flags)
         else:
@@ -77,10 +75,6 @@ def _context(flags: argparse.Namespace) -> Context:
     if flags.experiment in WITH_OPENCV:
         opencv()
     _check_student(flags)
-    own_choice, instead = OWN_CHOICE.get(flags.experiment, ((), ""))
-    for name in own_choice:
-        if getattr(flags, name) is not None:
-            raise ValueError(f"{flags.experiment} takes no --{name.replace('_', '-')}: {instead}")
     has_budget = flags.downlink_kbps is not None
     runs_budgets = flags.experiment == "bandwidth" and "budget" in flags.series
     if flags.downlink_link_kbps is not None and not (has_budget or runs_budgets):
@@ -145,10 +139,12 @@ def _context(flags: argparse.Namespace) -> Context:
             for role in ROLES
             if getattr(flags, f"learning_rate_{role}") is not None
         },
-        # As many steps as AMS makes in a minute.
+        # As many steps as AMS makes in a minute, or as a phase may have.
         one_time={
             **training,
-            "iterations": max(1, round(60 / flags.update_interval_seconds * flags.iterations)),
+            "iterations": min(
+                10_000, max(1, round(60 / flags.update_interval_seconds * flags.iterations))
+            ),
         },
         remote_tracking={
             "flow_width": flags.flow_size[0],
@@ -173,9 +169,9 @@ def _context(flags: argparse.Namespace) -> Context:
             "device": flags.device or _default_device(),
             "profile": profile,
             "strategy": None
-            if has_budget or "strategy" in own_choice
+            if has_budget or not uses(flags, "strategy")
             else flags.strategy or "gradient_guided",
-            "gamma": None if "gamma" in own_choice else gamma,
+            "gamma": gamma if uses(flags, "gamma") else None,
             "weights": [Path(student.weights).name for student in students],
             "student_digests": [student.digest for student in students],
             "code": code_digest(),
@@ -228,13 +224,6 @@ def _default_weights(student: str) -> str:
 
 def _pretrain(flags: argparse.Namespace) -> None:
     _check_student(flags)
-    defaults = make_parser(COMMANDS).parse_args(["pretrain", "--clips", "", "--out", ""])
-    for name, instead in (
-        ("device", "it computes on the CPU"),
-        ("learning_rate", "name --pretrain-learning-rate"),
-    ):
-        if getattr(flags, name) != getattr(defaults, name):
-            raise ValueError(f"pretrain takes no --{name.replace('_', '-')}: {instead}")
     clips = [ClipFile.open(folder) for folder in flags.clips]
     _distinct_names(clips)
     if flags.leave_one_out and len(clips) < 2:

@@ -137,8 +137,8 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
             f"--learning-rate-{role}",
             type=_multiplier,
             metavar="TIMES",
-            help=f"times as much for {what} (default: as ams.recommended_multipliers() says for "
-            "the strategy, or as weights; with a budget times the session's own)",
+            help=f"AMS: times as much for {what} (default: as ams.recommended_multipliers() says "
+            "for the strategy, or as weights; with a budget times the session's own)",
         )
     add(
         "--downlink-kbps",
@@ -358,6 +358,8 @@ def _fraction(text: str) -> float:
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 256x128")
+    if not all(side.isdecimal() and 1 <= int(side) <= 65535 for side in (width, height)):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not WIDTHxHEIGHT, such as 256x128, each from 1 to 65535"
+        )
     return int(width), int(height)

@@ -28,9 +28,7 @@ def pyplot() -> Any:
     try:
         import matplotlib
     except ImportError as error:
-        raise ImportError(
-            "pictures need matplotlib: pip install 'libams[experiments]' (or matplotlib)"
-        ) from error
+        raise ImportError("pictures need matplotlib: pip install matplotlib") from error
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 

@@ -73,6 +73,7 @@ def add_load(
                         "strategy": "full",
                         "gamma": 1.0,
                         "downlink_budget_bps": None,
+                        "downlink_link_bps": 0.0,
                         "seed": setting.seed + number + 1,
                     }
                 ),

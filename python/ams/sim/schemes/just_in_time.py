@@ -66,6 +66,13 @@ class JustInTime:
             raise ValueError(
                 f"JustInTime: max_iterations is {self.max_iterations}; it must be >= 1"
             )
+        if not 0 < self.gamma <= 1:
+            raise ValueError(f"JustInTime: gamma is {self.gamma}; it must be in (0, 1]")
+        if self.profile not in ams.update_profile_names():
+            raise ValueError(
+                f"JustInTime: profile is {self.profile!r}; there are "
+                + ", ".join(ams.update_profile_names())
+            )
         if not 0 < self.min_stride_seconds <= self.max_stride_seconds:
             raise ValueError(
                 "JustInTime: 0 < min_stride_seconds <= max_stride_seconds does not hold"

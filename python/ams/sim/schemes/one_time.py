@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import ams
 from ams.sim.codec import Codec, X264Codec
 from ams.sim.result import RunResult
 from ams.sim.run import Setting
@@ -30,22 +31,23 @@ class OneTime:
     profile: str = "reference"
     codec: Codec = field(default_factory=X264Codec)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, and ams.InvalidArgumentError, which names the field and what it may
+        be."""
+        if not self.first_seconds > 0:
+            raise ValueError(f"OneTime: first_seconds is {self.first_seconds}; it must be > 0")
+        ams.SessionOptions(**self.session_options())
+
     def run(self, stream: Stream, setting: Setting) -> RunResult:
         first_seconds = min(self.first_seconds, stream.duration_seconds / 3)
         result = run_session(
             stream,
             setting,
             name=self.name,
+            # The first batch is the last: nothing comes after it within the stream.
             session_options={
-                "strategy": "full",
-                "learning_rate": self.learning_rate,
-                "iterations": self.iterations,
-                "batch_size": self.batch_size,
-                # The first batch is the last: nothing comes after it within the stream.
+                **self.session_options(),
                 "update_interval_seconds": min(3600.0, math.ceil(stream.duration_seconds) + 1.0),
-                "min_samples": 1,
-                "adapt_sampling_rate": False,
-                "profile": self.profile,
             },
             client_options={"first_batch_seconds": first_seconds},
             codec=self.codec,
@@ -53,3 +55,15 @@ class OneTime:
         )
         result.details["first_seconds"] = first_seconds
         return result
+
+    def session_options(self) -> dict[str, object]:
+        """Keyword arguments of ams.SessionOptions, whatever the stream's length."""
+        return {
+            "strategy": "full",
+            "learning_rate": self.learning_rate,
+            "iterations": self.iterations,
+            "batch_size": self.batch_size,
+            "min_samples": 1,
+            "adapt_sampling_rate": False,
+            "profile": self.profile,
+        }

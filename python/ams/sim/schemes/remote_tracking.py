@@ -51,6 +51,11 @@ class RemoteTracking:
             raise ValueError(
                 f"RemoteTracking: sampling_rate_fps is {self.sampling_rate_fps}; allowed: (0, 60]"
             )
+        if self.flow_width < 1 or self.flow_height < 1:
+            raise ValueError(
+                f"RemoteTracking: the flow's size is {self.flow_width} x {self.flow_height}; "
+                "both must be >= 1"
+            )
 
     def run(self, stream: Stream, setting: Setting) -> RunResult:
         clock = Clock()

@@ -20,6 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STREET_STUDENT = ROOT / "examples" / "data" / "street_edanet.safetensors"
 STREET_SEED = 7  # the shipped student was pre-trained on other seeds (examples/data/README.md)
+# None on the command line until these are filled in: what was given is told from what was not.
+TEACHER_DEFAULTS = {"teacher_classes": 19, "teacher_input": "1024x512"}
+SENT_DEFAULTS = {"strategy": "normalization_and_head", "gamma": 0.05, "profile": "compact"}
 
 
 def parse_arguments():
@@ -27,10 +30,10 @@ def parse_arguments():
     source = parser.add_argument_group("what the device sees (default: a street that is rendered first)")
     source.add_argument("--clip", type=Path, help="a clip folder: video.mp4, labels.mkv, clip.json")
     source.add_argument("--video", type=Path, help="your own video file; needs --teacher")
-    source.add_argument("--teacher", help="teacher of --video: model.pt (TorchScript), model.pt2 (AOTInductor) "
-                                          "or fddwnet:weights.safetensors")
-    source.add_argument("--teacher-classes", type=int, default=19, help="outputs of --teacher (default 19)")
-    source.add_argument("--teacher-input", default="1024x512", help="input size of --teacher (default 1024x512)")
+    source.add_argument("--teacher", help="teacher of --video (otherwise a clip's labels teach): model.pt (TorchScript), "
+                                          "model.pt2 (AOTInductor) or fddwnet:weights.safetensors")
+    source.add_argument("--teacher-classes", type=int, help="outputs of --teacher (default 19)")
+    source.add_argument("--teacher-input", help="input size of --teacher (default 1024x512)")
     parser.add_argument("--student", help="edanet, deeplabv3_mobilenetv2 or model.pt (TorchScript); default: the "
                                           "shipped street student, for recorded clips edanet")
     parser.add_argument("--weights", type=Path, help="safetensors of --student; default for edanet on clips: "
@@ -38,11 +41,11 @@ def parse_arguments():
     parser.add_argument("--classes", type=int, help="number of classes of --student (default 19)")
     parser.add_argument("--seconds", type=float, default=150, help="length of the rendered stream (default 150)")
     parser.add_argument("--input", default="256x128", help="student's input, WxH (default 256x128)")
-    parser.add_argument("--strategy", default="normalization_and_head",
+    parser.add_argument("--strategy",
                         help="which parameters: see ams-server --help (default normalization_and_head)")
-    parser.add_argument("--gamma", type=float, default=0.05,
+    parser.add_argument("--gamma", type=float,
                         help="fraction of parameters sent, with a gradient-guided strategy (default 0.05)")
-    parser.add_argument("--profile", default="compact", help="how updates are written: reference or compact (default)")
+    parser.add_argument("--profile", help="how updates are written: reference or compact (default)")
     parser.add_argument("--downlink-kbps", type=float,
                         help="what the downlink may carry; strategy, gamma and profile are then chosen to fit")
     parser.add_argument("--learning-rate", type=float, default=2e-3,
@@ -61,7 +64,24 @@ def parse_arguments():
         parser.error("--video needs --teacher: model.pt, model.pt2 or fddwnet:weights.safetensors")
     if arguments.video and arguments.clip:
         parser.error("give --clip or --video, not both")
+    if not arguments.video:
+        for name in ("teacher", *TEACHER_DEFAULTS):
+            if getattr(arguments, name) is not None:
+                parser.error(f"{flag_of(name)} is for --video; otherwise a clip's labels teach")
+    if arguments.downlink_kbps is not None:
+        for name in SENT_DEFAULTS:
+            value = getattr(arguments, name)
+            if value is not None and (name, value) != ("profile", "compact"):
+                parser.error(f"{flag_of(name)} {value} does not go with --downlink-kbps, which chooses strategy and "
+                             "gamma itself and writes profile compact")
+    for name, default in {**TEACHER_DEFAULTS, **SENT_DEFAULTS}.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, default)
     return arguments
+
+
+def flag_of(name):
+    return "--" + name.replace("_", "-")
 
 
 def fail(message):
@@ -122,6 +142,9 @@ def student_flags(arguments):
     flags = ["--student", student, "--input", arguments.input]
     if weights is not None:
         flags += ["--weights", weights]
+    elif not student.endswith(".pt"):  # a TorchScript file holds its weights
+        print(f"note: {student} has no weights and starts untrained, so it will do badly; name some with --weights "
+              f"(ams-pretrain --student {student} makes them)")
     if arguments.classes is not None:
         flags += ["--classes", arguments.classes]
     return flags
@@ -215,8 +238,9 @@ def merge_reports(server, edge):
     report["miou_whole_video_no_customization"] = edge["miou_whole_video_no_customization"]
     report["bits_per_coordinate"] = session["bits_per_coordinate"]
     report["frames_late"] = edge["frames_late"]
-    # As many updates of 5% of the parameters at 23.2 bits each: what the paper's format costs
-    # (Khani et al., Table 3: 205 Kbps for 2,113,043 parameters every 10 s, less the start-up).
+    # As many updates of 5% of the parameters at 23.2 bits each. That is an estimate of what the paper's
+    # format costs, from Khani et al., Table 3: 205 Kbps for 5% of 2,113,043 parameters every 10 s, when
+    # nothing is sent in a start-up of about 13% of the time.
     paper_bytes = report["updates"] * 0.05 * server["parameters"] * 23.2 / 8
     report["downlink_bps_paper_format"] = 8 * paper_bytes / report["seconds"]
     return report
@@ -279,8 +303,9 @@ def print_summary(report, out):
         ("clip, student", f"{report['clip']}, {report['student']}"),
         ("mIoU adapted / un-customised", f"{report['miou']:.1f} / {report['miou_no_customization']:.1f} % ({gain:+.1f})"),
         ("downlink / uplink, every byte", f"{report['downlink_bps'] / 1e3:.1f} / {report['uplink_bps'] / 1e3:.1f} Kbps"),
-        ("the paper's format and 5%", f"{report['downlink_bps_paper_format'] / 1e3:.0f} Kbps down for as many updates, "
-                                      f"{report['downlink_bps_paper_format'] / max(report['downlink_bps'], 1):.0f} times as much"),
+        ("the paper's format and 5%", f"about {report['downlink_bps_paper_format'] / 1e3:.0f} Kbps down for as many updates, "
+                                      f"{report['downlink_bps_paper_format'] / max(report['downlink_bps'], 1):.0f} times as much "
+                                      "(estimated from its table 3)"),
         ("updates", f"{report['updates']} of {report['update_bytes_mean'] / 1e3:.1f} kB, "
                     f"{report['bits_per_coordinate']:.1f} bits per sent parameter"),
         ("frames / dropped", f"{report['frames']} / {report['frames_dropped']}"),

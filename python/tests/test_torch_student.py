@@ -92,6 +92,50 @@ def test_a_phase_that_fails_leaves_what_the_device_holds():
     assert device.version == server.version
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda value: value.repeat(3), r"mini-batch 2 is a tensor \[3\]; allowed are a scalar"),
+        (torch.Tensor.tolist, "mini-batch 2 is a float; allowed are a scalar"),
+        (lambda value: value * float("nan"), "mini-batch 2 is not finite; lower the learning rate"),
+        (torch.Tensor.detach, "mini-batch 2 has no gradient; compute it from the module"),
+    ],
+)
+def test_a_loss_that_cannot_be_trained_on_is_refused(wrong, message):
+    model, server, device, loss = pair()
+    device.apply(server.train(loss, batches(2)))
+    held = [p.detach().clone() for p in model.parameters()]
+    frames = batches(2)
+    with pytest.raises(ams.InvalidArgumentError, match=message):
+        server.train(lambda x: wrong(loss(x)) if x is frames[1] else loss(x), frames)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), held, strict=True))
+    device.apply(server.train(loss, batches(2)))
+    assert device.version == server.version
+
+
+def test_a_phase_needs_a_batch_to_learn_from():
+    model, server, device, loss = pair()
+    held = [p.detach().clone() for p in model.parameters()]
+    for function, frames in ((loss, []), (loss, iter(())), (lambda x: None, batches(2))):
+        with pytest.raises(ams.InvalidArgumentError, match="a phase needs at least one batch"):
+            server.train(function, frames)
+    assert server.version.number == 0
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), held, strict=True))
+    assert all(p.requires_grad for p in model.parameters())
+    frames = batches(2)
+    device.apply(server.train(lambda x: None if x is frames[0] else loss(x), frames))
+    assert device.version == server.version and server.version.number == 1
+    assert server.optimizer.state_dict()["state"]["step_count"] == 1
+
+
+def test_recommended_multipliers_are_options():
+    multipliers = ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)
+    model = SmallNet()
+    server = ams.torch.ServerStudent(model, lr=1e-3, gamma=0.05, **multipliers)
+    assert server.optimizer.param_groups[0]["weight_multiplier"] == 16
+    assert server.train(lambda x: F.cross_entropy(model(x), teacher(x)), batches(1))
+
+
 def test_modes_and_arguments():
     model, server, device, loss = pair(strategy="full")
     model.train()
@@ -107,5 +151,6 @@ def test_modes_and_arguments():
         ams.torch.ServerStudent(SmallNet(), gamma=2)
     with pytest.raises(ams.InvalidArgumentError):
         ams.torch.ServerStudent(SmallNet(), profile="tiny").train(loss, batches(1))
-    with pytest.raises(TypeError):
+    allowed = "has no keyword argument 'speed'; allowed are profile, .*step_exponents, lr, .*gamma"
+    with pytest.raises(TypeError, match=r"ServerStudent\(\) " + allowed):
         ams.torch.ServerStudent(SmallNet(), speed=2)

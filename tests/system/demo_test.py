@@ -15,6 +15,41 @@ KEYS = {"clip", "student", "seconds", "classes", "miou", "miou_no_customization"
 
 
 class Demo(unittest.TestCase):
+    def test_flags_that_would_be_ignored_are_refused(self):
+        for flags, message in (
+                (["--teacher", "t.pt"], "--teacher is for --video; otherwise a clip's labels teach"),
+                (["--clip", "x", "--teacher", "t.pt"], "--teacher is for --video"),
+                (["--clip", "x", "--teacher-classes", "19"], "--teacher-classes is for --video"),
+                (["--downlink-kbps", "1", "--strategy", "full"], "--strategy full does not go with --downlink-kbps"),
+                (["--downlink-kbps", "1", "--gamma", "0.05"], "--gamma 0.05 does not go with --downlink-kbps"),
+                (["--downlink-kbps", "1", "--profile", "reference"], "--profile reference does not go with")):
+            with self.subTest(flags=flags):
+                result = subprocess.run([sys.executable, ROOT / "scripts" / "demo.py", *flags],
+                                        capture_output=True, text=True, timeout=60)
+                self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+                self.assertIn(message, result.stderr)
+
+    def test_flags_become_those_of_the_programs(self):
+        program = (
+            "import sys; sys.path.insert(0, sys.argv.pop(1)); import demo\n"
+            "arguments = demo.parse_arguments()\n"
+            "print(*demo.what_is_sent(arguments), *demo.student_flags(arguments))")
+        for flags, sent in (
+                ([], "--strategy normalization_and_head --gamma 0.05 --profile compact"),
+                (["--strategy", "full"], "--strategy full --gamma 0.05 --profile compact"),
+                (["--downlink-kbps", "1", "--profile", "compact"], "--downlink-kbps 1.0")):
+            for student in ([], ["--student", "deeplabv3_mobilenetv2"], ["--student", "own.pt"]):
+                with self.subTest(flags=flags, student=student):
+                    result = subprocess.run([sys.executable, "-c", program, ROOT / "scripts", *flags, *student],
+                                            capture_output=True, text=True, timeout=60)
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                    *notes, last = result.stdout.splitlines()
+                    self.assertTrue(last.startswith(sent + " --student "), last)
+                    untrained = "deeplabv3_mobilenetv2" in student
+                    self.assertEqual(len(notes), untrained)
+                    for part in ("starts untrained", "--weights", "ams-pretrain") if untrained else ():
+                        self.assertIn(part, notes[0])
+
     def test_a_short_run(self):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)

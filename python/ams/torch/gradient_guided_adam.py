@@ -33,7 +33,9 @@ class GradientGuidedAdam(torch.optim.Optimizer):
 
     Strategies by group, such as `normalization_and_head`, go by the roles of the tensors, which
     follow from the types of a module's layers (see ParameterVector); `normalization` and `head`,
-    patterns of names, take their place. Each role's parameters move at `lr` times its multiplier.
+    patterns of names, take their place. Each role's parameters move at `lr` times its multiplier,
+    which is 1 as in the paper. `ams-server` trains a fraction up to sixteen times as fast; for that
+    pass, say, `**ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)`.
 
     The options stand in `param_groups[0]` and may change at any time: `lr`, `betas` and `eps` for
     the next step, which is how learning-rate schedulers work, `gamma`, `strategy` and the

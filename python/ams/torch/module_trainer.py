@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +11,8 @@ from torch.utils.data import default_collate
 
 import ams
 from ams._torch import Network, ParameterVector, TensorAdam, training_result
+
+from .loss_check import finite_loss
 
 Collate = Callable[[Sequence[Any]], tuple[Any, Any]]
 Loss = Callable[[Any, Any], "torch.Tensor | None"]
@@ -99,7 +100,7 @@ class ModuleTrainer:
                         value = self._loss(
                             self._module(_to_device(inputs, device)), _to_device(targets, device)
                         )
-                    losses.append(_finite_loss(value, number))
+                    losses.append(finite_loss(value, number))
                     if value is None:
                         continue
                     if value.requires_grad:
@@ -115,29 +116,6 @@ class ModuleTrainer:
         finally:
             # Whoever copies or exports the module sees all of its trainable tensors.
             vector.set_required_gradients([True] * len(self.manifest.tensors))
-
-
-def _finite_loss(value: torch.Tensor | None, number: int) -> float:
-    if value is None:
-        return 0.0
-    if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        raise ams.InvalidArgumentError(
-            f"the loss of mini-batch {number} is {_shape_text(value)}; allowed are a scalar tensor "
-            "and None"
-        )
-    loss = float(value.detach())
-    if not math.isfinite(loss):
-        raise ams.InvalidArgumentError(
-            f"the loss of mini-batch {number} is not finite; lower the learning rate, its "
-            "multipliers, or look at the targets"
-        )
-    return loss
-
-
-def _shape_text(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return f"a tensor {list(value.shape)}"
-    return f"a {type(value).__name__}"
 
 
 def _to_device(value: Any, device: torch.device) -> Any:

@@ -21,6 +21,7 @@
 #include "ams/video/clip.hpp"
 #include "ams/video/label_file_teacher.hpp"
 #include "ams/video/sample_decoder.hpp"
+#include "common/clock.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/options.hpp"
@@ -58,11 +59,6 @@ std::string joined(std::span<const std::string_view> names) {
   std::string text;
   for (const std::string_view name : names) text.append(text.empty() ? "" : ", ").append(name);
   return text;
-}
-
-double now_seconds() {
-  static const auto start = std::chrono::steady_clock::now();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 /// One device: its session lives on while the device is away.
@@ -187,7 +183,9 @@ class Program {
       if (check_token) {
         if (auto fault = check_token(hello)) return fault;
       }
-      if (hello.student_fingerprint != 0 && hello.student_fingerprint != student_.fingerprint) {
+      // Before room is made: a device that is refused takes no other's place.
+      if (hello.manifest_digest != student_.manifest->digest() ||
+          (hello.student_fingerprint != 0 && hello.student_fingerprint != student_.fingerprint)) {
         return Fault{ErrorCode::manifest_mismatch,
                      "the device runs another student than this server trains; start both with the "
                      "same --student, "
@@ -217,27 +215,27 @@ class Program {
   }
 
   std::string metrics() const {
-    std::string text =
-        "# HELP ams_updates_total Updates sent to a device.\n# TYPE ams_updates_total counter\n"
-        "# HELP ams_update_bytes_total Their bytes, before framing.\n# TYPE ams_update_bytes_total "
-        "counter\n"
-        "# HELP ams_phase_seconds_total Time spent training.\n# TYPE ams_phase_seconds_total "
-        "counter\n"
-        "# HELP ams_sampling_rate_fps Sampling rate that the device was told.\n# TYPE "
-        "ams_sampling_rate_fps gauge\n";
-    for (const auto& [id, device] : devices_) {
-      std::string label;
-      for (char c : id)
-        label += (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) ? '_' : c;
-      const auto& c = device.session.counters();
-      const auto line = [&](const char* name, double value) {
-        text += std::string(name) + "{device=\"" + label + "\"} " + std::to_string(value) + "\n";
-      };
-      line("ams_updates_total", static_cast<double>(c.updates));
-      line("ams_update_bytes_total", static_cast<double>(c.update_bytes));
-      line("ams_phase_seconds_total", c.phase_seconds);
-      line("ams_sampling_rate_fps", device.session.sampling_rate_fps());
-    }
+    std::string text;
+    const auto add = [&](const char* name, const char* type, const char* help, auto&& value) {
+      text += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+      for (const auto& [id, device] : devices_) {
+        std::string label;
+        for (const char c : id) {
+          if (c == '"' || c == '\\') label += '\\';
+          label += c;
+        }
+        text += std::string(name) + "{device=\"" + label + "\"} " +
+                std::to_string(double(value(device.session))) + "\n";
+      }
+    };
+    add("ams_updates_total", "counter", "Updates sent to a device.",
+        [](const Session& session) { return session.counters().updates; });
+    add("ams_update_bytes_total", "counter", "Their bytes, before framing.",
+        [](const Session& session) { return session.counters().update_bytes; });
+    add("ams_phase_seconds_total", "counter", "Time spent training.",
+        [](const Session& session) { return session.counters().phase_seconds; });
+    add("ams_sampling_rate_fps", "gauge", "Sampling rate that the device was told.",
+        [](const Session& session) { return session.sampling_rate_fps(); });
     return text;
   }
 
@@ -536,6 +534,8 @@ int serve() {
   flags.trainer.device = flags.teacher.device();
   // Strangers that are still to say who they are, and health checks, have connections too.
   flags.network.max_connections = flags.max_devices + 64;
+  // No device says more than a batch of samples at once.
+  flags.network.max_message_bytes = flags.session.max_bitstream_bytes + (64U << 10);
   if (flags.token.empty() && flags.token_file.empty()) {
     log::warning(
         "no_token",
@@ -552,7 +552,10 @@ int serve() {
   while (signal == 0) signal = wait_for_stop_signal(3600);
   log::info("stopping", {{"signal", signal}});
   program.stop();
-  if (!flags.report.empty()) write_file_atomically(flags.report, program.report().dump(2) + "\n");
+  if (!flags.report.empty())
+    write_file_atomically(
+        flags.report,
+        program.report().dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return 0;
 }
 
@@ -602,8 +605,8 @@ int main(int argc, char** argv) {
       "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript) or "
       "model.pt2 (AOTInductor)");
   app.add_option("--clip", flags.clip, "clip folder whose classes are the selected ones");
-  auto* training =
-      app.add_option_group("Training", "Algorithms 1 and 2; T_horizon, T_update and K as in the paper");
+  auto* training = app.add_option_group(
+      "Training", "Algorithms 1 and 2; T_horizon, T_update and K as in the paper");
   training
       ->add_option("--strategy", flags.strategy,
                    "what an update trains: " + joined(selection_strategy_names()))

@@ -88,9 +88,14 @@ NetworkTeacherSpec TeacherFlags::network() const {
 
 std::string read_token(const std::string& token, const std::string& token_file) {
   if (token_file.empty()) return token;
+  if (!token.empty()) {
+    throw Error(ErrorCode::invalid_argument, "give --token or --token-file, not both");
+  }
   std::ifstream file(token_file);
   std::string line;
-  if (!file || !std::getline(file, line) || line.empty()) {
+  std::getline(file, line);
+  if (line.ends_with('\r')) line.pop_back();
+  if (!file || line.empty()) {
     throw Error(ErrorCode::io_error,
                 "token file '" + token_file + "' cannot be read or its first line is empty");
   }

@@ -35,6 +35,7 @@ Device::Device(const EdgeFlags& flags, const StudentSpec& spec)
       link_(flags.link_options(), link_callbacks()) {
   for (int copy = 0; copy < 2; ++copy) load_into_holder(client_.held());
   swap_seconds_.clear();
+  model_version_ = client_.held().version().number;
 }
 
 Device::~Device() {

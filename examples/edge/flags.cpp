@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <span>
+#include <system_error>
 
 #include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/protocol/messages.hpp"
+#include "ams/protocol/text.hpp"
 #include "ams/video/sample_decoder.hpp"
 #include "ams/video/sample_encoder.hpp"
 
@@ -19,7 +22,7 @@ namespace {
 std::string host_name() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "device";
-  return std::string(name.data()).substr(0, max_device_id_bytes);
+  return std::string(cut_text(name.data(), max_device_id_bytes));
 }
 
 [[noreturn]] void refuse(const std::string& message) {
@@ -111,20 +114,21 @@ void EdgeFlags::check() const {
 
 WebSocketClientOptions EdgeFlags::link_options() const {
   WebSocketClientOptions options;
-  const auto colon = server.rfind(':');
-  int port = 0;
-  try {
-    if (colon != std::string::npos) port = std::stoi(server.substr(colon + 1));
-  } catch (const std::exception&) {  // reported below
+  const auto colon = std::min(server.rfind(':'), server.size());
+  const char* const begin = server.data() + std::min(colon + 1, server.size());
+  const char* const end = server.data() + server.size();
+  std::uint16_t port = 0;
+  const auto parsed = std::from_chars(begin, end, port);
+  std::string host = server.substr(0, colon);
+  const bool in_brackets = host.starts_with('[') && host.ends_with(']');
+  if (in_brackets) host = host.substr(1, host.size() - 2);
+  const bool ambiguous = !in_brackets && host.find(':') != std::string::npos;
+  if (host.empty() || ambiguous || parsed.ec != std::errc() || parsed.ptr != end || port == 0) {
+    refuse("--server '" + server +
+           "' is not HOST:PORT with a port from 1 to 65535, e.g. 127.0.0.1:8443 or [::1]:8443");
   }
-  if (colon == 0 || port < 1 || port > 65535) {
-    refuse("--server '" + server + "' is not HOST:PORT, e.g. 127.0.0.1:8443");
-  }
-  options.host = server.substr(0, colon);
-  if (options.host.starts_with('[') && options.host.ends_with(']')) {
-    options.host = options.host.substr(1, options.host.size() - 2);
-  }
-  options.port = static_cast<std::uint16_t>(port);
+  options.host = host;
+  options.port = port;
   options.ca_file = ca_file;
   options.insecure_accept_any_host_name = insecure_accept_any_host_name;
   return options;

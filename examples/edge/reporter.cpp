@@ -122,6 +122,7 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
   report["frames_dropped"] = play.frames_dropped;
   report["frames_late"] = play.frames_late;
   report["frames_sampled"] = c.frames_sampled;
+  report["samples_dropped"] = c.frames_dropped;  // the buffer was full
   report["batches_refused"] = c.batches_refused;
   report["frame_latency_ms"] = percentiles(play.latency_seconds, 1000);
   report["swap_ms"] = percentiles(device_.swap_seconds(), 1000);

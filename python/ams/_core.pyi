@@ -1222,12 +1222,12 @@ class ClientOptions:
             device_id: 1 to 128 bytes; names the session to resume
             token: up to 1024 bytes
             student_fingerprint: goes into Hello as it is
-            sampling_rate_fps: until the server says otherwise, > 0
+            sampling_rate_fps: until the server says otherwise, 0.001 to max_sampling_rate_fps
             max_sampling_rate_fps: a server that asks for more is disconnected
             update_interval_seconds: T_update until the server says otherwise, 0.1 to 3600
             first_batch_seconds: the first batch leaves so long after its first sample, >= 0
-            max_buffered_frames: samples; the oldest are dropped, >= 1
-            max_frames_per_batch: a larger buffer leaves in several batches, 1 to 512
+            max_buffered_frames: samples, >= 1; as many leave before T_update, or else the oldest are dropped
+            max_frames_per_batch: a larger buffer leaves in several batches, 1 to 256
             max_kept_batches: sent, but not known to have arrived
             welcome_timeout_seconds: from connection to Welcome, > 0
             goodbye_timeout_seconds: from Bye to the connection's end, > 0
@@ -1267,7 +1267,7 @@ class ClientOptions:
     @property
     def max_buffered_frames(self) -> int:
         """
-        samples; the oldest are dropped, >= 1
+        samples, >= 1; as many leave before T_update, or else the oldest are dropped
         """
     @property
     def max_consecutive_refusals(self) -> int:
@@ -1277,7 +1277,7 @@ class ClientOptions:
     @property
     def max_frames_per_batch(self) -> int:
         """
-        a larger buffer leaves in several batches, 1 to 512
+        a larger buffer leaves in several batches, 1 to 256
         """
     @property
     def max_kept_batches(self) -> int:
@@ -1302,7 +1302,7 @@ class ClientOptions:
     @property
     def sampling_rate_fps(self) -> float:
         """
-        until the server says otherwise, > 0
+        until the server says otherwise, 0.001 to max_sampling_rate_fps
         """
     @property
     def seed(self) -> int:
@@ -1758,7 +1758,7 @@ class EncodeBuffer:
         One per frame, strictly ascending.
         """
     @property
-    def frames(self) -> list[typing.Any]:
+    def frames(self) -> list:
         """
         The handles given to on_frame(), at least one.
         """
@@ -1927,7 +1927,8 @@ class EdgeClient:
         """
     def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
-        A message of the server has come.
+        A message of the server has come. An update or snapshot moves held as a whole or not at all. Runs without the GIL: no
+        other thread may use this client meanwhile, not even its properties.
         """
     def on_published(self, version: ModelVersion, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """

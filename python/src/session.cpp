@@ -158,7 +158,7 @@ Fields<ClientOptions> client_option_fields() {
       .add("token", &ClientOptions::token, "up to 1024 bytes")
       .add("student_fingerprint", &ClientOptions::student_fingerprint, "goes into Hello as it is")
       .add("sampling_rate_fps", &ClientOptions::sampling_rate_fps,
-           "until the server says otherwise, > 0")
+           "until the server says otherwise, 0.001 to max_sampling_rate_fps")
       .add("max_sampling_rate_fps", &ClientOptions::max_sampling_rate_fps,
            "a server that asks for more is disconnected")
       .add("update_interval_seconds", &ClientOptions::update_interval_seconds,
@@ -166,9 +166,9 @@ Fields<ClientOptions> client_option_fields() {
       .add("first_batch_seconds", &ClientOptions::first_batch_seconds,
            "the first batch leaves so long after its first sample, >= 0")
       .add("max_buffered_frames", &ClientOptions::max_buffered_frames,
-           "samples; the oldest are dropped, >= 1")
+           "samples, >= 1; as many leave before T_update, or else the oldest are dropped")
       .add("max_frames_per_batch", &ClientOptions::max_frames_per_batch,
-           "a larger buffer leaves in several batches, 1 to 512")
+           "a larger buffer leaves in several batches, 1 to 256")
       .add("max_kept_batches", &ClientOptions::max_kept_batches,
            "sent, but not known to have arrived")
       .add("welcome_timeout_seconds", &ClientOptions::welcome_timeout_seconds,
@@ -610,11 +610,18 @@ Open a connection, then call on_connected(), or on_disconnected() when that fail
       .def("__repr__", [](const SendToServer& self) {
         return "<SendToServer: " + repr_text(py::cast(self.message)) + ">";
       });
-  using Encode = EncodeBuffer<py::object>;
+  using Encode = EncodeBuffer<PythonFrame>;
   py::class_<Encode>(m, "EncodeBuffer", R"(
 Compress these frames together (section 3.2), then call on_encoded() or on_encode_failed().)")
       .def_readonly("batch_id", &Encode::batch_id, "For the answer.")
-      .def_readonly("frames", &Encode::frames, "The handles given to on_frame(), at least one.")
+      .def_property_readonly(
+          "frames",
+          [](const Encode& self) {
+            py::list frames;
+            for (const PythonFrame& frame : self.frames) frames.append(frame.get());
+            return frames;
+          },
+          "The handles given to on_frame(), at least one.")
       .def_readonly("capture_seconds", &Encode::capture_seconds,
                     "One per frame, strictly ascending.")
       .def_readonly("period_seconds", &Encode::period_seconds,
@@ -684,10 +691,17 @@ InvalidArgumentError and changes nothing. Not thread-safe.)")
       .def("on_disconnected", &E::on_disconnected, "reason"_a, "now_seconds"_a,
            "The connection is gone or could not be opened.")
       .def("on_message", &E::on_message, "message"_a, "now_seconds"_a,
-           "A message of the server has come.")
+           py::call_guard<py::gil_scoped_release>(), R"(
+A message of the server has come. An update or snapshot moves held as a whole or not at all. Runs without the GIL: no
+other thread may use this client meanwhile, not even its properties.)")
       .def("on_stop", &E::on_stop, "reason"_a, "now_seconds"_a,
            "Says Bye and stays away until on_start().")
-      .def("on_frame", &E::on_frame, "capture_seconds"_a, "frame"_a, "now_seconds"_a, R"(
+      .def(
+          "on_frame",
+          [](E& self, double capture_seconds, py::object frame, double now_seconds) {
+            return self.on_frame(capture_seconds, PythonFrame(std::move(frame)), now_seconds);
+          },
+          "capture_seconds"_a, "frame"_a, "now_seconds"_a, R"(
 A frame of the video, on its own timeline; the handle is kept only if it is sampled.)")
       .def("wants_frame", &E::wants_frame, "capture_seconds"_a,
            "Would on_frame() sample a frame of this time?")

@@ -11,7 +11,10 @@
 #include <boost/beast/core/error.hpp>
 #include <cmath>
 #include <exception>
+#include <string_view>
 #include <utility>
+
+#include "ams/protocol/text.hpp"
 
 namespace ams::detail {
 namespace {
@@ -50,12 +53,8 @@ websocket::close_code close_code_of(ErrorCode code) {
 
 websocket::close_reason make_close_reason(websocket::close_code code, const std::string& text) {
   websocket::close_reason reason(code);
-  std::size_t size = std::min(text.size(), reason.reason.max_size());
-  while (size < text.size() && size > 0 &&
-         (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) {
-    --size;  // not in the middle of a UTF-8 sequence
-  }
-  reason.reason.assign(text.data(), size);
+  const std::string_view cut = cut_text(text, reason.reason.max_size());
+  reason.reason.assign(cut.data(), cut.size());
   return reason;
 }
 

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "ams/protocol/text.hpp"
 #include "messages_generated.h"
 
 namespace ams {
@@ -34,16 +35,17 @@ class Checker {
   }
 
   void rates(double sampling_rate_fps, double update_interval_seconds) const {
-    require(sampling_rate_fps > 0 && sampling_rate_fps <= max_sampling_rate_fps,
-            "sampling_rate_fps must be over 0 and at most 1000");
-    require(update_interval_seconds > 0 && update_interval_seconds <= max_update_interval_seconds,
-            "update_interval_seconds must be over 0 and at most 1e6");
+    require(
+        sampling_rate_fps >= min_sampling_rate_fps && sampling_rate_fps <= max_sampling_rate_fps,
+        "sampling_rate_fps must be 0.001 to 1000");
+    require(update_interval_seconds >= min_update_interval_seconds &&
+                update_interval_seconds <= max_update_interval_seconds,
+            "update_interval_seconds must be 0.1 to 3600");
   }
 
   void hello(const Hello& hello) const {
     size(hello.device_id.size(), 1, max_device_id_bytes, "bytes of device_id");
-    require(std::none_of(hello.device_id.begin(), hello.device_id.end(), is_control_character),
-            "device_id must not hold control characters");
+    require(is_device_id(hello.device_id), "device_id must be UTF-8 without control characters");
     size(hello.token.size(), 0, max_token_bytes, "bytes of token");
   }
 
@@ -57,11 +59,6 @@ class Checker {
       previous = seconds;
     }
     require(!batch.bitstream.empty(), "bitstream must not be empty");
-  }
-
-  static bool is_control_character(char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
   }
 
  private:
@@ -113,18 +110,6 @@ ErrorCode from_wire(wire::FaultCode code, ErrorCode otherwise) {
   return otherwise;
 }
 
-// Cuts at the start of a UTF-8 sequence.
-std::string_view cut_text(std::string_view text) {
-  if (text.size() <= max_text_bytes) {
-    return text;
-  }
-  std::size_t size = max_text_bytes;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) {
-    --size;
-  }
-  return text.substr(0, size);
-}
-
 std::string read_string(const flatbuffers::String* string) {
   return string == nullptr ? std::string() : string->str();
 }
@@ -132,13 +117,13 @@ std::string read_string(const flatbuffers::String* string) {
 std::string read_text(const flatbuffers::String* string, const char* what) {
   decoding.size(string == nullptr ? 0 : string->size(), 0, max_text_bytes, what);
   std::string text = read_string(string);
-  std::replace_if(text.begin(), text.end(), Checker::is_control_character, '?');
+  std::replace_if(text.begin(), text.end(), is_control_character, '?');
   return text;
 }
 
 flatbuffers::Offset<flatbuffers::String> write_text(flatbuffers::FlatBufferBuilder& builder,
                                                     std::string_view text) {
-  const std::string_view cut = cut_text(text);
+  const std::string_view cut = cut_text(text, max_text_bytes);
   return cut.empty() ? 0 : builder.CreateString(cut.data(), cut.size());
 }
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include "ams/core/error.hpp"
@@ -44,7 +45,16 @@ std::size_t about_snapshot_bytes(std::size_t dimension) {
 
 ModelFeed::ModelFeed(ModelState initial, ModelFeedOptions options)
     : held_(std::move(initial)), options_(options), confirmed_(held_.version()) {
-  if (options_.max_history_bytes == 0 && held_.manifest_ptr()) {
+  if (!held_.manifest_ptr()) {
+    throw Error(ErrorCode::invalid_argument, "ModelFeed: the initial model state has no manifest");
+  }
+  validate(options_.encode);
+  if (options_.snapshot_zstd_level < 1 || options_.snapshot_zstd_level > 19) {
+    throw Error(ErrorCode::invalid_argument, "ModelFeed: snapshot_zstd_level is " +
+                                                 std::to_string(options_.snapshot_zstd_level) +
+                                                 "; allowed is 1 to 19");
+  }
+  if (options_.max_history_bytes == 0) {
     options_.max_history_bytes = about_snapshot_bytes(held_.manifest().dimension());
   }
 }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "ams/core/error.hpp"
+#include "ams/protocol/text.hpp"
 #include "ams/server/session.hpp"
 
 namespace ams::session_detail {
@@ -67,9 +68,10 @@ void check_hello(const Hello& hello, const Manifest& manifest, const std::string
                 fmt::format("Hello: protocol version {}; this server speaks {}", hello.version,
                             protocol_version));
   }
-  if (hello.device_id.empty() || hello.device_id.size() > max_device_id_bytes) {
+  if (!is_device_id(hello.device_id)) {
     throw Error(ErrorCode::malformed_data,
-                fmt::format("Hello: device id of {} bytes; allowed are 1 to {}",
+                fmt::format("Hello: device id of {} bytes; allowed are 1 to {} of UTF-8 without "
+                            "control characters",
                             hello.device_id.size(), max_device_id_bytes));
   }
   if (!known_device_id.empty() && hello.device_id != known_device_id) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "ams/core/error.hpp"
+#include "ams/protocol/messages.hpp"
 
 namespace ams {
 namespace {
@@ -31,7 +32,8 @@ constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
 
 void validate(const SessionOptions& options) {
   require_range("horizon_seconds", options.horizon_seconds, 1e-3, 1e9);
-  require_range("update_interval_seconds", options.update_interval_seconds, 0.1, 3600);
+  require_range("update_interval_seconds", options.update_interval_seconds,
+                min_update_interval_seconds, max_update_interval_seconds);
   require_range("iterations", options.iterations, 1, 10000);
   require_range("batch_size", options.batch_size, 1, 4096);
   require_range("min_samples", options.min_samples, 1, options.max_buffer_samples);
@@ -47,11 +49,15 @@ void validate(const SessionOptions& options) {
   validate(options.encode);
   require_range("snapshot_zstd_level", static_cast<double>(options.snapshot_zstd_level), 1, 19);
   validate(options.sampling);
+  require_range("sampling.min_fps", options.sampling.min_fps, min_sampling_rate_fps,
+                max_sampling_rate_fps);
+  require_range("sampling.max_fps", options.sampling.max_fps, min_sampling_rate_fps,
+                max_sampling_rate_fps);
   validate(options.training_rate);
   if (options.adapt_training_rate) {
     // The longest T_update must be one that devices accept.
     require_range("training_rate.max_factor", options.training_rate.max_factor, 1,
-                  3600 / options.update_interval_seconds);
+                  max_update_interval_seconds / options.update_interval_seconds);
   }
   require_range("max_updates_in_flight", options.max_updates_in_flight, 1, no_limit);
   require_range("ack_timeout_seconds", options.ack_timeout_seconds, 1e-3, 1e9);

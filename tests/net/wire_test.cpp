@@ -25,12 +25,17 @@ Bytes random_bytes(Random& random, std::size_t size) {
   return bytes;
 }
 
-// Printable ASCII and bytes above it, as UTF-8 texts have.
+// Printable ASCII and UTF-8 sequences of two to four bytes.
 std::string random_text(Random& random, std::size_t size) {
-  std::string text(size, ' ');
-  for (char& c : text) {
-    const auto byte = static_cast<unsigned char>(0x20 + random.below(0xe0));
-    c = static_cast<char>(byte == 0x7f ? 0x80 : byte);
+  const std::string sequences[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x93\xb7"};
+  std::string text;
+  while (text.size() < size) {
+    const std::string& sequence = sequences[random.below(3)];
+    if (random.below(3) > 0 || text.size() + sequence.size() > size) {
+      text.push_back(static_cast<char>(0x20 + random.below(0x5f)));
+    } else {
+      text += sequence;
+    }
   }
   return text;
 }
@@ -73,7 +78,7 @@ Welcome random_welcome(Random& random) {
   welcome.session_id = random.next();
   welcome.resume = static_cast<Resume>(random.below(3));
   welcome.sampling_rate_fps = 0.001 + random.uniform();
-  welcome.update_interval_seconds = 0.001 + 100 * random.uniform();
+  welcome.update_interval_seconds = 0.1 + 100 * random.uniform();
   welcome.last_batch_id = random.next();
   return welcome;
 }
@@ -176,7 +181,7 @@ TEST_CASE("every message comes through with random contents") {
     CHECK(welcome2.update_interval_seconds == welcome.update_interval_seconds);
     CHECK(welcome2.last_batch_id == welcome.last_batch_id);
 
-    const Control control{0.001 + random.uniform(), 0.001 + 1000 * random.uniform()};
+    const Control control{0.001 + random.uniform(), 0.1 + 1000 * random.uniform()};
     const Control control2 = through_wire_to_device(control);
     CHECK(control2.sampling_rate_fps == control.sampling_rate_fps);
     CHECK(control2.update_interval_seconds == control.update_interval_seconds);
@@ -336,7 +341,7 @@ TEST_CASE("encoding refuses what the protocol does not allow") {
   batch.bitstream.clear();
   CHECK(encode_code(DeviceMessage(batch)) == ErrorCode::invalid_argument);
 
-  for (const double bad : {0.0, -1.0, nan, infinity, 2e6}) {
+  for (const double bad : {0.0, -1.0, 1e-310, 1e-4, nan, infinity, 2e6}) {
     CHECK(encode_code(ServerMessage(Control{bad, 10})) == ErrorCode::invalid_argument);
     CHECK(encode_code(ServerMessage(Control{1, bad})) == ErrorCode::invalid_argument);
     Welcome welcome;
@@ -450,8 +455,8 @@ TEST_CASE("truncated, flipped and random bytes give an Error or a message within
     try {
       const ServerMessage message = decode_server_message(bytes);
       if (const auto* welcome = std::get_if<Welcome>(&message)) {
-        CHECK(welcome->sampling_rate_fps > 0);
-        CHECK(welcome->update_interval_seconds > 0);
+        CHECK(welcome->sampling_rate_fps >= min_sampling_rate_fps);
+        CHECK(welcome->update_interval_seconds >= min_update_interval_seconds);
       }
     } catch (const Error&) {
       ++refused;

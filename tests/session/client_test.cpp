@@ -140,6 +140,27 @@ TEST_CASE("the first batch leaves early, the next ones every T_update, on a grid
   CHECK(captured.size() >= 95);
 }
 
+TEST_CASE("a buffer that is full leaves before T_update has passed") {
+  Client client = make_client();
+  Welcome welcome;
+  welcome.update_interval_seconds = 300;
+  connect(client, 0, welcome);
+  std::size_t batches = 0, frames = 0;
+  for (int second = 0; second < 600; ++second) {
+    const Actions actions = frame(client, second, second);
+    const auto* encode = find_action<EncodeBuffer<Handle>>(actions);
+    if (encode == nullptr) continue;
+    ++batches;
+    frames += encode->frames.size();
+    CHECK(encode->frames.size() <= client.options().max_frames_per_batch);
+    client.on_encoded(encode->batch_id, bitstream(), second);
+  }
+  CHECK(client.counters().frames_sampled == 600);
+  CHECK(client.counters().frames_dropped == 0);
+  CHECK(frames + client.buffered_frames() == 600);
+  CHECK(batches <= 600 / 64 + 3);
+}
+
 TEST_CASE("a flush that is due wakes the client without a frame") {
   Client client = make_client();
   connect(client, 0);
@@ -244,7 +265,7 @@ TEST_CASE("Welcome and Control set the rates; rates beyond reason end the connec
   CHECK(client.next_wake_seconds() == 35);
 
   const std::vector<Control> unreasonable = {
-      {0, 10}, {-1, 10}, {not_a_number, 10}, {infinity, 10}, {61, 10},
+      {0, 10}, {-1, 10}, {not_a_number, 10}, {infinity, 10}, {61, 10}, {1e-4, 10}, {1e-310, 10},
       {1, 0},  {1, -5},  {1, not_a_number},  {1, infinity},  {1, 1e6}};
   for (const Control& control : unreasonable) {
     Client other = make_client();

@@ -246,6 +246,15 @@ TEST_CASE("a refused snapshot is sent again, but not for ever") {
   for (int i = 0; i < 3; ++i) CHECK(feed.on_refusal({9, 9}, 0).message);
 }
 
+TEST_CASE("a state without a manifest and options out of range are refused") {
+  CHECK_THROWS_AS(ModelFeed{ModelState()}, Error);
+  CHECK_THROWS_AS(ModelFeed(initial(), {.snapshot_zstd_level = 0}), Error);
+  CHECK_THROWS_AS(ModelFeed(initial(), {.snapshot_zstd_level = 20}), Error);
+  ModelFeedOptions options;
+  options.encode.zstd_level = 0;
+  CHECK_THROWS_AS(ModelFeed(initial(), options), Error);
+}
+
 TEST_CASE("what cannot be encoded changes nothing") {
   ModelFeed feed(initial());
   Random random(8);

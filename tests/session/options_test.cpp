@@ -68,6 +68,7 @@ TEST_CASE("session options out of range are refused by name") {
   CHECK(contains(session([](auto& o) { o.encode.zstd_level = 0; }), "zstd_level"));
   CHECK(contains(session([](auto& o) { o.snapshot_zstd_level = 20; }), "snapshot_zstd_level"));
   CHECK_FALSE(session([](auto& o) { o.sampling.min_fps = 0; }).empty());
+  CHECK(contains(session([](auto& o) { o.sampling.min_fps = 1e-4; }), "0.001 to 1000"));
   CHECK_FALSE(session([](auto& o) { o.training_rate.max_factor = 0; }).empty());
   CHECK(contains(session([](auto& o) { o.max_updates_in_flight = 0; }), "max_updates_in_flight"));
   CHECK(contains(session([](auto& o) { o.max_pending_batches = 0; }), "max_pending_batches"));
@@ -103,6 +104,8 @@ TEST_CASE("client options out of range are refused by name") {
   CHECK(client([](auto& o) { o.first_batch_seconds = 0; }).empty());
   CHECK(contains(client([](auto& o) { o.device_id = ""; }), "device_id"));
   CHECK(contains(client([](auto& o) { o.device_id = std::string(129, 'x'); }), "128"));
+  CHECK(contains(client([](auto& o) { o.device_id = "camera\t7"; }), "control characters"));
+  CHECK(contains(client([](auto& o) { o.device_id = "camera\xff"; }), "UTF-8"));
   CHECK(contains(client([](auto& o) { o.token = std::string(1025, 'x'); }), "token"));
   CHECK(contains(client([](auto& o) { o.max_buffered_frames = 0; }), "max_buffered_frames"));
   CHECK(contains(client([](auto& o) { o.max_frames_per_batch = 513; }), "max_frames_per_batch"));

@@ -314,6 +314,26 @@ TEST_CASE(
   CHECK(find_action<TrainingDue>(feed(session, 4, {100}, 101)) != nullptr);
 }
 
+TEST_CASE("the first phase comes however far apart the samples are") {
+  SessionOptions options = options_for_tests();
+  options.horizon_seconds = 2;
+  Session session = make_session(options);  // four samples
+  session.on_hello(hello(), 0);
+  CHECK(find_action<TrainingDue>(feed(session, 1, {0, 1}, 2)) == nullptr);
+  CHECK(find_action<TrainingDue>(feed(session, 2, {100}, 101)) == nullptr);
+  CHECK(find_action<TrainingDue>(feed(session, 3, {200}, 201)) != nullptr);
+  CHECK(session.begin_phase(201).mini_batches.size() == 4);
+}
+
+TEST_CASE("a sampling rate that never slows down is allowed") {
+  SessionOptions options = options_for_tests();
+  options.sampling.phi_target = -0.1;
+  Session session = make_session(options);
+  CHECK(find_message<Welcome>(session.on_hello(hello(), 0)) != nullptr);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  CHECK(session.training_due());
+}
+
 TEST_CASE("mini-batches are drawn over the horizon, uniformly") {
   SessionOptions options = options_for_tests();
   options.horizon_seconds = 20;

@@ -1,6 +1,7 @@
 """README.md and docs speak of what is there: quoted programs are the tested ones, and links lead somewhere."""
 
 import re
+import textwrap
 import unittest
 from pathlib import Path
 
@@ -15,6 +16,12 @@ class Readme(unittest.TestCase):
         for program in programs:
             with self.subTest(program=program.name):
                 self.assertIn("```cpp\n" + program.read_text() + "```", text)
+
+    def test_the_quoted_driver_is_the_tested_one(self):
+        text = (ROOT / "docs" / "sessions.md").read_text()
+        (driver,) = re.findall(r"```cpp\n(.*?)```", text, re.DOTALL)
+        tested = (ROOT / "tests" / "session" / "driver_test.cpp").read_text()
+        self.assertIn(textwrap.indent(driver, "  "), tested)
 
     def test_links_lead_somewhere(self):
         for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:

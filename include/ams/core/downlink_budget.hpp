@@ -11,9 +11,9 @@ struct DownlinkBudgetOptions {
   /// What the link takes: no update is larger than this times T_update. At least budget_bps; 0:
   /// four times that.
   double link_bps = 0;
-  double window_seconds = 60;  ///< of the mean; >= 1
+  double window_seconds = 60;  ///< of the mean; 1 to 86,400
   /// Bytes that an update costs besides its own: message, chunk, WebSocket and TLS headers.
-  double overhead_bytes = 28;  ///< >= 0
+  double overhead_bytes = 28;  ///< 0 to 1e6
 };
 
 /// Throws Error(invalid_argument), naming the field and its range.

@@ -18,6 +18,7 @@
 #include "ams/edge/client_options.hpp"
 #include "ams/edge/sample_clock.hpp"
 #include "ams/protocol/messages.hpp"
+#include "ams/protocol/text.hpp"
 
 namespace ams {
 
@@ -193,8 +194,6 @@ class EdgeClient {
   };
 
   static constexpr std::uint64_t max_batch_id = 1ULL << 62;
-  static constexpr double max_update_interval_seconds = 3600;
-  static constexpr double min_update_interval_seconds = 0.1;
 
   void advance(double now_seconds);
   void poll(Actions& actions);
@@ -208,7 +207,7 @@ class EdgeClient {
   void fault(const Fault& fault, Actions& actions);
   void update(const Update& update, Actions& actions);
   void snapshot(const Snapshot& snapshot, Actions& actions);
-  Encoding finish_encoding(std::uint64_t batch_id);
+  Encoding finish_encoding(std::uint64_t batch_id, double now_seconds);
 
   ClientOptions options_;
   ModelState held_;
@@ -282,6 +281,8 @@ void EdgeClient<FrameHandle>::poll(Actions& actions) {
     const bool late = now_seconds_ - *flush_seconds_ > update_interval_seconds_ / 2;
     flush_seconds_ = (late ? now_seconds_ : *flush_seconds_) + update_interval_seconds_;
   }
+  // A long T_update at a high rate: what is full leaves, before the oldest are dropped.
+  if (buffer_.size() >= options_.max_buffered_frames) due_frames_ = buffer_.size();
   if (due_frames_ > 0) flush(actions);
 }
 
@@ -390,7 +391,7 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_stop(const std::string& rea
   if (link_ == Link::greeting || link_ == Link::streaming) {
     link_ = Link::leaving;
     goodbye_deadline_seconds_ = now_seconds_ + options_.goodbye_timeout_seconds;
-    actions.emplace_back(SendToServer{Bye{reason.substr(0, max_text_bytes)}});
+    actions.emplace_back(SendToServer{Bye{std::string(cut_text(reason, max_text_bytes))}});
   } else if (link_ != Link::leaving) {
     if (link_ == Link::connecting) actions.emplace_back(DisconnectServer{reason});
     link_ = Link::stopped;
@@ -405,11 +406,13 @@ template <class FrameHandle>
 bool EdgeClient<FrameHandle>::set_rates(double sampling_rate_fps, double update_interval_seconds,
                                         Actions& actions) {
   // Written so that NaN is out of range.
-  if (!(sampling_rate_fps > 0 && sampling_rate_fps <= options_.max_sampling_rate_fps) ||
+  if (!(sampling_rate_fps >= min_sampling_rate_fps &&
+        sampling_rate_fps <= options_.max_sampling_rate_fps) ||
       !(update_interval_seconds >= min_update_interval_seconds &&
         update_interval_seconds <= max_update_interval_seconds)) {
     close("the server asks for " + std::to_string(sampling_rate_fps) + " fps every " +
-              std::to_string(update_interval_seconds) + " s; allowed are up to " +
+              std::to_string(update_interval_seconds) + " s; allowed are " +
+              std::to_string(min_sampling_rate_fps) + " to " +
               std::to_string(options_.max_sampling_rate_fps) + " fps every " +
               std::to_string(min_update_interval_seconds) + " to " +
               std::to_string(max_update_interval_seconds) + " s",
@@ -482,7 +485,7 @@ void EdgeClient<FrameHandle>::refuse(const Error& error, Actions& actions) {
   last_error_ = std::string(to_string(error.code())) + ": " + error.what();
   if (!streaming()) return;  // leaving: nobody would heal it
   actions.emplace_back(SendToServer{
-      Refusal{held_.version(), error.code(), std::string(error.what()).substr(0, max_text_bytes)}});
+      Refusal{held_.version(), error.code(), std::string(cut_text(error.what(), max_text_bytes))}});
   if (++refusals_in_a_row_ >= options_.max_consecutive_refusals) {
     close("refused " + std::to_string(refusals_in_a_row_) +
               " updates in a row; the latest: " + last_error_,
@@ -582,15 +585,14 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_frame(double capture_second
 
 template <class FrameHandle>
 typename EdgeClient<FrameHandle>::Encoding EdgeClient<FrameHandle>::finish_encoding(
-    std::uint64_t batch_id) {
+    std::uint64_t batch_id, double now_seconds) {
   if (!encoding_ || encoding_->batch_id != batch_id) {
     throw Error(ErrorCode::invalid_argument,
                 "EdgeClient: batch " + std::to_string(batch_id) +
                     " is not being encoded; only the batch of the latest EncodeBuffer is");
   }
-  Encoding encoding = std::move(*encoding_);
-  encoding_.reset();
-  return encoding;
+  advance(now_seconds);
+  return std::move(*std::exchange(encoding_, std::nullopt));
 }
 
 template <class FrameHandle>
@@ -598,8 +600,7 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encoded(std::uint64_t batch
                                                              std::vector<std::byte> bitstream,
                                                              double now_seconds) {
   if (bitstream.empty()) return on_encode_failed(batch_id, now_seconds);
-  advance(now_seconds);
-  Encoding encoding = finish_encoding(batch_id);
+  Encoding encoding = finish_encoding(batch_id, now_seconds);
   Actions actions;
   kept_.push_back(
       {FrameBatch{batch_id, std::move(encoding.capture_seconds), std::move(bitstream)}, false});
@@ -612,8 +613,7 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encoded(std::uint64_t batch
 template <class FrameHandle>
 EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encode_failed(std::uint64_t batch_id,
                                                                    double now_seconds) {
-  advance(now_seconds);
-  finish_encoding(batch_id);
+  finish_encoding(batch_id, now_seconds);
   ++counters_.batches_failed;
   last_error_ = "batch " + std::to_string(batch_id) + " could not be encoded";
   Actions actions;

@@ -19,20 +19,24 @@ enum class AckPolicy : std::uint8_t {
 
 /// Everything that can be set about a device's client.
 struct ClientOptions {
-  std::string device_id = "device";  ///< 1 to 128 bytes; names the session to resume
+  std::string device_id = "device";  ///< is_device_id() (text.hpp); names the session to resume
   std::string token = {};            ///< up to 1024 bytes
   Digest student_fingerprint = 0;    ///< goes into Hello as it is
 
   // ---- sampling (section 3.2) ----
-  double sampling_rate_fps = 1;         ///< until the server says otherwise, > 0
+  double sampling_rate_fps =
+      1;  ///< until the server says otherwise, 0.001 to max_sampling_rate_fps
   /// A server that asks for more is disconnected.
   double max_sampling_rate_fps = max_device_sampling_rate_fps;
   double update_interval_seconds = 10;  ///< T_update until the server says otherwise, 0.1 to 3600
   double first_batch_seconds = 5;  ///< the first batch leaves so long after its first sample, >= 0
 
-  // ---- what is held while the server is away or the encoder busy ----
-  std::size_t max_buffered_frames = 64;   ///< samples; the oldest are dropped and counted, >= 1
-  std::size_t max_frames_per_batch = 64;  ///< a larger buffer leaves in several batches, 1 to 512
+  // ---- what is held until T_update has passed, or while the server is away or the encoder busy ----
+  /// Samples, >= 1. As many leave before T_update has passed; where they cannot, the oldest are dropped
+  /// and counted.
+  std::size_t max_buffered_frames = 64;
+  /// A larger buffer leaves in several batches, 1 to 256: what a server takes by default.
+  std::size_t max_frames_per_batch = 64;
   std::size_t max_kept_batches = 2;  ///< sent, but not known to have arrived; sent again on resume
 
   // ---- connection ----

@@ -28,7 +28,8 @@ class SampleClock {
     return !started_ || capture_seconds >= next_seconds_ || capture_seconds < newest_seconds_;
   }
 
-  /// Is this frame sampled? capture_seconds: finite. Call it once for every frame.
+  /// Is this frame sampled? capture_seconds: finite. Call it for every frame, or at least for those
+  /// that wants() names; a timeline that jumps back is then seen where it passes the latest sample.
   bool take(double capture_seconds) noexcept {
     const bool anew = !started_ || capture_seconds < newest_seconds_;
     newest_seconds_ = capture_seconds;

@@ -14,8 +14,6 @@ namespace ams {
 
 /// Limits of the protocol on top of those in messages.hpp.
 inline constexpr std::size_t max_frames_per_batch = 4096;
-inline constexpr double max_sampling_rate_fps = 1000;
-inline constexpr double max_update_interval_seconds = 1e6;
 /// Of one encoded message, whatever a connection's own limit is.
 inline constexpr std::size_t max_encoded_message_bytes = std::size_t{1} << 30;
 /// No encoded Hello is longer: all that a server reads from a stranger.

@@ -19,12 +19,16 @@ inline constexpr std::size_t max_device_id_bytes = 128;
 inline constexpr std::size_t max_token_bytes = 1024;
 inline constexpr std::size_t max_text_bytes = 1024;  ///< of reasons and messages for people
 
+// What a server may ask of a device.
+inline constexpr double min_sampling_rate_fps = 1e-3, max_sampling_rate_fps = 1000;
+inline constexpr double min_update_interval_seconds = 0.1, max_update_interval_seconds = 3600;
+
 // ---- device to server ----
 
 /// First message of a connection.
 struct Hello {
   std::uint16_t version = protocol_version;
-  std::string device_id;  ///< 1 to 128 bytes; names the session to resume
+  std::string device_id;  ///< is_device_id() (text.hpp); names the session to resume
   std::string token;      ///< up to 1024 bytes
   Digest manifest_digest = 0;
   ModelVersion held;

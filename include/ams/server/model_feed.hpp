@@ -15,7 +15,7 @@ namespace ams {
 
 struct ModelFeedOptions {
   EncodeOptions encode = {};
-  int snapshot_zstd_level = 3;           ///< 1 to 19
+  int snapshot_zstd_level = 3;             ///< 1 to 19
   std::size_t max_history_updates = 4096;  ///< updates kept for a device that comes back
   /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
   std::size_t max_history_bytes = 0;
@@ -34,7 +34,7 @@ CoordinateSet changed_statistics(const Manifest& manifest, std::span<const float
 /// plain value; not thread-safe.
 class ModelFeed {
  public:
-  ModelFeed() = default;
+  /// Throws Error(invalid_argument) for a state without a manifest, and options out of range.
   explicit ModelFeed(ModelState initial, ModelFeedOptions options = {});
 
   const ModelState& held() const noexcept { return held_; }

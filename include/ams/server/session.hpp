@@ -7,7 +7,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,8 +24,10 @@
 #include "ams/core/selection.hpp"
 #include "ams/core/training_rate.hpp"
 #include "ams/protocol/messages.hpp"
+#include "ams/protocol/text.hpp"
 #include "ams/server/error_feedback.hpp"
 #include "ams/server/model_feed.hpp"
+#include "ams/server/scene_change.hpp"
 #include "ams/server/session_options.hpp"
 #include "ams/server/training_job.hpp"
 #include "ams/server/update_planner.hpp"
@@ -236,8 +237,6 @@ class ServerSession {
   void take_back_phase();
   void phase_failed(const std::string& reason);
   void publish(TrainingResult result, ServerActions& actions);
-  void note_phi(double phi);
-  bool scene_changed(const std::vector<double>& losses);
 
   SessionOptions options_;
   ModelFeed feed_;
@@ -271,9 +270,7 @@ class ServerSession {
   // Used with a downlink budget. Without one, updates are written so finely that what rounding
   // leaves is not worth its bytes.
   ErrorFeedback error_feedback_;
-  std::optional<double> usual_loss_;      // at the beginning of a phase, a running mean
-  std::optional<double> usual_phi_;       // a running mean
-  bool new_scene_ = false;                // which no update has carried and no phase has met
+  SceneChange scene_;
   Phase phase_ = Phase::idle;
   bool has_left_ = false;     // the device said goodbye and has not come back
   bool has_trained_ = false;  // a phase has begun
@@ -281,7 +278,6 @@ class ServerSession {
   CoordinateSet phase_coordinates_;
   UpdatePlanner::Choice phase_choice_;  // with a downlink budget
   std::size_t phase_new_samples_ = 0;
-  bool phase_new_scene_ = false;
 
   std::string last_error_;
   SessionCounters counters_;
@@ -333,11 +329,8 @@ ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options,
       phi_([phi](const Sample& current, const Sample& previous) { return phi(previous, current); }),
       sampling_(options_.sampling),
       training_rate_(options_.training_rate),
-      random_(options_.seed) {
-  if (!held().manifest_ptr()) {
-    throw Error(ErrorCode::invalid_argument,
-                "ServerSession: the initial model state has no manifest");
-  }
+      random_(options_.seed),
+      scene_(std::max(0.0, options_.sampling.phi_target)) {
   if (options_.adapt_sampling_rate && !phi) {
     throw Error(ErrorCode::invalid_argument,
                 "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
@@ -375,7 +368,7 @@ std::optional<double> ServerSession<Sample>::next_phase_seconds() const {
   if (phase_ != Phase::idle || new_samples_ == 0 || has_left_) return std::nullopt;
   if (feed_.in_flight() >= options_.max_updates_in_flight) return std::nullopt;
   if (has_trained_) return phase_begin_seconds_ + update_interval_seconds();
-  if (replay_->count_in_horizon(newest_sample_seconds_) < options_.min_samples) return std::nullopt;
+  if (counters_.samples < options_.min_samples) return std::nullopt;
   return now_seconds_;
 }
 
@@ -449,7 +442,7 @@ template <class Sample>
 void ServerSession<Sample>::fault(ErrorCode code, const std::string& message,
                                   ServerActions& actions) {
   ++counters_.faults;
-  close(Fault{code, message.substr(0, max_text_bytes)}, message, actions);
+  close(Fault{code, std::string(cut_text(message, max_text_bytes))}, message, actions);
 }
 
 /// False when the message must not be looked at.
@@ -726,7 +719,7 @@ template <class Sample>
 void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& batch) {
   if (options_.adapt_sampling_rate) {
     try {
-      if (const auto phi = phi_.add(timed.sample)) note_phi(*phi);
+      if (const auto phi = phi_.add(timed.sample)) scene_.on_phi(*phi);
     } catch (const Error&) {
       // Two samples that cannot be compared say nothing about the pace of the scene.
       phi_.forget_label();
@@ -792,7 +785,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   phase_coordinates_ = std::move(coordinates);
   phase_choice_ = std::move(choice);
   phase_new_samples_ = std::exchange(new_samples_, 0);
-  phase_new_scene_ = std::exchange(new_scene_, false);
+  scene_.begin_phase();
   return job;
 }
 
@@ -800,7 +793,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
 template <class Sample>
 void ServerSession<Sample>::take_back_phase() {
   new_samples_ += phase_new_samples_;
-  new_scene_ = new_scene_ || phase_new_scene_;
+  scene_.take_back_phase();
 }
 
 template <class Sample>
@@ -826,11 +819,11 @@ ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double
   } else if (!unusable.empty()) {
     phase_failed(unusable);
   } else {
-    const auto usual_loss = usual_loss_;
+    const SceneChange scene = scene_;
     try {
       publish(std::move(result), actions);
     } catch (const Error& error) {
-      usual_loss_ = usual_loss;
+      scene_ = scene;
       phase_failed(error.what());
     }
   }
@@ -844,12 +837,12 @@ template <class Sample>
 void ServerSession<Sample>::publish(TrainingResult result, ServerActions& actions) {
   std::optional<EncodeOptions> encode;
   if (planner_) {
-    const bool changed = scene_changed(result.losses);
-    encode = planner_->fit(phase_choice_, held(), result.parameters,
-                           feed_.with_statistics(result.parameters, phase_coordinates_),
-                           now_seconds_, update_interval_seconds(), changed);
+    encode =
+        planner_->fit(phase_choice_, held(), result.parameters,
+                      feed_.with_statistics(result.parameters, phase_coordinates_), now_seconds_,
+                      update_interval_seconds(), scene_.end_phase(result.losses));
     if (!encode) {
-      new_scene_ = new_scene_ || changed;  // the device does not know it yet
+      scene_.take_back_phase();
       error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
       adam_ = std::move(result.adam);
       ++counters_.phases_withheld;
@@ -873,29 +866,6 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
   counters_.update_coordinates += published.coordinates;
   if (published.message) send(std::move(*published.message), actions);
   if (options_.adapt_training_rate) training_rate_.advance();
-}
-
-/// Two samples that differ much more than usual lie in different scenes.
-template <class Sample>
-void ServerSession<Sample>::note_phi(double phi) {
-  constexpr double much = 2.5;
-  // Where nothing moves, what labels flicker is no new scene.
-  const double least = options_.sampling.phi_target / 2;
-  if (usual_phi_ && phi > std::max(much * *usual_phi_, least)) new_scene_ = true;
-  usual_phi_ = usual_phi_ ? *usual_phi_ + 0.1 * (phi - *usual_phi_) : phi;
-}
-
-/// Among the samples that a phase learned from first, or to go by its loss: one that begins with a
-/// much larger one than usual meets something new.
-template <class Sample>
-bool ServerSession<Sample>::scene_changed(const std::vector<double>& losses) {
-  constexpr double much = 1.3;
-  if (losses.empty()) return phase_new_scene_;
-  const auto count = static_cast<std::ptrdiff_t>(std::max<std::size_t>(1, losses.size() / 4));
-  const double loss = std::accumulate(losses.begin(), losses.begin() + count, 0.0) / double(count);
-  const bool changed = !usual_loss_ || loss > much * *usual_loss_;
-  usual_loss_ = usual_loss_ ? *usual_loss_ + 0.3 * (loss - *usual_loss_) : loss;
-  return changed || phase_new_scene_;
 }
 
 template <class Sample>

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "ams/protocol/messages.hpp"
+
+/// Text of the protocol: what a device may be called, and how what is too long is cut.
+namespace ams {
+
+/// Below 0x20, or 0x7f: moves a terminal's cursor, ends a line of a log.
+inline bool is_control_character(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+namespace detail {
+
+inline bool continues_utf8(char c) noexcept {
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+/// Bytes of the well-formed sequence that `text`, not empty, begins with; 0 where there is none.
+inline std::size_t utf8_sequence_bytes(std::string_view text) noexcept {
+  const auto first = static_cast<unsigned char>(text.front());
+  if (first < 0x80) return 1;
+  if (first < 0xc0 || first > 0xf7) return 0;
+  const std::size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (text.size() < size) return 0;
+  std::uint32_t code = first & (0x7fU >> size);
+  for (const char c : text.substr(1, size - 1)) {
+    if (!continues_utf8(c)) return 0;
+    code = code << 6 | (static_cast<unsigned char>(c) & 0x3fU);
+  }
+  constexpr std::uint32_t least[] = {0x80, 0x800, 0x10000};  // what has no shorter sequence
+  const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+  return code >= least[size - 2] && code <= 0x10ffff && !is_surrogate ? size : 0;
+}
+
+}  // namespace detail
+
+/// Well-formed UTF-8 (RFC 3629).
+inline bool is_utf8(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const std::size_t size = detail::utf8_sequence_bytes(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+/// May a device have this id? 1 to max_device_id_bytes of UTF-8 without control characters.
+inline bool is_device_id(std::string_view text) noexcept {
+  return !text.empty() && text.size() <= max_device_id_bytes && is_utf8(text) &&
+         std::none_of(text.begin(), text.end(), is_control_character);
+}
+
+/// The beginning of `text`, at most so many bytes, not cut in the middle of a UTF-8 sequence.
+inline std::string_view cut_text(std::string_view text, std::size_t max_bytes) noexcept {
+  if (text.size() <= max_bytes) return text;
+  while (max_bytes > 0 && detail::continues_utf8(text[max_bytes])) --max_bytes;
+  return text.substr(0, max_bytes);
+}
+
+}  // namespace ams

@@ -17,11 +17,14 @@ constexpr double max_update_interval_seconds = 3600;
 constexpr double advance_windows = 1.0 / 3;
 
 void check_times(double now_seconds, double update_interval_seconds) {
-  if (!(update_interval_seconds > 0 && update_interval_seconds <= max_update_interval_seconds) ||
-      !std::isfinite(now_seconds)) {
+  if (!std::isfinite(now_seconds)) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("DownlinkBudget: times must be finite and T_update above 0, up to {} s",
-                            max_update_interval_seconds));
+                fmt::format("DownlinkBudget: now_seconds is {}; it must be finite", now_seconds));
+  }
+  if (!(update_interval_seconds > 0 && update_interval_seconds <= max_update_interval_seconds)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("DownlinkBudget: T_update is {} s; it must be above 0, up to {}",
+                            update_interval_seconds, max_update_interval_seconds));
   }
 }
 

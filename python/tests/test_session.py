@@ -5,6 +5,9 @@ The device sees numbers x; the teacher knows y = a x + b, where a and b change i
 
 import gc
 import pickle
+import sys
+import threading
+import time
 import weakref
 
 import numpy as np
@@ -264,6 +267,44 @@ def test_samples_and_frames_are_let_go():
     assert reference() is not None and client.buffered_frames == 1
     del client
     assert reference() is None
+
+
+def test_other_threads_run_while_an_update_is_taken_in():
+    manifest = ams.Manifest([("weight", (2_000_000,))])
+    initial = ams.ModelState(manifest, np.zeros(manifest.dimension, np.float32))
+    trained = np.random.default_rng(1).normal(size=manifest.dimension).astype(np.float32)
+    update = ams.encode_update(initial.copy(), trained, ams.CoordinateSet.all(manifest.dimension))
+    client = ams.EdgeClient(initial, ams.ClientOptions())
+    client.on_start(0)
+    client.on_connected(0)
+    client.on_message(ams.protocol.Welcome(), 0)
+    client.on_frame(0, object(), 0)  # what it keeps of Python is left alone
+
+    stop = threading.Event()
+    turns = 0
+
+    def take_turns():
+        nonlocal turns
+        while not stop.is_set():
+            turns += 1
+            time.sleep(0)
+
+    other = threading.Thread(target=take_turns)
+    before_seconds = sys.getswitchinterval()
+    other.start()
+    try:
+        while turns == 0:
+            time.sleep(0.001)
+        sys.setswitchinterval(1000)  # from here on, a thread runs only where the other one lets it
+        turns_before = turns
+        actions = client.on_message(ams.protocol.Update(update), 1)
+        turns_after = turns
+    finally:
+        sys.setswitchinterval(before_seconds)
+        stop.set()
+        other.join()
+    assert client.held_version.number == 1 and actions
+    assert turns_after > turns_before
 
 
 def test_a_driver_whose_method_is_phi_is_collected_with_its_session():

@@ -1,5 +1,6 @@
 """What a device does when its own side goes wrong: cameras, videos, files and flags."""
 
+import csv
 import re
 import shutil
 import signal
@@ -7,11 +8,10 @@ import socket
 import subprocess
 import unittest
 
-from programs import BIN, STUDENT, ProgramsTest
+from programs import BIN, NOBODY, STUDENT, ProgramsTest
 from rtsp_camera import RtspCamera
 
 WEIGHTS = STUDENT[3]
-NOBODY = 9  # no server: a device plays all the same
 
 
 class LiveSources(ProgramsTest):
@@ -139,8 +139,11 @@ class SavedState(ProgramsTest):
         self.refuse(self.work / "damaged", "digest_mismatch", "remove it")
 
         self.port = NOBODY
-        self.finish(self.start_edge("--state", state, name="again"))
+        self.finish(self.start_edge("--state", state, "--timeline", self.work / "timeline", name="again"))
         self.assertEqual(self.report("again")["digest"], self.report()["digest"])
+        with open(self.work / "timeline", newline="") as file:  # what runs is told from the first row on
+            versions = {int(row["model_version"]) for row in csv.DictReader(file)}
+        self.assertEqual(versions, {self.report()["model_version"]})
 
 
 class Flags(unittest.TestCase):
@@ -157,6 +160,16 @@ class Flags(unittest.TestCase):
                 self.assertNotEqual(result.returncode, 0)
                 self.assertIn(words, result.stderr)
                 self.assertLessEqual(len(result.stderr.strip().splitlines()), 3)
+
+    def test_an_address_that_is_none_is_refused(self):
+        for server in ("127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:8443x", ":8443",
+                       "::1:8443", "[]:8443"):
+            with self.subTest(server=server):
+                result = subprocess.run([BIN / "ams-edge", "--video", WEIGHTS, "--server", server, *STUDENT],
+                                        capture_output=True, text=True, timeout=60)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(f"--server '{server}'", result.stderr)
+                self.assertIn("[::1]:8443", result.stderr)
 
     def test_errors_do_not_tell_a_password(self):
         result = subprocess.run([BIN / "ams-edge", "--video", "rtsp://admin:secret@127.0.0.1:9/camera", *STUDENT],

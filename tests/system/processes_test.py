@@ -1,10 +1,12 @@
 """Real processes over TLS on loopback: normal runs, killed devices, killed servers, damaged updates, strangers."""
 
 import signal
+import ssl
 import subprocess
 import unittest
+import urllib.request
 
-from programs import BIN, PAPER, STUDENT, ProgramsTest
+from programs import BIN, NOBODY, PAPER, STUDENT, ProgramsTest
 
 
 class Streaming(ProgramsTest):
@@ -125,6 +127,50 @@ class Interruptions(ProgramsTest):
         self.assertEqual(self.report()["digest"], session["digest"])
 
 
+class Metrics(ProgramsTest):
+    seconds = 8
+
+    def test_prometheus_reads_them_whatever_a_device_is_called(self):
+        server = self.start_server()
+        name = 'caméra "7" \\ 2'
+        edge = self.start_edge("--device-id", name)
+        self.wait_until(lambda: self.events("edge", "model"), 60, "an update arrived", server, edge)
+        context = ssl.create_default_context(cafile=str(self.folder / "tls" / "certificate.pem"))
+        with urllib.request.urlopen(f"https://127.0.0.1:{self.port}/metrics", timeout=20, context=context) as answer:
+            lines = answer.read().decode().splitlines()
+        kinds = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE ")}
+        values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        label = '{device="caméra \\"7\\" \\\\ 2"}'  # quotes and backslashes are escaped, nothing else is
+        self.assertGreaterEqual(float(values["ams_updates_total" + label]), 1)
+        self.assertGreater(float(values["ams_update_bytes_total" + label]), 0)
+        self.assertGreater(float(values["ams_phase_seconds_total" + label]), 0)
+        self.assertGreater(float(values["ams_sampling_rate_fps" + label]), 0)
+        self.assertEqual(float(values["ams_connections"]), 1)
+        self.assertEqual({name.split("{")[0] for name in values}, set(kinds))
+        self.assertEqual(kinds["ams_updates_total"], "counter")
+        self.assertEqual(kinds["ams_sampling_rate_fps"], "gauge")
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        self.assertEqual(session["device_id"], name)
+
+
+class Room(ProgramsTest):
+    seconds = 4
+
+    def test_a_device_that_is_refused_takes_no_others_place(self):
+        server = self.start_server("--max-devices", "1")
+        self.finish(self.start_edge("--device-id", "first", name="first"))
+        self.finish(self.start_edge("--device-id", "other", name="other", student=STUDENT[:-1] + ["192x96"]))
+        self.assertEqual(self.events("other", "server_fault")[0]["code"], "manifest_mismatch")
+        self.assertEqual(self.events("server", "forgotten"), [])
+        self.finish(self.start_edge("--device-id", "second", name="second"))
+        self.assertEqual(self.events("second", "server_fault"), [])
+        forgotten, = self.events("server", "forgotten")
+        self.assertEqual(forgotten["device"], "first")
+        session, = self.stop_server(server)["sessions"]
+        self.assertEqual(session["device_id"], "second")
+
+
 class Strangers(ProgramsTest):
     seconds = 4
 
@@ -135,6 +181,21 @@ class Strangers(ProgramsTest):
         self.finish(edge)  # it has no server, and plays its video all the same
         self.assertEqual(self.events("edge", "server_fault")[0]["code"], "unauthorized")
         self.assertEqual(self.stop_server(server)["sessions"], [])
+
+    def test_a_token_file_may_end_its_lines_as_on_windows(self):
+        server = self.start_server()
+        (self.folder / "windows").write_bytes(b"correct horse\r\nmore\r\n")
+        edge = self.start_edge(token="windows")
+        self.finish(edge)
+        self.assertEqual(self.events("edge", "server_fault"), [])
+        self.assertEqual(len(self.stop_server(server)["sessions"]), 1)
+
+    def test_one_token_is_given_one_way(self):
+        self.port = NOBODY
+        edge = self.start_edge("--token", "correct horse")  # beside --token-file
+        self.assertEqual(edge.wait(timeout=60), 1, self.logs())
+        error, = self.events("edge", "invalid_argument")
+        self.assertIn("not both", error["message"])
 
     def test_an_untrusted_certificate_is_named(self):
         server = self.start_server()

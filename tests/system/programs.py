@@ -17,6 +17,7 @@ BIN = Path(os.environ.get("AMS_BIN", ROOT / "build" / "bin"))
 STUDENT = ["--student", "edanet", "--weights", ROOT / "examples" / "data" / "street_edanet.safetensors",
            "--input", "128x64"]
 TRAINING = ["--iterations", "3", "--batch-size", "2", "--update-interval-seconds", "2", "--threads", "1"]
+NOBODY = 9  # a port with no server: a device plays all the same
 PAPER = ["--strategy", "gradient_guided", "--profile", "reference"]  # what the paper sends
 
 

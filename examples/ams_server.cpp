@@ -623,15 +623,17 @@ int main(int argc, char** argv) {
                                   const std::string& what) {
     training->add_option(name, value, "times as much for " + what)->check(CLI::Range(1e-6, 1e6));
   };
-  add_multiplier("--learning-rate-weight", flags.multipliers.weight,
-                 "weights (default: min(16, 1 / gamma) with strategies that train a fraction, else "
-                 "1). With --downlink-kbps the session has its own rates for what it trains, and "
-                 "these three flags, 1 unless given, are times them");
+  add_multiplier(
+      "--learning-rate-weight", flags.multipliers.weight,
+      "weights (default: min(16, 1 / gamma) with strategies that train a fraction alone, "
+      "min(4, 1 / gamma) with a fraction beside normalisation layers, else 1). With "
+      "--downlink-kbps the session has its own rates for what it trains, and these three "
+      "flags, 1 unless given, are times them");
   add_multiplier("--learning-rate-normalization", flags.multipliers.normalization,
                  "scales and shifts of normalisation layers (default: 5 with strategies that name "
                  "them, else as weights)");
   add_multiplier("--learning-rate-head", flags.multipliers.head,
-                 "the last layer with parameters (default: 1 with strategies that name it, else as "
+                 "the last layer with parameters (default: 4 with strategies that name it, else as "
                  "weights)");
   training
       ->add_option(

@@ -229,7 +229,7 @@ def test_a_strategy_learns_as_fast_as_ams_server_would(out, tmp_path):
     run("bandwidth", tmp_path / "usual", series=series, **named)
     assert multipliers_of_runs(tmp_path / "usual") == {
         "gradient_guided": (4, 4, 4),
-        "normalization_and_head": (1, 5, 1),
+        "normalization_and_head": (1, 5, 4),
         "budget": (None, None, None),  # the session's own
     }
     flags = {"learning-rate-weight": 2, "learning-rate-head": 3}

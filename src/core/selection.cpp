@@ -460,14 +460,15 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
 LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma,
                                                 const GivenMultipliers& given) {
   check_strategy_name(name);
-  constexpr double most_of_fraction = 16, of_normalization = 5, of_head = 1;
+  constexpr double most_of_fraction = 16, most_beside_groups = 4;
+  constexpr double of_normalization = 5, of_head = 4;
   const bool names_normalization = name.starts_with("normalization");
   const bool names_head = name.starts_with("normalization_and_head");
   const bool has_fraction =
       name != "full" && name != "normalization" && name != "normalization_and_head";
   if (has_fraction) check_gamma(gamma);
-  const double of_weights =
-      given.weight.value_or(has_fraction ? std::min(most_of_fraction, 1 / gamma) : 1);
+  const double most = names_normalization ? most_beside_groups : most_of_fraction;
+  const double of_weights = given.weight.value_or(has_fraction ? std::min(most, 1 / gamma) : 1);
   return {.weight = of_weights,
           .normalization =
               given.normalization.value_or(names_normalization ? of_normalization : of_weights),

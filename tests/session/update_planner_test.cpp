@@ -141,6 +141,7 @@ TEST_CASE(
   // What is trained learns as fast as suits it, and not what will be trained next.
   CHECK(first(true, 3000).multipliers.weight == 1);
   CHECK(first(true, 3000).multipliers.normalization == 5);
+  CHECK(first(true, 3000).multipliers.head == 4);
   CHECK(first(true, 200000).multipliers.normalization == 1);
   CHECK(first(false, 1000).multipliers.weight == 16);
   // Without groups the largest fraction that fits, by random choice.

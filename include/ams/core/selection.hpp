@@ -66,10 +66,13 @@ struct GivenMultipliers {
 
 /// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
 /// model (docs/results.md, "Accuracy against downlink").
-/// - A fraction learns min(16, 1 / gamma) times as fast: the fewer coordinates move, the further each
-///   must go. 16 was best for a gradient-guided 5% of EDANet, 1 is the whole model; between is
-///   interpolation.
-/// - Normalisation layers that are trained because they are cheap to send learn 5 times as fast.
+/// - A fraction alone learns min(16, 1 / gamma) times as fast: the fewer coordinates move, the further
+///   each must go. 16 is best for a gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes
+///   whose scenes change; 1 is the whole model.
+/// - A fraction beside groups learns min(4, 1 / gamma) times as fast: it adds to what they learn, and
+///   faster it costs on a scene that is new.
+/// - Groups that are trained because they are cheap to send: normalisation layers learn 5 times as
+///   fast, the head 4 times.
 /// - The rest, `full` among it, learns at that rate.
 /// given: instead of these. That of weights is also that of each role that the strategy does not name,
 /// and so treats as weights; unless the role's own is given.

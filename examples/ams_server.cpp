@@ -5,6 +5,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <cstdio>
+#include <deque>
 #include <map>
 #include <thread>
 
@@ -66,6 +67,7 @@ struct Device {
   Session session;
   std::optional<ConnectionId> connection;
   LinkCounters past_links;  ///< of connections that have ended
+  std::deque<LabelBatch> to_label;
   std::vector<double> phase_seconds;
   double last_seen_seconds = 0;
 };
@@ -255,6 +257,7 @@ class Program {
     log::info("forgotten", {{"device", oldest->first},
                             {"away_seconds", now_seconds() - oldest->second.last_seen_seconds}});
     turns_.remove(oldest->first);
+    label_turns_.remove(oldest->first);
     std::erase_if(closing_, [&](const auto& item) { return item.second == oldest->first; });
     devices_.erase(oldest);
     return true;
@@ -264,7 +267,7 @@ class Program {
     if (const auto found = devices_.find(hello.device_id); found != devices_.end())
       return found->second;
     SessionOptions session = flags.session;
-    session.session_id = devices_.size() + 1;
+    session.session_id = ++sessions_begun_;
     auto phi = [this](const LabelledFramePtr& previous, const LabelledFramePtr& current) {
       return phi_(current->labels, previous->labels);
     };
@@ -272,8 +275,9 @@ class Program {
       return sample->frame.rgb.size() + sample->labels.ids.size();
     };
     return devices_
-        .try_emplace(hello.device_id,
-                     Device{Session(initial_, std::move(session), phi, size_of), {}, {}, {}, {}})
+        .try_emplace(
+            hello.device_id,
+            Device{Session(initial_, std::move(session), phi, size_of), {}, {}, {}, {}, {}})
         .first->second;
   }
 
@@ -351,7 +355,8 @@ class Program {
         }
         if (device.connection) server_.send(*device.connection, send->message);
       } else if (auto* batch = std::get_if<LabelBatch>(&action)) {
-        boost::asio::post(labelling_, [this, id, batch = std::move(*batch)] { label(id, batch); });
+        device.to_label.push_back(std::move(*batch));
+        label_turns_.request(id);
       } else if (std::holds_alternative<TrainingDue>(action)) {
         turns_.request(id);
       } else if (auto* disconnect = std::get_if<DisconnectDevice>(&action)) {
@@ -377,7 +382,10 @@ class Program {
     }
     server_.post([this, id, batch_id = batch.batch_id, samples = std::move(samples),
                   failure]() mutable {
-      Session& session = devices_.at(id).session;
+      Device& device = devices_.at(id);
+      label_turns_.finish(id);
+      if (!device.to_label.empty()) label_turns_.request(id);
+      Session& session = device.session;
       if (!failure.empty()) {
         log::warning("labelling_failed",
                      {{"device", id}, {"batch", batch_id}, {"message", failure}});
@@ -389,7 +397,14 @@ class Program {
     });
   }
 
+  /// Both in turns, so that a device that sends more than it was told holds up no other.
   void grant_turns() {
+    while (const auto id = label_turns_.grant()) {
+      std::deque<LabelBatch>& waiting = devices_.at(*id).to_label;
+      boost::asio::post(labelling_,
+                        [this, id = *id, batch = std::move(waiting.front())] { label(id, batch); });
+      waiting.pop_front();
+    }
     while (const auto id = turns_.grant()) {
       Session& session = devices_.at(*id).session;
       if (!session.training_due()) {
@@ -453,11 +468,13 @@ class Program {
   std::map<std::string, Device> devices_;
   std::map<ConnectionId, std::string> by_connection_;
   std::map<ConnectionId, std::string>
-      closing_;  // replaced by a newer connection of the same device
-  TurnScheduler<std::string> turns_;
+      closing_;                             // replaced by a newer connection of the same device
+  TurnScheduler<std::string> turns_;        // on the trainer
+  TurnScheduler<std::string> label_turns_;  // on the teacher
   boost::asio::thread_pool labelling_{1};
   boost::asio::thread_pool training_{1};
   std::uint64_t updates_sent_ = 0;
+  std::uint64_t sessions_begun_ = 0;
   bool stopped_ = false;
   WebSocketServer server_;
 };

@@ -45,9 +45,9 @@ else
 fi
 
 # What Python needs, as "module:requirement".
-python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4')
+python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4' tqdm:'tqdm>=4.66,<5')
 if [ "${1:-}" = "--test" ] || [ -z "${AMS_PYTHON:-}" ]; then
-  python_packages+=(tqdm:'tqdm>=4.66,<5' cv2:'opencv-python-headless>=4.8,<6')  # experiments
+  python_packages+=(cv2:'opencv-python-headless>=4.8,<6')  # experiments
 fi
 if [ "${1:-}" = "--test" ]; then
   python_packages+=(pytest:'pytest>=8,<10' pybind11_stubgen:'pybind11-stubgen==3.0.0'

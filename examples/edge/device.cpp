@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "ams/torch/network_predictor.hpp"
 #include "ams/video/sample_decoder.hpp"
@@ -21,6 +24,16 @@ namespace {
 /// The goodbye has limits of its own; this one is for what they do not cover.
 constexpr std::chrono::seconds max_goodbye{10};
 constexpr double tick_seconds = 0.05;
+
+/// A camera may have changed its picture's size within a buffer: the newest frame's is for all.
+std::vector<FramePtr> of_one_size(std::vector<FramePtr> frames) {
+  const int width = frames.back()->width, height = frames.back()->height;
+  for (FramePtr& frame : frames) {
+    if (frame->width == width && frame->height == height) continue;
+    frame = std::make_shared<const Frame>(scale_frame(*frame, width, height));
+  }
+  return frames;
+}
 
 }  // namespace
 
@@ -132,7 +145,7 @@ void Device::drive(Event&& event) {
 }
 
 void Device::perform(EdgeActions<FramePtr> actions) {
-  std::shared_ptr<const ModelState> copy;  // one, for whoever needs it
+  StatePtr copy;  // one, for whoever needs it
   const auto held = [&] {
     if (!copy) copy = std::make_shared<const ModelState>(client_.held());
     return copy;
@@ -150,13 +163,28 @@ void Device::perform(EdgeActions<FramePtr> actions) {
     } else if (auto* buffer = std::get_if<EncodeBuffer<FramePtr>>(&action)) {
       boost::asio::post(encoder_, [this, buffer = std::move(*buffer)] { encode(buffer); });
     } else if (std::holds_alternative<Publish>(action)) {
-      boost::asio::post(publisher_, [this, state = held()] { publish(*state); });
+      hand_over(to_publish_, held(), &Device::publish);
     } else if (std::holds_alternative<Persist>(action)) {
-      if (flags_.state.empty()) continue;
-      boost::asio::post(publisher_, [this, state = held()] { save(*state); });
+      if (!flags_.state.empty()) hand_over(to_save_, held(), &Device::save);
     } else if (auto* disconnect = std::get_if<DisconnectServer>(&action)) {
       link_.close(disconnect->reason);
     }
+  }
+}
+
+/// To the publisher. When updates come faster than it is, the newest state takes the place of the
+/// one that waits: a device that has missed a thousand does not hold a thousand copies.
+void Device::hand_over(StatePtr& waiting, StatePtr state, void (Device::*task)(const ModelState&)) {
+  const std::lock_guard lock(waiting_mutex_);
+  if (!std::exchange(waiting, std::move(state))) {
+    boost::asio::post(publisher_, [this, &waiting, task] {
+      StatePtr newest;
+      {
+        const std::lock_guard taking(waiting_mutex_);
+        newest = std::exchange(waiting, nullptr);
+      }
+      (this->*task)(*newest);
+    });
   }
 }
 
@@ -203,7 +231,7 @@ void Device::encode(const EncodeBuffer<FramePtr>& buffer) {
     const double max_bps =
         0.9 * 8 * static_cast<double>(SampleDecoderLimits().max_bytes) / buffer.period_seconds;
     encoder.target_bps = std::min(flags_.uplink_kbps * 1000, max_bps);
-    bitstream = encode_samples(buffer.frames, buffer.period_seconds, encoder);
+    bitstream = encode_samples(of_one_size(buffer.frames), buffer.period_seconds, encoder);
   } catch (const std::exception& error) {
     log::warning("encoding_failed", {{"message", error.what()}});
   }

@@ -64,6 +64,8 @@ class Device {
   template <class Event>
   void drive(Event&& event);
   void perform(EdgeActions<FramePtr> actions);
+  using StatePtr = std::shared_ptr<const ModelState>;
+  void hand_over(StatePtr& waiting, StatePtr state, void (Device::*task)(const ModelState&));
   void publish(const ModelState& state);
   void save(const ModelState& state);
   void encode(const EncodeBuffer<FramePtr>& buffer);
@@ -85,6 +87,10 @@ class Device {
 
   // On the publisher's.
   std::vector<double> swap_seconds_;
+
+  // From the link's thread to the publisher's; null where nothing waits.
+  std::mutex waiting_mutex_;
+  StatePtr to_publish_, to_save_;
 
   std::binary_semaphore left_{0};
   std::atomic<bool> offered_{false};

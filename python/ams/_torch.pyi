@@ -12,7 +12,7 @@ class StudentSpec:
     Names a student so that a server and a device build the same one. Immutable.
     
     network: "edanet", "deeplabv3_mobilenetv2", or the path of a TorchScript module (".pt") that maps
-        float32 [N, 3, H, W] to logits [N, num_classes, H, W]
+        float32 [N, 3, H, W] to logits [N, num_classes, h, w], h <= H and w <= W
     weights: safetensors file with every tensor of the network; empty: values drawn from `seed`, or
         for a TorchScript module those in its file
     num_classes: 1 to 254 outputs of the network

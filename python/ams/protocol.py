@@ -49,7 +49,8 @@ def __getattr__(name: str) -> object:
         raise UnavailableError(
             f"ams.protocol.{name} needs the net layer, which this package was built without; "
             "install Boost, OpenSSL and FlatBuffers (Debian: libboost-dev libssl-dev "
-            "libflatbuffers-dev flatbuffers-compiler) and build it again: "
-            "pip install --force-reinstall ."
+            "libflatbuffers-dev flatbuffers-compiler) and build it again: pip install "
+            "--force-reinstall --no-deps <folder of libams>, with --no-build-isolation if "
+            "ams.torch is wanted"
         )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

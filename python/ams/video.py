@@ -12,7 +12,8 @@ if not build_info()["layers"]["video"]:
     raise ImportError(
         "ams.video needs the video layer, which this package was built without; install libav "
         "(Debian: libavcodec-dev libavformat-dev libavdevice-dev libavutil-dev libswscale-dev "
-        "libx264-dev nlohmann-json3-dev) and build it again: pip install --force-reinstall ."
+        "libx264-dev nlohmann-json3-dev) and build it again: pip install --force-reinstall "
+        "--no-deps <folder of libams>, with --no-build-isolation if ams.torch is wanted"
     )
 
 from ._video import (  # noqa: E402

@@ -71,6 +71,10 @@ TensorSpec to_tensor_spec(const py::handle& item) {
   const auto parts = py::tuple(py::reinterpret_borrow<py::object>(item));
   TensorSpec spec;
   read_argument(spec.name, "the name of a tensor", parts[0]);
+  if (!PySequence_Check(parts[1].ptr())) {
+    throw_invalid("the shape of tensor '" + spec.name + "' is " + repr_text(parts[1]) +
+                  "; allowed are extents, as in (8, 3, 3, 3) or ()");
+  }
   for (const py::handle extent : parts[1]) {
     std::int64_t value = 0;
     read_argument(value, "the shape of tensor '" + spec.name + "'", extent);
@@ -591,7 +595,7 @@ a |gradient| over 1e18 or not a number. Runs without the GIL.)")
             s.adam.first_moment = ConstFloats(at("first_moment"), "first_moment").copy();
             s.adam.second_moment = ConstFloats(at("second_moment"), "second_moment").copy();
             read_argument(s.adam.step_count, "step_count", at("step_count"));
-            s.coordinates = at("coordinates").cast<CoordinateSet>();
+            s.coordinates = to_coordinates(at("coordinates"), s.adam.first_moment.size());
             read_argument(s.phase_count, "phase_count", at("phase_count"));
             read_argument(s.seed, "seed", at("seed"));
             self.restore(std::move(s));

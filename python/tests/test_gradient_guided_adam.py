@@ -105,6 +105,8 @@ def test_restore_refuses_what_is_no_state():
             adam.restore({**good, **change})
     with pytest.raises(ams.InvalidArgumentError, match="step_count"):
         adam.restore({k: v for k, v in good.items() if k != "step_count"})
+    with pytest.raises(ams.InvalidArgumentError, match="coordinates"):
+        adam.restore({**good, "coordinates": "all"})
     assert adam.state()["coordinates"] == good["coordinates"]
 
 

@@ -60,6 +60,7 @@ def test_equal_when_all_is_equal():
         ([("a", (2.5,))], "shape of tensor 'a'"),
         ([("a", (1,), "weights")], "'parameter', 'statistic'"),
         ([("a", (1,), "parameter", "tail")], "'weight', 'normalization', 'head'"),
+        ([("a", 5)], r"shape of tensor 'a' is 5; allowed are extents"),
         ([("a",)], r"\(name, shape\)"),
         ([7], r"\(name, shape\)"),
         ([("a", (2**32,))], "values"),

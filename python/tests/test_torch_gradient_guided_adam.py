@@ -232,10 +232,17 @@ def test_states_that_do_not_fit_change_nothing():
     bad_coordinates["state"]["coordinates"] = torch.tensor([5, 4])
     bad_rate = copy.deepcopy(good)
     bad_rate["param_groups"][0]["lr"] = -1
+    no_params = copy.deepcopy(good)
+    del no_params["param_groups"][0]["params"]
+    other_params = copy.deepcopy(good)
+    other_params["param_groups"][0]["params"] = [0]
     adam = torch.optim.Adam(SmallNet().parameters()).state_dict()
-    for bad in (bad_moment, bad_size, bad_coordinates, bad_rate, adam, {}):
+    required = [p.requires_grad for p in module.parameters()]
+    bad_states = (bad_moment, bad_size, bad_coordinates, bad_rate, no_params, other_params)
+    for bad in (*bad_states, adam, {}):
         with pytest.raises(ams.InvalidArgumentError):
             optimizer.load_state_dict(bad)
+        assert [p.requires_grad for p in module.parameters()] == required
     again = optimizer.state_dict()
     assert again["param_groups"] == good["param_groups"]
     assert torch.equal(again["state"]["first_moment"], good["state"]["first_moment"])

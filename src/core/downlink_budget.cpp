@@ -51,6 +51,11 @@ void validate(const DownlinkBudgetOptions& options) {
 
 DownlinkBudget::DownlinkBudget(DownlinkBudgetOptions options, double start_seconds)
     : options_((validate(options), options)), start_seconds_(start_seconds) {
+  if (!std::isfinite(start_seconds)) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("DownlinkBudget: start_seconds is {}; it must be finite", start_seconds));
+  }
   if (options_.link_bps == 0) options_.link_bps = 4 * options_.budget_bps;
 }
 

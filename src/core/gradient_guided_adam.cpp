@@ -74,8 +74,11 @@ void GradientGuidedAdam::restore(State state) {
         state.adam.first_moment.size(), state.adam.second_moment.size(),
         state.coordinates.dimension(), dimension));
   }
-  if (state.adam.step_count < 0 || state.phase_count < 0) {
-    refuse(fmt::format("a state after {} steps and {} phases: at least 0 is allowed",
+  // As many steps as adam_step() goes on from.
+  constexpr std::int64_t most = (std::int64_t{1} << 62) - 1;
+  const auto is_count = [](std::int64_t count) { return count >= 0 && count <= most; };
+  if (!is_count(state.adam.step_count) || !is_count(state.phase_count)) {
+    refuse(fmt::format("a state after {} steps and {} phases: 0 to 2^62 - 1 are allowed",
                        state.adam.step_count, state.phase_count));
   }
   const auto finite = [](float m) { return std::isfinite(m); };

@@ -469,10 +469,13 @@ LearningRateMultipliers recommended_multipliers(std::string_view name, double ga
   if (has_fraction) check_gamma(gamma);
   const double most = names_normalization ? most_beside_groups : most_of_fraction;
   const double of_weights = given.weight.value_or(has_fraction ? std::min(most, 1 / gamma) : 1);
-  return {.weight = of_weights,
-          .normalization =
-              given.normalization.value_or(names_normalization ? of_normalization : of_weights),
-          .head = given.head.value_or(names_head ? of_head : of_weights)};
+  const LearningRateMultipliers multipliers = {
+      .weight = of_weights,
+      .normalization =
+          given.normalization.value_or(names_normalization ? of_normalization : of_weights),
+      .head = given.head.value_or(names_head ? of_head : of_weights)};
+  validate(AdamOptions{.multipliers = multipliers});
+  return multipliers;
 }
 
 }  // namespace ams

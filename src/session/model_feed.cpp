@@ -165,8 +165,10 @@ ModelFeed::Answer ModelFeed::on_ack(ModelVersion device, double now_seconds) {
   const auto sent = std::find_if(in_flight_.begin(), in_flight_.end(),
                                  [&](const Sent& s) { return s.version == device; });
   if (sent != in_flight_.end()) {
+    // Of a snapshot it is no reason for another one: whoever takes each and then asks for the next
+    // would get as many as it likes.
+    if (!sent->is_snapshot) snapshots_in_a_row_ = 0;
     confirm_up_to(sent, now_seconds);
-    snapshots_in_a_row_ = 0;
     return {};
   }
   if (device == confirmed_) return {};  // said once more, after a refusal or a reconnection

@@ -114,9 +114,10 @@ void check_frame_batch(const FrameBatch& batch, const SessionOptions& options) {
              fmt::format("capture time {} after {}; they must ascend", times[i], times[i - 1]));
     }
   }
-  if (times.back() - times.front() > max_gap_seconds) {
-    refuse(ErrorCode::malformed_data, fmt::format("its frames span {} s; allowed are {}",
-                                                  times.back() - times.front(), max_gap_seconds));
+  if (times.back() - times.front() > max_batch_span_seconds) {
+    refuse(ErrorCode::malformed_data,
+           fmt::format("its frames span {} s; allowed are {}", times.back() - times.front(),
+                       max_batch_span_seconds));
   }
 }
 

@@ -55,9 +55,10 @@ void validate(const SessionOptions& options) {
                 max_sampling_rate_fps);
   validate(options.training_rate);
   if (options.adapt_training_rate) {
-    // The longest T_update must be one that devices accept.
-    require_range("training_rate.max_factor", options.training_rate.max_factor, 1,
-                  max_update_interval_seconds / options.update_interval_seconds);
+    // The longest T_update, as devices are told it, must be one that they accept.
+    require_range("training_rate.max_factor * update_interval_seconds",
+                  options.training_rate.max_factor * options.update_interval_seconds,
+                  options.update_interval_seconds, max_update_interval_seconds);
   }
   require_range("max_updates_in_flight", options.max_updates_in_flight, 1, no_limit);
   require_range("ack_timeout_seconds", options.ack_timeout_seconds, 1e-3, 1e9);

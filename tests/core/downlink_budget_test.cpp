@@ -187,6 +187,8 @@ TEST_CASE("options and arguments out of range are refused") {
                                           {.overhead_bytes = -1}}) {
     CHECK_THROWS_AS(DownlinkBudget{options}, ams::Error);
   }
+  CHECK_THROWS_AS(DownlinkBudget({}, std::nan("")), ams::Error);
+  CHECK_THROWS_AS(DownlinkBudget({}, -INFINITY), ams::Error);
   const DownlinkBudget budget({});
   CHECK_THROWS_AS(budget.allowance_bytes(0, 0, false), ams::Error);
   CHECK_THROWS_AS(budget.allowance_bytes(0, std::nan(""), false), ams::Error);

@@ -248,6 +248,8 @@ TEST_CASE("states that cannot be are refused, and nothing changes") {
   refused([](auto& s) { s.coordinates = CoordinateSet::all(3); });
   refused([](auto& s) { s.adam.step_count = -1; });
   refused([](auto& s) { s.phase_count = -1; });
+  refused([](auto& s) { s.adam.step_count = std::numeric_limits<std::int64_t>::max(); });
+  refused([](auto& s) { s.phase_count = std::numeric_limits<std::int64_t>::max(); });
   refused([&](auto& s) { s.adam.first_moment[1] = infinity; });
   refused([&](auto& s) { s.adam.second_moment[1] = infinity; });
   refused([](auto& s) { s.adam.second_moment[3] = -1e-20F; });

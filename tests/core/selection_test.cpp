@@ -526,6 +526,10 @@ TEST_CASE("how fast a strategy should learn") {
   CHECK(given("normalization+gradient_guided", 0.2, {.weight = 10}) == Multipliers{10, 5, 10});
   CHECK(given("normalization_and_head+gradient_guided", 0.2, {.normalization = 2}) ==
         Multipliers{4, 2, 4});
+  for (const double bad : {0.0, -1.0, 1e7}) {
+    expect_error(
+        ErrorCode::invalid_argument, [&] { (void)given("full", 1, {.weight = bad}); }, "weight");
+  }
 }
 
 TEST_CASE("an Adam state of another network is refused") {

@@ -241,6 +241,20 @@ TEST_CASE("odd capture times are ignored, a timeline that jumps back begins a ne
   CHECK(find_action<EncodeBuffer<Handle>>(second)->capture_seconds == std::vector<double>{0, 1, 2});
 }
 
+TEST_CASE("a batch spans no more than servers take, however long the camera was away") {
+  Client client = make_client();
+  connect(client, 0);
+  for (const double t : {0.0, 1.0, 86400.0, 86401.0, 90000.0}) frame(client, t, 0);
+  const Actions first = client.on_time(5);
+  REQUIRE(find_action<EncodeBuffer<Handle>>(first) != nullptr);
+  CHECK(find_action<EncodeBuffer<Handle>>(first)->capture_seconds ==
+        std::vector<double>{0, 1, 86400});
+  const Actions second = client.on_encoded(1, bitstream(), 5);
+  REQUIRE(find_action<EncodeBuffer<Handle>>(second) != nullptr);
+  CHECK(find_action<EncodeBuffer<Handle>>(second)->capture_seconds ==
+        std::vector<double>{86401, 90000});
+}
+
 TEST_CASE("Welcome and Control set the rates; rates beyond reason end the connection") {
   Client client = make_client();
   Welcome welcome;

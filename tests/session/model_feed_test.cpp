@@ -238,9 +238,14 @@ TEST_CASE("a refused snapshot is sent again, but not for ever") {
   CHECK_THROWS_AS(feed.on_refusal({9, 9}, 0), Error);
   CHECK(feed.in_flight() == 1);
   CHECK(feed.held().version() == held);
-  // A good Ack, or a new connection, begins a new count.
+  // That it took one is no reason for another one.
   CHECK(feed.on_ack(held, 0).expected);
-  CHECK(feed.on_refusal({9, 9}, 0).message);
+  CHECK_THROWS_AS(feed.on_refusal({9, 9}, 0), Error);
+  // A good Ack of an update, or a new connection, begins a new count.
+  CHECK(publish(feed, random).message);
+  CHECK(feed.on_ack(feed.held().version(), 0).expected);
+  for (int i = 0; i < 3; ++i) CHECK(feed.on_refusal({9, 9}, 0).message);
+  CHECK_THROWS_AS(feed.on_refusal({9, 9}, 0), Error);
   feed.disconnect();
   feed.connect({9, 9}, 0);
   for (int i = 0; i < 3; ++i) CHECK(feed.on_refusal({9, 9}, 0).message);

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <string>
@@ -84,6 +85,18 @@ TEST_CASE("a training rate that devices would refuse is refused before") {
                    o.adapt_training_rate = true;
                  }),
                  "max_factor"));
+  // Whatever passes is one that they accept, to the last bit.
+  for (int i = 1; i < 3600; ++i) {
+    const double interval = i;
+    for (const double factor : {3600 / interval, std::nextafter(3600 / interval, 0.0)}) {
+      const bool passes = session([&](SessionOptions& o) {
+                            o.update_interval_seconds = interval;
+                            o.adapt_training_rate = true;
+                            o.training_rate.max_factor = factor;
+                          }).empty();
+      REQUIRE(passes == (factor * interval <= 3600));
+    }
+  }
 }
 
 TEST_CASE("client options out of range are refused by name") {

@@ -75,7 +75,7 @@ struct GivenMultipliers {
 ///   fast, the head 4 times.
 /// - The rest, `full` among it, learns at that rate.
 /// given: instead of these. That of weights is also that of each role that the strategy does not name,
-/// and so treats as weights; unless the role's own is given.
+/// and so treats as weights; unless the role's own is given. More than 0, at most 1e6.
 /// name, gamma: as make_selection_strategy takes them; throws as it does.
 LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma,
                                                 const GivenMultipliers& given = {});

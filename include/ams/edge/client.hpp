@@ -287,14 +287,18 @@ void EdgeClient<FrameHandle>::poll(Actions& actions) {
 }
 
 /// Hands the due frames to the encoder, as many as go into one batch. A batch has ascending capture
-/// times: where the video jumped back, a new one begins.
+/// times within max_batch_span_seconds: where the video jumped, a new one begins.
 template <class FrameHandle>
 void EdgeClient<FrameHandle>::flush(Actions& actions) {
   const std::size_t most = std::min(due_frames_, options_.max_frames_per_batch);
   EncodeBuffer<FrameHandle> batch;
   while (batch.frames.size() < most) {
     BufferedFrame& next = buffer_.front();
-    if (!batch.frames.empty() && next.capture_seconds <= batch.capture_seconds.back()) break;
+    if (!batch.frames.empty() &&
+        (next.capture_seconds <= batch.capture_seconds.back() ||
+         next.capture_seconds - batch.capture_seconds.front() > max_batch_span_seconds)) {
+      break;
+    }
     batch.capture_seconds.push_back(next.capture_seconds);
     batch.period_seconds += next.period_seconds;
     batch.frames.push_back(std::move(next.frame));

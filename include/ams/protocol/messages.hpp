@@ -19,6 +19,8 @@ inline constexpr std::size_t max_device_id_bytes = 128;
 inline constexpr std::size_t max_token_bytes = 1024;
 inline constexpr std::size_t max_text_bytes = 1024;  ///< of reasons and messages for people
 
+inline constexpr double max_batch_span_seconds = 86400;  ///< first to last frame of a FrameBatch
+
 // What a server may ask of a device.
 inline constexpr double min_sampling_rate_fps = 1e-3, max_sampling_rate_fps = 1000;
 inline constexpr double min_update_interval_seconds = 0.1, max_update_interval_seconds = 3600;

@@ -19,8 +19,8 @@ struct ModelFeedOptions {
   std::size_t max_history_updates = 4096;  ///< updates kept for a device that comes back
   /// And their bytes: a device that has missed more gets a snapshot. 0: about what a snapshot has.
   std::size_t max_history_bytes = 0;
-  std::size_t max_consecutive_snapshots =
-      4;  ///< in answer to wrong acks and refusals, without a good Ack
+  /// In answer to wrong acks and refusals, without a good Ack of an update between.
+  std::size_t max_consecutive_snapshots = 4;
 };
 
 /// The statistics (tensors of kind `statistic`) that differ between two parameter vectors, whole

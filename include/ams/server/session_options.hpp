@@ -53,7 +53,8 @@ struct SessionOptions {
   /// A device that owes an Ack longer is disconnected, > 0. Besides, what is on its way has the time
   /// that it takes at the downlink budget, or at 8 Kbps where there is none.
   double ack_timeout_seconds = 300;
-  std::size_t max_consecutive_snapshots = 4;  ///< sent in answer to refusals without an Ack between
+  /// Sent in answer to wrong acks and refusals, without a good Ack of an update between, >= 1.
+  std::size_t max_consecutive_snapshots = 4;
 
   // ---- what a device may make the server hold ----
   std::size_t max_buffer_samples = 4096;     ///< in the replay buffer, >= 1

@@ -101,17 +101,24 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A point at its best learning rate. runs: by seed, one result a stream; tried: (factor, mIoU
-    with the first seed, mean over streams) of all factors."""
+    """A point at its best learning rate. runs: by seed, one result a stream, the seed that chose
+    the rate first; tried: (factor, mIoU with that seed, mean over streams) of all factors."""
 
     point: Point
     factor: float
     runs: dict[int, list[sim.RunResult]]
     tried: tuple[tuple[float, float], ...]
 
+    @property
+    def told(self) -> list[list[sim.RunResult]]:
+        """By seed, the runs that figures are of: the best of several rates is flattered by the seed
+        that chose it, so where there are other seeds, theirs."""
+        runs = list(self.runs.values())
+        return runs[1:] or runs
+
     def average(self, name: str) -> float:
         """Over streams and seeds."""
-        return mean([getattr(result, name) for runs in self.runs.values() for result in runs])
+        return mean([getattr(result, name) for runs in self.told for result in runs])
 
     def at_edge(self) -> bool:
         """Whether a learning rate beyond those tried might be better still."""
@@ -120,7 +127,7 @@ class Measured:
 
     def miou_deviation(self) -> float | None:
         """Standard deviation over seeds of the mean over streams; None with one seed."""
-        values = [mean([result.miou for result in runs]) for runs in self.runs.values()]
+        values = [_miou(runs) for runs in self.told]
         return statistics.stdev(values) if len(values) > 1 else None
 
 
@@ -195,6 +202,7 @@ def bandwidth(context: Context) -> None:
             value="" if each.point.value is None else each.point.value,
             profile=each.point.profile,
             learning_rate_factor=each.factor,
+            chose_learning_rate=len(each.runs) > 1 and runs is next(iter(each.runs.values())),
         )
         for each in measured
         for runs in each.runs.values()
@@ -284,8 +292,8 @@ def _summary(each: Measured, paper: Measured | None) -> dict[str, Any]:
         "title": each.point.title,
         "learning_rate_factor": each.factor,
         "at_edge": each.at_edge(),
-        "seeds": len(each.runs),
-        **means([result for runs in each.runs.values() for result in runs]),
+        "seeds": len(each.told),
+        **means([result for runs in each.told for result in runs]),
         "miou_deviation": None if deviation is None else round(deviation, 3),
         **_use(each),
         "times_less_than_paper": round(paper.average("downlink_kbps") / kbps, 2)
@@ -300,7 +308,7 @@ def _summary(each: Measured, paper: Measured | None) -> dict[str, Any]:
 def _use(each: Measured) -> dict[str, Any]:
     """What the downlink carried at the least and at the most; of a budget, which part of it: each
     stream's mean over the seeds, and the most of all runs."""
-    results = [result for runs in each.runs.values() for result in runs]
+    results = [result for runs in each.runs.values() for result in runs]  # every seed's
     kbps = [result.downlink_kbps for result in results]
     name = "busiest_minute_kbps"
     minutes = [result.details[name] for result in results if name in result.details]
@@ -313,7 +321,7 @@ def _use(each: Measured) -> dict[str, Any]:
         budget = each.point.value
         use["used_of_budget"] = {
             same[0].clip: round(mean([r.downlink_kbps for r in same]) / budget, 3)
-            for same in zip(*each.runs.values(), strict=True)
+            for same in zip(*each.told, strict=True)
         }
         use["most_used_of_budget"] = round(max(kbps) / budget, 3)
     return use
@@ -395,7 +403,7 @@ def _draw(context: Context, measured: Sequence[Measured]) -> None:
     room = max(0.0, least_range - (top - bottom))
     axes.set_ylim(bottom - 0.6 * room, top + 0.4 * room)
     count = len(context.streams)
-    runs = {len(each.runs) for each in measured if each.point.trains} or {1}
+    runs = {len(each.told) for each in measured if each.point.trains} or {1}
     seeds = f"{min(runs)} to {max(runs)}" if len(runs) > 1 else str(*runs)
     what = "one stream of all clips" if len(context.streams[0]) > 1 else f"mean of {count} clips"
     axes.set_xscale("log")

@@ -96,6 +96,7 @@ def _context(flags: argparse.Namespace) -> Context:
     students = tuple(
         _student(flags, pattern, "+".join(c.identity.name for c in stream)) for stream in streams
     )
+    _check_start_up(streams, flags)
     codec = {"target_bps": flags.uplink_target_kbps * 1000}
     training = {
         "learning_rate": flags.learning_rate,
@@ -249,6 +250,16 @@ def _pretrain(flags: argparse.Namespace) -> None:
 
 def _settings(flags: argparse.Namespace) -> dict[str, Any]:
     return {name: str(v) if isinstance(v, Path) else v for name, v in vars(flags).items()}
+
+
+def _check_start_up(streams: Sequence[Sequence[ClipFile]], flags: argparse.Namespace) -> None:
+    for clips in streams if flags.start_up_seconds > 0 else ():
+        stream = sim.Stream([c.folder for c in clips], max_seconds=flags.max_seconds or 1e9)
+        if stream.duration_seconds <= flags.start_up_seconds:
+            raise ValueError(
+                f"--start-up-seconds {flags.start_up_seconds:g} leaves nothing to score of "
+                f"{stream.name}, which is played for {stream.duration_seconds:g} s"
+            )
 
 
 def _distinct_names(clips: Sequence[ClipFile]) -> None:

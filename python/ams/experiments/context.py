@@ -15,8 +15,9 @@ from ams.experiments.tuning import Tuned
 
 @dataclass(frozen=True, kw_only=True)
 class BandwidthOptions:
-    """What `bandwidth` runs. series: names of its curves. seeds: the first one also chooses among
-    learning_rate_factors, which multiply each scheme's own learning rate."""
+    """What `bandwidth` runs. series: names of its curves. seeds: the first one chooses among
+    learning_rate_factors, which multiply each scheme's own learning rate; figures are the others',
+    if there are any."""
 
     series: tuple[str, ...]
     budgets_kbps: tuple[float, ...]

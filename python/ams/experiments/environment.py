@@ -16,6 +16,12 @@ import ams
 # what came out, so that a picture can change without a new run.
 CODE = ("checkpoint.py", "job.py", "pool.py", "pretrain.py")
 
+# Any of these brings cv2.
+OPENCV = (
+    "opencv-python-headless", "opencv-python", "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+)  # fmt: skip
+
 
 @functools.cache
 def code_digest() -> str:
@@ -34,12 +40,17 @@ def code_digest() -> str:
 def versions() -> dict[str, str | None]:
     """Of what results may depend on; None where it is not there."""
     found: dict[str, str | None] = {"ams": ams.__version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "opencv-python-headless", "matplotlib"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
+    for name in ("torch", "numpy", "opencv", "matplotlib"):
+        packages = OPENCV if name == "opencv" else (name,)
+        found[name] = next(filter(None, map(_version, packages)), None)
     return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def machine() -> dict[str, Any]:

@@ -278,9 +278,11 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
     add(
         "--seeds",
         type=_integer(1, 100),
-        default=3,
+        default=4,
         metavar="N",
-        help="runs of each point: --seed, --seed + 1, ...",
+        help="runs of each point: --seed, which chooses the learning rate, --seed + 1, ...; means "
+        "and deviations are those of the others, so that none is flattered by its own choice; with "
+        "1, those of the seed that chose",
     )
 
     add = parser.add_argument_group("pretrain").add_argument

@@ -115,7 +115,7 @@ class Job:
         found = versions()
         del found["matplotlib"]
         if self.scheme not in ("remote_tracking", "just_in_time"):
-            del found["opencv-python-headless"]
+            del found["opencv"]
         return found
 
     def key(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from ams import sim
+from ams.experiments.environment import code_digest
 from ams.experiments.job import Job, distinct, load_result, run_cached
 from ams.experiments.tuning import Tuned, tune_threshold
 
@@ -82,6 +83,7 @@ class Pool:
         with tqdm(total=already + len(calls), initial=already, desc=title, unit="run") as bar:
             if not calls:
                 return
+            code = code_digest()
             with _environment(WORKER_ENVIRONMENT):
                 executor = ProcessPoolExecutor(
                     min(self._jobs, len(calls)),
@@ -90,7 +92,7 @@ class Pool:
                 )
                 try:
                     futures = {
-                        executor.submit(_on_one_thread, function, *arguments): index
+                        executor.submit(_on_one_thread, code, function, *arguments): index
                         for index, (function, arguments) in enumerate(calls)
                     }
                     waiting = set(futures)
@@ -125,9 +127,15 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _on_one_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+def _on_one_thread(code: str, function: Callable[..., Result], *arguments: Any) -> Result:
+    """code: the parent's code_digest(). A process begins with the files that are there by then."""
     from ams.torch import set_compute_threads
 
+    if code_digest() != code:
+        raise RuntimeError(
+            "the package has changed since the command began, and its runs would be of two builds; "
+            "start it again"
+        )
     set_compute_threads(1)
     return function(*arguments)
 

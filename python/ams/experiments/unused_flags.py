@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 _CHOICE = ("strategy", "gamma", "downlink_kbps", "downlink_link_kbps")
 _RATES = ("learning_rate_weight", "learning_rate_normalization", "learning_rate_head")
-_AMS = (
-    *_CHOICE, *_RATES, "learning_rate", "iterations", "update_interval_seconds", "horizon_seconds",
-    "first_batch_seconds", "uplink_target_kbps", "profile",
+_PHASES = (
+    "iterations", "update_interval_seconds", "horizon_seconds", "first_batch_seconds",
+    "uplink_target_kbps",
 )  # fmt: skip
+_AMS = (*_CHOICE, *_RATES, *_PHASES, "learning_rate", "profile")
 _TRACKING = ("flow_size", "flow_every_frame")
 _TUNING = ("jit_tolerance",)
 _JUST_IN_TIME = ("jit_learning_rate",)
@@ -31,7 +33,16 @@ _FOR_OTHERS = {
     **dict.fromkeys(_FIG6, "it is for fig6"),
     **dict.fromkeys(_PRETRAIN, "it is for pretrain"),
 }
+_WITHOUT_FRACTION = ("full", "normalization", "normalization_and_head")
 _OWN_STRATEGIES = dict.fromkeys(_CHOICE, "it runs its own strategies and fractions")
+
+
+# By flag of bandwidth: which series it is for.
+_SERIES_OF = {
+    **dict.fromkeys(("learning_rate_factors", "seeds"), "any training"),
+    **dict.fromkeys((*_RATES, *_PHASES, "learning_rate", "batch_size"), "ams"),
+    "budgets_kbps": "budget",
+}
 
 
 def _without(reasons: dict[str, str], *names: str) -> dict[str, str]:
@@ -61,19 +72,36 @@ _UNUSED = {
 
 
 def uses(flags: argparse.Namespace, name: str) -> bool:
-    """Whether the flag makes a difference to the experiment. Just-In-Time alone of what bandwidth
-    runs takes its fraction from --gamma."""
-    if flags.experiment == "bandwidth" and name in ("gamma", *_JUST_IN_TIME):
-        return any(text.startswith("just_in_time") for text in flags.series)
-    return name not in _UNUSED[flags.experiment]
+    """Whether the flag makes a difference to the experiment."""
+    return _why_unused(flags, name) is None
 
 
 def refuse_unused(flags: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Raises ValueError for a flag that is not as by default and makes no difference."""
     defaults = parser.parse_args([flags.experiment, "--clips", "", "--out", ""])
-    reasons = _UNUSED[flags.experiment]
     for name, value in vars(flags).items():
-        if uses(flags, name) or value == getattr(defaults, name):
-            continue
-        reason = reasons.get(name, "no series that takes it is named")
-        raise ValueError(f"{flags.experiment} takes no --{name.replace('_', '-')}: {reason}")
+        reason = _why_unused(flags, name)
+        if reason is not None and value != getattr(defaults, name):
+            raise ValueError(f"{flags.experiment} takes no --{name.replace('_', '-')}: {reason}")
+
+
+def _why_unused(flags: argparse.Namespace, name: str) -> str | None:
+    if flags.experiment == "bandwidth":
+        # Just-In-Time alone of what bandwidth runs takes its fraction from --gamma.
+        needs = "just_in_time" if name in ("gamma", *_JUST_IN_TIME) else _SERIES_OF.get(name)
+        series = {re.split("[@/]", text)[0] for text in flags.series}
+        if needs == "just_in_time" and needs in series:
+            return None
+        if (
+            (needs in ("just_in_time", "budget") and needs not in series)
+            or (needs == "ams" and series <= {"no_customization", "just_in_time"})
+            or (needs == "any training" and series <= {"no_customization"})
+        ):
+            return "no series that takes it is named"
+    if name in _UNUSED[flags.experiment]:
+        return _UNUSED[flags.experiment][name]
+    if name in ("iteration_seconds", "iteration_sample_seconds") and flags.measured:
+        return "with --measured steps take as long as they take"
+    if name == "gamma" and flags.strategy in _WITHOUT_FRACTION:
+        return f"the strategy {flags.strategy} trains no fraction"
+    return None

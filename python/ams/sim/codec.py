@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -32,6 +33,15 @@ class X264Codec:
     max_height: int = 512
     preset: str = "medium"
 
+    def __post_init__(self) -> None:
+        """Raises ams.InvalidArgumentError or ValueError, which names what is allowed."""
+        if min(self.max_width, self.max_height) < 16:
+            raise ValueError(
+                f"X264Codec: at most {self.max_width} x {self.max_height}; at least 16 x 16 is "
+                "allowed"
+            )
+        _check_encoder(self.target_bps, self.preset)
+
     def encode(self, frames: Sequence[np.ndarray], period_seconds: float) -> bytes:
         from ams import video
 
@@ -50,6 +60,15 @@ class X264Codec:
         from ams import video
 
         return video.decode_samples(bitstream, count)
+
+
+@functools.cache
+def _check_encoder(target_bps: float, preset: str) -> None:
+    from ams import video
+
+    video.encode_samples(
+        [np.zeros((16, 16, 3), np.uint8)], 1.0, target_bps=target_bps, preset=preset
+    )
 
 
 class PassThrough:

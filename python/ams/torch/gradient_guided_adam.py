@@ -84,6 +84,7 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         self._seed = seed
         self._phase_count = 0
         self._coordinates = selection["coordinates"]
+        self._multipliers = _multipliers(defaults)
         self._adam = self._adam_of(selection, defaults)
         tensors = zip(self._vector.named_tensors(), self._vector.manifest.tensors, strict=True)
         parameters = [tensor for (_, tensor), spec in tensors if spec.kind == "parameter"]
@@ -116,6 +117,7 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         coordinates = selector.begin_phase()
         if _multipliers(self.param_groups[0]) != self._multipliers:
             self._adam = self._adam_of(self._adam.state(), self.param_groups[0])
+            self._multipliers = _multipliers(self.param_groups[0])
         self._adam.begin_phase(coordinates)
         self._vector.set_required_gradients(selector.required_gradients())
         self._coordinates = coordinates
@@ -177,6 +179,8 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         try:
             saved = state_dict["state"]
             (group,) = state_dict["param_groups"]
+            if group["params"] != super().state_dict()["param_groups"][0]["params"]:
+                raise ValueError("of other parameters")
             options = {key: group[key] for key in self.defaults}
             digest = saved["manifest_digest"]
             if digest != f"{self._vector.manifest.digest:016x}":
@@ -204,9 +208,11 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         adam = self._adam_of(state, options)
         if state["phase_count"] > 0:
             adam.begin_phase(state["coordinates"])
-            self._vector.set_required_gradients(selector.required_gradients())
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
+        if state["phase_count"] > 0:
+            self._vector.set_required_gradients(selector.required_gradients())
         self._adam = adam
+        self._multipliers = _multipliers(options)
         self._seed = state["seed"]
         self._phase_count = state["phase_count"]
         self._coordinates = state["coordinates"]
@@ -221,13 +227,12 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         raise TypeError("GradientGuidedAdam is not copied or pickled: use its state_dict()")
 
     def _adam_of(self, state: dict[str, Any], options: dict[str, Any]) -> TensorAdam:
-        self._multipliers = _multipliers(options)
         return TensorAdam(
             state["first_moment"],
             state["second_moment"],
             state["step_count"],
             device=self._vector.values.device,
-            ranges=ams.learning_rate_ranges(self._vector.manifest, **self._multipliers),
+            ranges=ams.learning_rate_ranges(self._vector.manifest, **_multipliers(options)),
             **_adam_options(options),
         )
 

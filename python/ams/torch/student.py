@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 import ams
@@ -53,6 +54,7 @@ class ServerStudent:
             "relative_step": relative_step,
             "step_exponents": dict(step_exponents or {}),
         }
+        _check_encoding(self._encoding)  # before the module changes, and not after a phase
         self._optimizer = GradientGuidedAdam(module, **options)
         self._held = ams.ModelState(self.manifest, self._optimizer.vector.copy())
 
@@ -151,6 +153,11 @@ class DeviceStudent:
         """Takes over a snapshot: all of it, or an ams.Error and nothing."""
         self._held = ams.decode_snapshot(snapshot, self.manifest)
         self._vector.load(self._held.values)
+
+
+def _check_encoding(encoding: Mapping[str, Any]) -> None:
+    state = ams.ModelState(ams.Manifest([("probe", (1,))]), np.zeros(1, np.float32))
+    ams.encode_update(state, np.ones(1, np.float32), ams.CoordinateSet.all(1), **encoding)
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

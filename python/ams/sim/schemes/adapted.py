@@ -129,7 +129,7 @@ def run_session(
         details={
             "link": asdict(setting.link),
             "costs": asdict(setting.costs),
-            "busiest_minute_kbps": device.busiest_downlink_bytes(60) * 8 / 1000 / 60,
+            **_busiest_minute(device, stream),
             "samples": counters.samples,
             "phases_failed": counters.phases_failed,
             "phases_withheld": counters.phases_withheld,
@@ -138,6 +138,13 @@ def run_session(
             "phase_wall_seconds": counters.phase_seconds,
         },
     )
+
+
+def _busiest_minute(device: Device, stream: Stream) -> dict[str, float]:
+    """Nothing of a stream that is shorter than one."""
+    if stream.duration_seconds < 60:
+        return {}
+    return {"busiest_minute_kbps": device.busiest_downlink_bytes(60) * 8 / 1000 / 60}
 
 
 def play(

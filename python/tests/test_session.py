@@ -579,7 +579,7 @@ def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
         elif count <= 1400:  # groups alone
             assert multipliers == [1, 10, 4 if count == 1400 else 1]
         else:
-            of_fraction = min(4, GROUPS.dimension / (count - 1400))
+            of_fraction = min(4, (GROUPS.dimension / (count - 1400)) ** 0.5)
             assert multipliers == pytest.approx([of_fraction, 10, 4], rel=0.01)
     if budget_bps == 400_000:
         assert found[-1][0] == GROUPS.dimension

@@ -495,11 +495,13 @@ TEST_CASE("how fast a strategy should learn") {
   CHECK(recommended("full", 0.05) == Multipliers{1, 1, 1});
   CHECK(recommended("normalization", 0) == Multipliers{1, 5, 1});
   CHECK(recommended("normalization_and_head", 0.05) == Multipliers{1, 5, 4});
-  for (const double gamma : {0.01, 0.25}) {
+  for (const double gamma : {0.01, 0.0625}) {
     CHECK(recommended("normalization+gradient_guided", gamma) == Multipliers{4, 5, 4});
     CHECK(recommended("normalization_and_head+gradient_guided", gamma) == Multipliers{4, 5, 4});
   }
-  CHECK(recommended("normalization_and_head+gradient_guided", 0.5) == Multipliers{2, 5, 4});
+  CHECK(recommended("normalization+gradient_guided", 0.25) == Multipliers{2, 5, 2});
+  CHECK(recommended("normalization_and_head+gradient_guided", 0.25) == Multipliers{2, 5, 4});
+  CHECK(recommended("normalization_and_head+gradient_guided", 1) == Multipliers{1, 5, 4});
   for (const char* name :
        {"gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers"}) {
     CHECK(recommended(name, 0.001) == Multipliers{16, 16, 16});
@@ -524,7 +526,7 @@ TEST_CASE("how fast a strategy should learn") {
   CHECK(given("normalization", 1, {.weight = 3}) == Multipliers{3, 5, 3});
   CHECK(given("normalization_and_head", 1, {.weight = 3}) == Multipliers{3, 5, 4});
   CHECK(given("normalization+gradient_guided", 0.2, {.weight = 10}) == Multipliers{10, 5, 10});
-  CHECK(given("normalization_and_head+gradient_guided", 0.2, {.normalization = 2}) ==
+  CHECK(given("normalization_and_head+gradient_guided", 0.04, {.normalization = 2}) ==
         Multipliers{4, 2, 4});
   for (const double bad : {0.0, -1.0, 1e7}) {
     expect_error(

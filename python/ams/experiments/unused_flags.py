@@ -37,11 +37,20 @@ _WITHOUT_FRACTION = ("full", "normalization", "normalization_and_head")
 _OWN_STRATEGIES = dict.fromkeys(_CHOICE, "it runs its own strategies and fractions")
 
 
-# By flag of bandwidth: which series it is for.
-_SERIES_OF = {
-    **dict.fromkeys(("learning_rate_factors", "seeds"), "any training"),
-    **dict.fromkeys((*_RATES, *_PHASES, "learning_rate", "batch_size"), "ams"),
-    "budgets_kbps": "budget",
+def _trains(series: str) -> bool:
+    return series != "no_customization"
+
+
+def _is_ams(series: str) -> bool:
+    return _trains(series) and series != "just_in_time"
+
+
+# By flag of bandwidth: whether a series takes it. --gamma is the fraction of Just-In-Time alone.
+_TAKES = {
+    **dict.fromkeys(("learning_rate_factors", "seeds"), _trains),
+    **dict.fromkeys((*_RATES, *_PHASES, "learning_rate", "batch_size"), _is_ams),
+    **dict.fromkeys(("gamma", *_JUST_IN_TIME), "just_in_time".__eq__),
+    "budgets_kbps": "budget".__eq__,
 }
 
 
@@ -86,17 +95,9 @@ def refuse_unused(flags: argparse.Namespace, parser: argparse.ArgumentParser) ->
 
 
 def _why_unused(flags: argparse.Namespace, name: str) -> str | None:
-    if flags.experiment == "bandwidth":
-        # Just-In-Time alone of what bandwidth runs takes its fraction from --gamma.
-        needs = "just_in_time" if name in ("gamma", *_JUST_IN_TIME) else _SERIES_OF.get(name)
-        series = {re.split("[@/]", text)[0] for text in flags.series}
-        if needs == "just_in_time" and needs in series:
-            return None
-        if (
-            (needs in ("just_in_time", "budget") and needs not in series)
-            or (needs == "ams" and series <= {"no_customization", "just_in_time"})
-            or (needs == "any training" and series <= {"no_customization"})
-        ):
+    if flags.experiment == "bandwidth" and name in _TAKES:
+        series = [re.split("[@/]", text)[0] for text in flags.series]
+        if not any(map(_TAKES[name], series)):
             return "no series that takes it is named"
     if name in _UNUSED[flags.experiment]:
         return _UNUSED[flags.experiment][name]

@@ -5,7 +5,6 @@
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <cstdio>
-#include <deque>
 #include <map>
 #include <thread>
 
@@ -16,6 +15,7 @@
 #include "ams/net/token.hpp"
 #include "ams/server/scheduler.hpp"
 #include "ams/server/session.hpp"
+#include "ams/server/turn_queue.hpp"
 #include "ams/torch/network_teacher.hpp"
 #include "ams/torch/runtime.hpp"
 #include "ams/torch/segmentation_trainer.hpp"
@@ -67,7 +67,6 @@ struct Device {
   Session session;
   std::optional<ConnectionId> connection;
   LinkCounters past_links;  ///< of connections that have ended
-  std::deque<LabelBatch> to_label;
   std::vector<double> phase_seconds;
   double last_seen_seconds = 0;
 };
@@ -257,7 +256,7 @@ class Program {
     log::info("forgotten", {{"device", oldest->first},
                             {"away_seconds", now_seconds() - oldest->second.last_seen_seconds}});
     turns_.remove(oldest->first);
-    label_turns_.remove(oldest->first);
+    to_label_.remove(oldest->first);
     std::erase_if(closing_, [&](const auto& item) { return item.second == oldest->first; });
     devices_.erase(oldest);
     return true;
@@ -275,9 +274,8 @@ class Program {
       return sample->frame.rgb.size() + sample->labels.ids.size();
     };
     return devices_
-        .try_emplace(
-            hello.device_id,
-            Device{Session(initial_, std::move(session), phi, size_of), {}, {}, {}, {}, {}})
+        .try_emplace(hello.device_id,
+                     Device{Session(initial_, std::move(session), phi, size_of), {}, {}, {}, {}})
         .first->second;
   }
 
@@ -355,8 +353,7 @@ class Program {
         }
         if (device.connection) server_.send(*device.connection, send->message);
       } else if (auto* batch = std::get_if<LabelBatch>(&action)) {
-        device.to_label.push_back(std::move(*batch));
-        label_turns_.request(id);
+        to_label_.push(id, std::move(*batch));
       } else if (std::holds_alternative<TrainingDue>(action)) {
         turns_.request(id);
       } else if (auto* disconnect = std::get_if<DisconnectDevice>(&action)) {
@@ -383,8 +380,7 @@ class Program {
     server_.post([this, id, batch_id = batch.batch_id, samples = std::move(samples),
                   failure]() mutable {
       Device& device = devices_.at(id);
-      label_turns_.finish(id);
-      if (!device.to_label.empty()) label_turns_.request(id);
+      to_label_.finish(id);
       Session& session = device.session;
       if (!failure.empty()) {
         log::warning("labelling_failed",
@@ -399,11 +395,9 @@ class Program {
 
   /// Both in turns, so that a device that sends more than it was told holds up no other.
   void grant_turns() {
-    while (const auto id = label_turns_.grant()) {
-      std::deque<LabelBatch>& waiting = devices_.at(*id).to_label;
-      boost::asio::post(labelling_,
-                        [this, id = *id, batch = std::move(waiting.front())] { label(id, batch); });
-      waiting.pop_front();
+    while (auto next = to_label_.next()) {
+      boost::asio::post(labelling_, [this, id = std::move(next->first),
+                                     batch = std::move(next->second)] { label(id, batch); });
     }
     while (const auto id = turns_.grant()) {
       Session& session = devices_.at(*id).session;
@@ -467,10 +461,10 @@ class Program {
   HardLabelCrossEntropy phi_;
   std::map<std::string, Device> devices_;
   std::map<ConnectionId, std::string> by_connection_;
-  std::map<ConnectionId, std::string>
-      closing_;                             // replaced by a newer connection of the same device
-  TurnScheduler<std::string> turns_;        // on the trainer
-  TurnScheduler<std::string> label_turns_;  // on the teacher
+  /// Replaced by a newer connection of the same device.
+  std::map<ConnectionId, std::string> closing_;
+  TurnScheduler<std::string> turns_;             // on the trainer
+  TurnQueue<std::string, LabelBatch> to_label_;  // by the teacher
   boost::asio::thread_pool labelling_{1};
   boost::asio::thread_pool training_{1};
   std::uint64_t updates_sent_ = 0;

@@ -4,7 +4,6 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -163,28 +162,16 @@ void Device::perform(EdgeActions<FramePtr> actions) {
     } else if (auto* buffer = std::get_if<EncodeBuffer<FramePtr>>(&action)) {
       boost::asio::post(encoder_, [this, buffer = std::move(*buffer)] { encode(buffer); });
     } else if (std::holds_alternative<Publish>(action)) {
-      hand_over(to_publish_, held(), &Device::publish);
+      if (to_publish_.put(held())) {
+        boost::asio::post(publisher_, [this] { publish(**to_publish_.take()); });
+      }
     } else if (std::holds_alternative<Persist>(action)) {
-      if (!flags_.state.empty()) hand_over(to_save_, held(), &Device::save);
+      if (!flags_.state.empty() && to_save_.put(held())) {
+        boost::asio::post(publisher_, [this] { save(**to_save_.take()); });
+      }
     } else if (auto* disconnect = std::get_if<DisconnectServer>(&action)) {
       link_.close(disconnect->reason);
     }
-  }
-}
-
-/// To the publisher. When updates come faster than it is, the newest state takes the place of the
-/// one that waits: a device that has missed a thousand does not hold a thousand copies.
-void Device::hand_over(StatePtr& waiting, StatePtr state, void (Device::*task)(const ModelState&)) {
-  const std::lock_guard lock(waiting_mutex_);
-  if (!std::exchange(waiting, std::move(state))) {
-    boost::asio::post(publisher_, [this, &waiting, task] {
-      StatePtr newest;
-      {
-        const std::lock_guard taking(waiting_mutex_);
-        newest = std::exchange(waiting, nullptr);
-      }
-      (this->*task)(*newest);
-    });
   }
 }
 

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <semaphore>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "ams/core/model_holder.hpp"
 #include "ams/edge/client.hpp"
+#include "ams/edge/newest_value.hpp"
 #include "ams/edge/predictor.hpp"
 #include "ams/net/client.hpp"
 #include "ams/torch/student_spec.hpp"
@@ -65,7 +65,6 @@ class Device {
   void drive(Event&& event);
   void perform(EdgeActions<FramePtr> actions);
   using StatePtr = std::shared_ptr<const ModelState>;
-  void hand_over(StatePtr& waiting, StatePtr state, void (Device::*task)(const ModelState&));
   void publish(const ModelState& state);
   void save(const ModelState& state);
   void encode(const EncodeBuffer<FramePtr>& buffer);
@@ -88,9 +87,9 @@ class Device {
   // On the publisher's.
   std::vector<double> swap_seconds_;
 
-  // From the link's thread to the publisher's; null where nothing waits.
-  std::mutex waiting_mutex_;
-  StatePtr to_publish_, to_save_;
+  // From the link's thread to the publisher's: a device that has missed a thousand updates does not
+  // hold a thousand models.
+  NewestValue<StatePtr> to_publish_, to_save_;
 
   std::binary_semaphore left_{0};
   std::atomic<bool> offered_{false};

@@ -18,7 +18,7 @@ class LiveSources(ProgramsTest):
     seconds = 4
 
     def start_with_camera(self, *plays, student=STUDENT):
-        camera = RtspCamera(self.clip / "video.mp4", plays)
+        camera = RtspCamera([self.clip / "video.mp4"], plays)
         self.addCleanup(camera.stop)
         self.port = NOBODY
         edge = self.start_edge(source=["--video", camera.url], status="line", student=student)
@@ -57,6 +57,26 @@ class LiveSources(ProgramsTest):
         self.assertAlmostEqual(report["seconds"], (report["frames"] - 1) / 30, delta=0.2)
         self.assertGreater(report["frames_dropped"], 0)
         self.assertLess(report["frames_dropped"], report["frames"])
+
+
+class ChangingSize(ProgramsTest):
+    def test_pictures_of_two_sizes_in_one_buffer_are_sent_and_labelled(self):
+        classes = ["--selected-classes", "0,1,2,8,10,13"]
+        self.start_server(*classes)
+        wide = self.work / "wide"
+        subprocess.run([BIN / "ams-render", "--out", wide, "--seconds", "2", "--fps", "10", "--size", "256x64"],
+                       check=True, stderr=subprocess.DEVNULL)
+        # Every second the other size, so that buffers of two seconds have both.
+        camera = RtspCamera([self.clip / "video.mp4", wide / "video.mp4"], [(10, 10, "close")])
+        self.addCleanup(camera.stop)
+        edge = self.start_edge(*classes, source=["--video", camera.url])
+        self.wait_until(lambda: sum(e["samples"] for e in self.events("server", "labelled")) >= 8, 60,
+                        "eight samples are labelled", edge)
+        edge.send_signal(signal.SIGINT)
+        self.finish(edge)
+        self.assertGreaterEqual(len(self.events("edge", "video_back")), 3)
+        self.assertEqual(self.events("edge", "encoding_failed"), [])
+        self.assertEqual(self.events("server", "labelling_failed"), [])
 
 
 class DamagedVideo(ProgramsTest):

@@ -30,10 +30,10 @@ def read_h264(mp4):
 
 class RtspCamera:
     """Serves one connection after the other. `plays` says what each of them gets: (pictures, fps, "close" or "stall");
-    fps None sends them at once. The last one is for all later connections."""
+    fps None sends them at once. The last one is for all later connections. Of several videos they get one in turn."""
 
-    def __init__(self, mp4, plays):
-        self.sets, self.pictures = read_h264(mp4)
+    def __init__(self, videos, plays):
+        self.videos = [read_h264(mp4) for mp4 in videos]
         self.plays = plays
         self.stopped = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -57,6 +57,7 @@ class RtspCamera:
             except OSError:
                 return
             play = self.plays[min(connections, len(self.plays) - 1)]
+            self.sets, self.pictures = self.videos[connections % len(self.videos)]
             connections += 1
             with connection:
                 try:

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "ams/server/scheduler.hpp"
+
+namespace ams {
+
+/// Work of many sessions, done in turns (TurnScheduler): one piece of a session, then one of the
+/// next, so that a session that brings more than it should holds up no other. The pieces of one
+/// session keep their order and are never under way together. A plain value; not thread-safe.
+template <class Id, class Work>
+class TurnQueue {
+ public:
+  /// slots: pieces that may be under way at once, >= 1.
+  explicit TurnQueue(std::size_t slots = 1) : turns_(slots) {}
+
+  void push(const Id& id, Work work) {
+    waiting_[id].push_back(std::move(work));
+    turns_.request(id);
+  }
+
+  /// What is to be done now, when a slot is free and something waits. It is under way until
+  /// finish().
+  std::optional<std::pair<Id, Work>> next() {
+    const std::optional<Id> id = turns_.grant();
+    if (!id) return std::nullopt;
+    const auto found = waiting_.find(*id);
+    std::pair<Id, Work> work(*id, std::move(found->second.front()));
+    found->second.pop_front();
+    if (found->second.empty()) {
+      waiting_.erase(found);
+    } else {
+      turns_.request(*id);
+    }
+    return work;
+  }
+
+  /// The session's piece is done. No effect for a session that has none under way.
+  void finish(const Id& id) { turns_.finish(id); }
+
+  /// Forgets a session that is gone, and all of its work.
+  void remove(const Id& id) {
+    waiting_.erase(id);
+    turns_.remove(id);
+  }
+
+ private:
+  TurnScheduler<Id> turns_;
+  std::map<Id, std::deque<Work>> waiting_;  // of no session an empty queue
+};
+
+}  // namespace ams

@@ -215,6 +215,25 @@ def test_strategies_by_group(strategy, fixed, guided, required):
         ams.GradientGuidedAdam(10, strategy=strategy)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "stays"), [("normalization+gradient_guided", True), ("gradient_guided", False)]
+)
+def test_a_fraction_beside_a_group_stays_once_it_was_chosen_by_moments(strategy, stays):
+    rng = np.random.default_rng(1)
+    adam = ams.GradientGuidedAdam(GROUPS, strategy=strategy, gamma=0.1)
+    weights = np.zeros(104, np.float32)
+    phases = []
+    for _ in range(5):
+        phases.append(list(adam.begin_phase().indices))
+        for _ in range(3):
+            adam.step(weights, rng.standard_normal(104).astype(np.float32))
+    assert phases[1] != phases[0]  # the first is random
+    assert all(phase == phases[1] for phase in phases[2:]) == stays
+    other = ams.GradientGuidedAdam(GROUPS, strategy=strategy, gamma=0.1)
+    other.restore(adam.state())
+    assert list(other.begin_phase().indices) == list(adam.begin_phase().indices)
+
+
 def test_each_role_has_its_rate():
     multipliers = {"weight_multiplier": 0.5, "normalization_multiplier": 3, "head_multiplier": 1}
     assert ams.learning_rate_ranges(GROUPS) == []

@@ -54,7 +54,8 @@ GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
 
 const CoordinateSet& GradientGuidedAdam::begin_phase() {
   Random random(mix64(state_.seed ^ mix64(static_cast<std::uint64_t>(state_.phase_count))));
-  state_.coordinates = strategy_->select({*manifest_, state_.adam, options_}, random);
+  const CoordinateSet* previous = state_.phase_count < 2 ? nullptr : &state_.coordinates;
+  state_.coordinates = strategy_->select({*manifest_, state_.adam, options_, previous}, random);
   ++state_.phase_count;
   return state_.coordinates;
 }

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -111,7 +112,7 @@ class TrainableView {
   std::size_t size() const { return size_; }
 
   /// Moves the trainable values of a whole vector to its front.
-  std::span<const float> pack(std::span<float> values) const {
+  std::span<float> pack(std::span<float> values) const {
     auto end = values.begin();
     for (const Range& range : ranges_) {
       const auto begin = values.begin() + static_cast<std::ptrdiff_t>(range.begin);
@@ -196,17 +197,35 @@ CoordinateSet moved_and_random(std::span<const float> update, std::size_t moved,
   return CoordinateSet::from_sorted(update.size(), std::move(indices));
 }
 
+/// Makes the coordinates of `kept` the largest; or, when there are more than `count` of them, all
+/// others the smallest.
+void prefer(const CoordinateSet& kept, const TrainableView& view, std::size_t count,
+            std::span<float> packed_update) {
+  std::vector<float> marks(kept.dimension());
+  kept.for_each([&](std::uint32_t i) { marks[i] = 1; });
+  const auto packed = view.pack(marks);
+  const auto candidates = static_cast<std::size_t>(std::count(packed.begin(), packed.end(), 1.0F));
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    if (candidates <= count && packed[i] == 1) {
+      packed_update[i] = std::numeric_limits<float>::infinity();
+    }
+    if (candidates > count && packed[i] == 0) packed_update[i] = 0;
+  }
+}
+
 /// Of the coordinates in `view`, the `count` of largest |u|; random ones before the first step
-/// (Algorithm 2, line 1), and where too few have a u, as after phases that trained others.
+/// (Algorithm 2, line 1), and where too few have a u, as after phases that trained others. `kept`
+/// come first; null: none does.
 CoordinateSet most_moved(const SelectionInput& input, const TrainableView& view, std::size_t count,
-                         Random& random) {
+                         const CoordinateSet* kept, Random& random) {
   if (input.adam.step_count == 0) {
     return view.unpack(random_coordinates(view.size(), count, random));
   }
   std::vector<float> update(input.manifest.dimension());
   adam_update(input.adam, input.adam_options, update,
               learning_rate_ranges(input.manifest, input.adam_options));
-  const auto packed = view.pack(update);
+  const std::span<float> packed = view.pack(update);
+  if (kept != nullptr) prefer(*kept, view, count, packed);
   const auto still = static_cast<std::size_t>(std::count(packed.begin(), packed.end(), 0.0F));
   const std::size_t moved = packed.size() - still;
   return view.unpack(moved < count ? moved_and_random(packed, moved, count, random)
@@ -249,7 +268,7 @@ class GradientGuided final : public SelectionStrategy {
 
   CoordinateSet select(const SelectionInput& input, Random& random) const override {
     const TrainableView trainable(input.manifest);
-    return most_moved(input, trainable, fraction_count(gamma_, trainable.size()), random);
+    return most_moved(input, trainable, fraction_count(gamma_, trainable.size()), nullptr, random);
   }
   std::vector<bool> required_gradients(const Manifest& manifest) const override {
     return all_parameter_tensors(manifest);
@@ -274,7 +293,7 @@ class Group final : public SelectionStrategy {
     const TrainableView rest(input.manifest, [this](const auto& t) { return !contains(t); });
     const std::size_t count =
         std::min(rest.size(), fraction_count(*gamma_, group.size() + rest.size()));
-    return CoordinateSet::unite(chosen, most_moved(input, rest, count, random));
+    return CoordinateSet::unite(chosen, most_moved(input, rest, count, input.previous, random));
   }
 
   std::vector<bool> required_gradients(const Manifest& manifest) const override {

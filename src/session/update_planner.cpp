@@ -10,17 +10,32 @@
 namespace ams {
 namespace {
 
-// Bits a coordinate takes at the usual step, measured on recorded drives. A fixed group is cheap
-// because its coordinates come again and again; of a fraction, which ones they are costs most.
+// Bits a coordinate takes at the usual step, measured on recorded drives. What comes again and again
+// is cheap; of a fraction that is chosen anew, which coordinates they are costs most.
 constexpr double group_bits = 1;
+constexpr double kept_bits = 2.5;
+constexpr double full_bits = 1.5;
 constexpr double header_bytes = 24;
 
-double guided_bits(double fraction) {
+/// Bits a coordinate takes to say which ones they are, of a random fraction.
+double mask_bits(double fraction) {
+  if (fraction <= 0 || fraction >= 1) return 0;
   const double rest = 1 - fraction;
-  const double mask_bits = -std::log2(fraction) - rest / fraction * std::log2(rest);
-  return 0.7 * mask_bits;
+  return -std::log2(fraction) - rest / fraction * std::log2(rest);
 }
-constexpr double full_bits = 1.5;
+
+double new_bits(double fraction) {
+  return 0.7 * mask_bits(fraction);
+}
+
+/// How many of `chosen` are not in `before`.
+std::size_t count_new(const CoordinateSet& chosen, const CoordinateSet& before) {
+  std::vector<bool> known(before.dimension());
+  before.for_each([&](std::uint32_t i) { known[i] = true; });
+  std::size_t count = 0;
+  chosen.for_each([&](std::uint32_t i) { count += i >= known.size() || !known[i]; });
+  return count;
+}
 
 // How many times too large a rung's updates may be (Rung::coarseness). Writing coarsely costs a
 // group little: at 1 Kbps both groups, written coarsely, are better than scales alone. A fraction
@@ -83,7 +98,7 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     if (tensor.role == TensorRole::normalization) normalization += tensor.size;
     if (tensor.role == TensorRole::head) head += tensor.size;
   }
-  const auto n = static_cast<double>(trainable);
+  const auto n = trainable_ = static_cast<double>(trainable);
   const auto add_group = [&](const std::string& name, double size) {
     ladder_.push_back({.strategy = make_selection_strategy(name, 1),
                        .multipliers = recommended_multipliers(name, 1),
@@ -103,15 +118,17 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     const std::string name =
         has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
     const double group = has_groups ? both : 0;
-    ladder_.push_back(
-        {.strategy = make_selection_strategy(name, fraction),
-         .multipliers = recommended_multipliers(name, fraction),
-         .group_bytes = group * group_bits / 8,
-         .guided_bytes = std::min(fraction * n, n - group) * guided_bits(fraction) / 8,
-         .coarseness = guided_coarseness,
-         .before_moments = has_groups ? richest_group : ladder_.size()});
+    ladder_.push_back({.strategy = make_selection_strategy(name, fraction),
+                       .multipliers = recommended_multipliers(name, fraction),
+                       .group_bytes = group * group_bits / 8,
+                       .guided_bytes = std::min(fraction * n, n - group) *
+                                       (has_groups ? kept_bits : new_bits(fraction)) / 8,
+                       .is_kept = has_groups,
+                       .coarseness = guided_coarseness,
+                       .before_moments = has_groups ? richest_group : ladder_.size()});
   }
   ladder_.push_back({.strategy = make_selection_strategy("full", 1),
+                     .multipliers = recommended_multipliers("full", 1),
                      .guided_bytes = n * full_bits / 8,
                      .coarseness = guided_coarseness,
                      .before_moments = ladder_.size()});
@@ -132,11 +149,17 @@ UpdatePlanner::Choice UpdatePlanner::choose(double update_interval_seconds) cons
 }
 
 /// From what an update of this rung would have had at the usual step.
-void UpdatePlanner::learn(const Rung& rung, std::size_t usual_bytes) {
+void UpdatePlanner::learn(const Rung& rung, const CoordinateSet& coordinates,
+                          std::size_t usual_bytes) {
   const auto follow = [](double& scale, double measured, double expected) {
     scale += 0.3 * (std::clamp(measured / std::max(expected, 1.0), 0.1, 10.0) - scale);
   };
-  const double body = static_cast<double>(usual_bytes) - header_bytes;
+  double body = static_cast<double>(usual_bytes) - header_bytes;
+  if (rung.is_kept) {  // the next update will not say again where they are
+    const auto added = static_cast<double>(count_new(coordinates, written_));
+    body -= added * mask_bits(added / trainable_) / 8;
+  }
+  written_ = coordinates;
   if (rung.guided_bytes > 0) {
     follow(guided_scale_, body - group_scale_ * rung.group_bytes, rung.guided_bytes);
   } else {
@@ -156,7 +179,7 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   };
   std::size_t way = usual_way;
   Trial trial = attempt(way);
-  learn(ladder_[choice.rung], trial.bytes);
+  learn(ladder_[choice.rung], coordinates, trial.bytes);
   const std::vector<bool> computed = choice.gradients->required_gradients(held.manifest());
   has_moments_ = std::find(computed.begin(), computed.end(), false) == computed.end();
   if (trial.bytes <= allowance) {

@@ -20,6 +20,8 @@ struct SelectionInput {
   const Manifest& manifest;
   const AdamState& adam;  ///< as the previous phase left it; step_count 0 in the first phase
   const AdamOptions& adam_options;
+  /// Of the phase before; null where there was none or it chose at random, as the first one does.
+  const CoordinateSet* previous = nullptr;
 };
 
 /// Which coordinates a training phase trains and sends (section 3.1.2, Table 3). A value without memory of
@@ -51,7 +53,9 @@ class SelectionStrategy {
 /// - normalization: scale and shift of every normalisation layer (TensorRole), the same in every phase.
 /// - normalization_and_head: these and the classifier. A manifest without such tensors is refused.
 /// - normalization+gradient_guided, normalization_and_head+gradient_guided: these, and of the coordinates
-///   outside the group those of largest |u|, as many as gamma of all trainable ones (or all there are).
+///   outside the group as many as gamma of all trainable ones (or all there are). Those of the phase before
+///   stay, since coordinates that come again take less than half of the bytes in profile compact; where the
+///   fraction grows those of largest |u| join them, and where it shrinks those of largest |u| stay.
 /// - full: all trainable coordinates, which is Adam.
 /// gamma: the fraction of the trainable coordinates, in (0, 1]; `full` and the groups alone ignore it.
 /// Throws Error(invalid_argument) that lists what is allowed.

@@ -276,6 +276,7 @@ class ServerSession {
   bool has_trained_ = false;  // a phase has begun
   double phase_begin_seconds_ = 0;
   CoordinateSet phase_coordinates_;
+  bool has_guided_ = false;  // these were chosen by moments, not at random
   UpdatePlanner::Choice phase_choice_;  // with a downlink budget
   std::size_t phase_new_samples_ = 0;
 
@@ -770,7 +771,9 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   job.parameters.assign(held().values().begin(), held().values().end());
   job.adam = adam_;
   job.adam_options = adam_options;
-  job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, adam_options}, random);
+  job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, adam_options,
+                                                   has_guided_ ? &phase_coordinates_ : nullptr},
+                                    random);
   error_feedback_.add_to(job.parameters, job.coordinates);
   job.required_gradients = gradients.required_gradients(*job.manifest);
   job.mini_batches =
@@ -781,6 +784,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   random_ = random;
   phase_ = Phase::running;
   has_trained_ = true;
+  has_guided_ = adam_.step_count > 0;
   phase_begin_seconds_ = now_seconds_;
   phase_coordinates_ = std::move(coordinates);
   phase_choice_ = std::move(choice);

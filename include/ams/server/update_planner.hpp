@@ -25,10 +25,11 @@ namespace ams {
 /// have been so far: a fixed group is worth training even when its updates must be written four
 /// times as coarsely, a further fraction only when they fit. Where there is a group, a fraction is
 /// trained only after a phase that computed all gradients, so that there are moments to choose it
-/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. What is
-/// trained learns as fast as recommended_multipliers() says, so the rates change with the rung. An
-/// update is then written as finely as its allowance takes (DownlinkBudget). A plain value; not
-/// thread-safe.
+/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. From
+/// then on it stays, and grows or shrinks with the rung: what says where its coordinates are is paid
+/// for once. What is trained learns as fast as recommended_multipliers() says, so the rates change
+/// with the rung. An update is then written as finely as its allowance takes (DownlinkBudget). A
+/// plain value; not thread-safe.
 class UpdatePlanner {
  public:
   /// What a phase trains, and which rung of the ladder that is.
@@ -65,14 +66,17 @@ class UpdatePlanner {
     LearningRateMultipliers multipliers;
     /// Of an update at the usual step, before the scales.
     double group_bytes = 0, guided_bytes = 0;
+    bool is_kept = false;   ///< the fraction stays from phase to phase
     double coarseness = 1;  ///< worth training when its update is at most so many times too large
     std::size_t before_moments = 0;  ///< trained instead where its choice would be random
   };
 
   double expected_bytes(const Rung& rung) const;
-  void learn(const Rung& rung, std::size_t usual_bytes);
+  void learn(const Rung& rung, const CoordinateSet& coordinates, std::size_t usual_bytes);
 
   std::vector<Rung> ladder_;  // ascending
+  double trainable_ = 0;      // coordinates
+  CoordinateSet written_;     // of the latest phase
   DownlinkBudget budget_;
   bool has_moments_ = false;                   // the latest phase computed all gradients
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means

@@ -2154,7 +2154,7 @@ def selection_strategy_names() -> list[str]:
     """
     The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
     'normalization_and_head', and either of them with '+gradient_guided', which adds that fraction of the coordinates outside
-    the group. A manifest without tensors of such a role is refused.
+    the group and keeps it from phase to phase. A manifest without tensors of such a role is refused.
     """
 def street_class_names() -> list[str]:
     """

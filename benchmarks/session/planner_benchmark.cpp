@@ -42,6 +42,8 @@ void measure(double budget_bps) {
   for (float& value : values) value = noise(1);
   ModelState held(manifest, values);
   AdamState adam(manifest->dimension());
+  adam.step_count = 1;
+  std::fill(adam.second_moment.begin(), adam.second_moment.end(), 1.0F);
   UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
 
   // A minute's phases, so that it knows what updates take and has moments to choose by.
@@ -53,7 +55,10 @@ void measure(double budget_bps) {
   for (int phase = 0; phase < 7; ++phase) {
     now_seconds += interval_seconds;
     choice = planner.choose(interval_seconds);
-    coordinates = choice.strategy->select(SelectionInput{*manifest, adam, {}}, random);
+    for (float& moment : adam.first_moment) moment = noise(1);
+    const CoordinateSet previous = coordinates;
+    coordinates = choice.strategy->select(
+        SelectionInput{*manifest, adam, {}, phase > 0 ? &previous : nullptr}, random);
     trained.assign(held.values().begin(), held.values().end());
     coordinates.for_each([&](std::uint32_t i) { trained[i] += noise(0.02); });
     way = planner.fit(choice, held, trained, coordinates, now_seconds, interval_seconds, false);

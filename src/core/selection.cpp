@@ -198,7 +198,7 @@ CoordinateSet moved_and_random(std::span<const float> update, std::size_t moved,
 }
 
 /// Makes the coordinates of `kept` the largest; or, when there are more than `count` of them, all
-/// others the smallest.
+/// others smaller than each of them.
 void prefer(const CoordinateSet& kept, const TrainableView& view, std::size_t count,
             std::span<float> packed_update) {
   std::vector<float> marks(kept.dimension());
@@ -206,10 +206,14 @@ void prefer(const CoordinateSet& kept, const TrainableView& view, std::size_t co
   const auto packed = view.pack(marks);
   const auto candidates = static_cast<std::size_t>(std::count(packed.begin(), packed.end(), 1.0F));
   for (std::size_t i = 0; i < packed.size(); ++i) {
-    if (candidates <= count && packed[i] == 1) {
-      packed_update[i] = std::numeric_limits<float>::infinity();
+    const bool is_kept = packed[i] == 1;
+    if (candidates <= count) {
+      if (is_kept) packed_update[i] = std::numeric_limits<float>::infinity();
+    } else if (!is_kept) {
+      packed_update[i] = 0;
+    } else if (packed_update[i] == 0) {
+      packed_update[i] = std::numeric_limits<float>::denorm_min();
     }
-    if (candidates > count && packed[i] == 0) packed_update[i] = 0;
   }
 }
 
@@ -218,6 +222,10 @@ void prefer(const CoordinateSet& kept, const TrainableView& view, std::size_t co
 /// come first; null: none does.
 CoordinateSet most_moved(const SelectionInput& input, const TrainableView& view, std::size_t count,
                          const CoordinateSet* kept, Random& random) {
+  if (kept != nullptr && kept->dimension() != input.manifest.dimension()) {
+    refuse(fmt::format("the previous phase's coordinates are of dimension {}: {} is allowed",
+                       kept->dimension(), input.manifest.dimension()));
+  }
   if (input.adam.step_count == 0) {
     return view.unpack(random_coordinates(view.size(), count, random));
   }

@@ -17,15 +17,9 @@ constexpr double kept_bits = 2.5;
 constexpr double full_bits = 1.5;
 constexpr double header_bytes = 24;
 
-/// Bits a coordinate takes to say which ones they are, of a random fraction.
-double mask_bits(double fraction) {
-  if (fraction <= 0 || fraction >= 1) return 0;
-  const double rest = 1 - fraction;
-  return -std::log2(fraction) - rest / fraction * std::log2(rest);
-}
-
 double new_bits(double fraction) {
-  return 0.7 * mask_bits(fraction);
+  const double rest = 1 - fraction;
+  return 0.7 * (-std::log2(fraction) - rest / fraction * std::log2(rest));
 }
 
 /// How many of `chosen` are not in `before`.
@@ -98,7 +92,7 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     if (tensor.role == TensorRole::normalization) normalization += tensor.size;
     if (tensor.role == TensorRole::head) head += tensor.size;
   }
-  const auto n = trainable_ = static_cast<double>(trainable);
+  const auto n = static_cast<double>(trainable);
   const auto add_group = [&](const std::string& name, double size) {
     ladder_.push_back({.strategy = make_selection_strategy(name, 1),
                        .multipliers = recommended_multipliers(name, 1),
@@ -154,12 +148,9 @@ void UpdatePlanner::learn(const Rung& rung, const CoordinateSet& coordinates,
   const auto follow = [](double& scale, double measured, double expected) {
     scale += 0.3 * (std::clamp(measured / std::max(expected, 1.0), 0.1, 10.0) - scale);
   };
-  double body = static_cast<double>(usual_bytes) - header_bytes;
-  if (rung.is_kept) {  // the next update will not say again where they are
-    const auto added = static_cast<double>(count_new(coordinates, written_));
-    body -= added * mask_bits(added / trainable_) / 8;
-  }
-  written_ = coordinates;
+  const double body = static_cast<double>(usual_bytes) - header_bytes;
+  // One that says where many coordinates are does so once: it tells nothing of those to come.
+  if (rung.is_kept && count_new(coordinates, written_) > coordinates.size() / 50) return;
   if (rung.guided_bytes > 0) {
     follow(guided_scale_, body - group_scale_ * rung.group_bytes, rung.guided_bytes);
   } else {
@@ -184,6 +175,7 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   has_moments_ = std::find(computed.begin(), computed.end(), false) == computed.end();
   if (trial.bytes <= allowance) {
     while (way > 0 && attempt(way - 1).bytes <= allowance) --way;
+    written_ = coordinates;
     return options_of(ways[way]);
   }
   if (static_cast<double>(allowance) < header_bytes) return std::nullopt;
@@ -200,6 +192,7 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
     }
   }
   if (fits == ways.size() || trial.kept < least_kept) return std::nullopt;
+  written_ = coordinates;
   return options_of(ways[fits]);
 }
 

@@ -451,10 +451,21 @@ TEST_CASE("beside a group the coordinates of the phase before stay, whatever has
   // Nothing to keep: as without a phase before.
   CHECK(after(name, 3, &group) == after(name, 3, nullptr));
   CHECK(beside(after(name, 3, nullptr)) == Indices{1, 2, 12});
+  // What stays is of the phase before even where nothing has moved.
+  AdamState none = moved({});
+  std::fill(none.first_moment.begin(), none.first_moment.end(), 0.0F);
+  none.first_moment[1] = 1;
+  Random random(5);
+  const CoordinateSet fewer = ams::make_selection_strategy(name, 3 / trainable)
+                                  ->select({manifest, none, {}, &larger}, random);
+  CHECK(CoordinateSet::unite(fewer, larger) == larger);
+  CHECK(beside(fewer) == Indices{0, 1, 2});
+  const CoordinateSet of_another = CoordinateSet::all(7);
+  expect_error(
+      ErrorCode::invalid_argument, [&] { (void)after(name, 3, &of_another); }, "dimension 7");
   // The paper's chooses anew.
   CHECK(after("gradient_guided", 3, &previous) == after("gradient_guided", 3, nullptr));
   // On any set: what was there stays, and the group is always in.
-  Random random(7);
   for (int round = 0; round < 50; ++round) {
     CoordinateSet some = random_coordinates(manifest.dimension(), 1 + random.below(12), random);
     const auto next = after(name, 6, &some);

@@ -49,7 +49,8 @@ class GradientGuidedAdam {
                      std::shared_ptr<const SelectionStrategy> strategy,
                      const AdamOptions& options = {}, std::uint64_t seed = 0);
 
-  /// Chooses I_n (lines 1 to 5): at random in the first phase, then by |u| of the latest step.
+  /// Chooses I_n (lines 1 to 5): at random in the first phase, then by |u| of the latest step. From the
+  /// third on a strategy that keeps its fraction (make_selection_strategy) goes on with what the second has.
   /// The reference is good until the next begin_phase() or restore().
   const CoordinateSet& begin_phase();
 

@@ -31,8 +31,8 @@ class SelectionStrategy {
   virtual ~SelectionStrategy() = default;
 
   /// The coordinates of the coming phase; of tensors of kind `parameter` only. Throws
-  /// Error(invalid_argument) when the Adam state that it looks at is not of the manifest's dimension, or
-  /// when the manifest lacks what the strategy trains.
+  /// Error(invalid_argument) when the Adam state or the previous coordinates that it looks at are not of
+  /// the manifest's dimension, or when the manifest lacks what the strategy trains.
   virtual CoordinateSet select(const SelectionInput& input, Random& random) const = 0;
 
   /// For each tensor of the manifest: must its gradient be computed? The trainer skips the others. Throws
@@ -54,8 +54,9 @@ class SelectionStrategy {
 /// - normalization_and_head: these and the classifier. A manifest without such tensors is refused.
 /// - normalization+gradient_guided, normalization_and_head+gradient_guided: these, and of the coordinates
 ///   outside the group as many as gamma of all trainable ones (or all there are). Those of the phase before
-///   stay, since coordinates that come again take less than half of the bytes in profile compact; where the
-///   fraction grows those of largest |u| join them, and where it shrinks those of largest |u| stay.
+///   stay, since coordinates that come again take less than half of the bytes of new ones in profile compact (measured
+///   at 1%); where the fraction grows those of largest |u| join them, and where it shrinks those of largest
+///   |u| stay.
 /// - full: all trainable coordinates, which is Adam.
 /// gamma: the fraction of the trainable coordinates, in (0, 1]; `full` and the groups alone ignore it.
 /// Throws Error(invalid_argument) that lists what is allowed.

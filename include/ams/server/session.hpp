@@ -276,7 +276,7 @@ class ServerSession {
   bool has_trained_ = false;  // a phase has begun
   double phase_begin_seconds_ = 0;
   CoordinateSet phase_coordinates_;
-  bool has_guided_ = false;  // these were chosen by moments, not at random
+  bool has_guided_ = false;             // these were chosen by moments, not at random
   UpdatePlanner::Choice phase_choice_;  // with a downlink budget
   std::size_t phase_new_samples_ = 0;
 

@@ -43,7 +43,8 @@ class TurnQueue {
   /// The session's piece is done. No effect for a session that has none under way.
   void finish(const Id& id) { turns_.finish(id); }
 
-  /// Forgets a session that is gone, and all of its work.
+  /// Forgets a session that is gone, and all of its work. While a piece of it is under way, wait for
+  /// finish() before its next one is pushed: a late finish() would be taken for that one's.
   void remove(const Id& id) {
     waiting_.erase(id);
     turns_.remove(id);

@@ -25,9 +25,9 @@ namespace ams {
 /// have been so far: a fixed group is worth training even when its updates must be written four
 /// times as coarsely, a further fraction only when they fit. Where there is a group, a fraction is
 /// trained only after a phase that computed all gradients, so that there are moments to choose it
-/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. From
-/// then on it stays, and grows or shrinks with the rung: what says where its coordinates are is paid
-/// for once. What is trained learns as fast as recommended_multipliers() says, so the rates change
+/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. As
+/// long as there is a fraction it stays, and grows or shrinks with the rung: what says where its
+/// coordinates are is paid for once. What is trained learns as fast as recommended_multipliers() says, so the rates change
 /// with the rung. An update is then written as finely as its allowance takes (DownlinkBudget). A
 /// plain value; not thread-safe.
 class UpdatePlanner {
@@ -75,8 +75,7 @@ class UpdatePlanner {
   void learn(const Rung& rung, const CoordinateSet& coordinates, std::size_t usual_bytes);
 
   std::vector<Rung> ladder_;  // ascending
-  double trainable_ = 0;      // coordinates
-  CoordinateSet written_;     // of the latest phase
+  CoordinateSet written_;     // of the latest update
   DownlinkBudget budget_;
   bool has_moments_ = false;                   // the latest phase computed all gradients
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means

@@ -149,10 +149,14 @@ void UpdatePlanner::learn(const Rung& rung, const CoordinateSet& coordinates,
     scale += 0.3 * (std::clamp(measured / std::max(expected, 1.0), 0.1, 10.0) - scale);
   };
   const double body = static_cast<double>(usual_bytes) - header_bytes;
-  // One that says where many coordinates are does so once: it tells nothing of those to come.
-  if (rung.is_kept && count_new(coordinates, written_) > coordinates.size() / 50) return;
   if (rung.guided_bytes > 0) {
-    follow(guided_scale_, body - group_scale_ * rung.group_bytes, rung.guided_bytes);
+    const double measured = body - group_scale_ * rung.group_bytes;
+    // One that says where many coordinates are does so once. Those to come are smaller: it can show
+    // that they are cheap, but not that they are dear.
+    const bool says_where =
+        rung.is_kept && count_new(coordinates, written_) > coordinates.size() / 50;
+    if (says_where && measured > guided_scale_ * rung.guided_bytes) return;
+    follow(guided_scale_, measured, rung.guided_bytes);
   } else {
     follow(group_scale_, body, rung.group_bytes);
   }

@@ -172,6 +172,10 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   const auto attempt = [&](std::size_t way) {
     return try_way(held, trained, coordinates, ways[way]);
   };
+  const auto write = [&](std::size_t way) {
+    written_ = coordinates;
+    return options_of(ways[way]);
+  };
   std::size_t way = usual_way;
   Trial trial = attempt(way);
   learn(ladder_[choice.rung], coordinates, trial.bytes);
@@ -179,8 +183,7 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   has_moments_ = std::find(computed.begin(), computed.end(), false) == computed.end();
   if (trial.bytes <= allowance) {
     while (way > 0 && attempt(way - 1).bytes <= allowance) --way;
-    written_ = coordinates;
-    return options_of(ways[way]);
+    return write(way);
   }
   if (static_cast<double>(allowance) < header_bytes) return std::nullopt;
   // The finest that fits: the coarser, the smaller.
@@ -196,8 +199,7 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
     }
   }
   if (fits == ways.size() || trial.kept < least_kept) return std::nullopt;
-  written_ = coordinates;
-  return options_of(ways[fits]);
+  return write(fits);
 }
 
 void UpdatePlanner::spend(double now_seconds, std::size_t update_bytes,

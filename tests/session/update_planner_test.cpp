@@ -194,6 +194,45 @@ TEST_CASE("a fraction that stays from phase to phase costs fewer bytes than one 
   CHECK(static_cast<double>(kept) < 0.7 * static_cast<double>(anew));
 }
 
+TEST_CASE("what says once where a new fraction is does not make the next one smaller") {
+  const auto manifest = network(true);
+  for (const double budget_bps : {700.0, 1000.0, 1500.0, 2000.0}) {
+    CAPTURE(budget_bps);
+    ams::UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
+    ams::ModelState state(manifest, std::vector<float>(manifest->dimension(), 0.1F));
+    ams::AdamState adam(manifest->dimension());
+    adam.step_count = 1;
+    std::fill(adam.second_moment.begin(), adam.second_moment.end(), 1.0F);
+    ams::Random random(3);
+    std::mt19937 noise(4);
+    std::normal_distribution<float> normal;
+    ams::CoordinateSet previous;
+    std::size_t fraction_before =
+        0;  // the rung, when the phase before was the first with a fraction
+    bool checked = false;
+    for (double now = 10; now <= 60 && !checked; now += 10) {
+      const auto choice = planner.choose(10);
+      if (fraction_before > 0) {
+        CHECK(choice.rung >= fraction_before);
+        checked = true;
+      }
+      for (float& moment : adam.first_moment) moment = normal(noise);
+      const auto chosen = choice.strategy->select(
+          {*manifest, adam, {}, previous.empty() ? nullptr : &previous}, random);
+      if (choice.strategy->name() == "normalization_and_head+gradient_guided") {
+        fraction_before = choice.rung;
+      }
+      previous = chosen;
+      std::vector<float> trained(state.values().begin(), state.values().end());
+      chosen.for_each([&](std::uint32_t i) { trained[i] += 0.01F * normal(noise); });
+      if (const auto way = planner.fit(choice, state, trained, chosen, now, 10, false)) {
+        planner.spend(now, ams::encode_update(state, trained, chosen, *way).size(), 10);
+      }
+    }
+    CHECK(checked);
+  }
+}
+
 TEST_CASE("what does not fit at all is withheld") {
   const auto manifest = network(true);
   const Outcome outcome = stream(manifest, 200, 1);

@@ -54,9 +54,9 @@ class SelectionStrategy {
 /// - normalization_and_head: these and the classifier. A manifest without such tensors is refused.
 /// - normalization+gradient_guided, normalization_and_head+gradient_guided: these, and of the coordinates
 ///   outside the group as many as gamma of all trainable ones (or all there are). Those of the phase before
-///   stay, since coordinates that come again take less than half of the bytes of new ones in profile compact (measured
-///   at 1%); where the fraction grows those of largest |u| join them, and where it shrinks those of largest
-///   |u| stay.
+///   stay, since coordinates that come again take less than half of the bytes of new ones in profile
+///   compact (measured at 1%); where the fraction grows those of largest |u| join them, and where it
+///   shrinks those of largest |u| stay.
 /// - full: all trainable coordinates, which is Adam.
 /// gamma: the fraction of the trainable coordinates, in (0, 1]; `full` and the groups alone ignore it.
 /// Throws Error(invalid_argument) that lists what is allowed.

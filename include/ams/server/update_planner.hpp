@@ -27,9 +27,9 @@ namespace ams {
 /// trained only after a phase that computed all gradients, so that there are moments to choose it
 /// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. As
 /// long as there is a fraction it stays, and grows or shrinks with the rung: what says where its
-/// coordinates are is paid for once. What is trained learns as fast as recommended_multipliers() says, so the rates change
-/// with the rung. An update is then written as finely as its allowance takes (DownlinkBudget). A
-/// plain value; not thread-safe.
+/// coordinates are is paid for once. What is trained learns as fast as recommended_multipliers()
+/// says, so the rates change with the rung. An update is then written as finely as its allowance
+/// takes (DownlinkBudget). A plain value; not thread-safe.
 class UpdatePlanner {
  public:
   /// What a phase trains, and which rung of the ladder that is.

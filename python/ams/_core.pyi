@@ -1858,7 +1858,7 @@ class ClientCounters:
     @property
     def frames_invalid(self) -> int:
         """
-        Their capture time was not finite or negative.
+        Their capture time was not in [0, 1e11] s.
         """
     @property
     def frames_sampled(self) -> int:

@@ -82,8 +82,11 @@ ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_seconds
   Resumption result;
   if (device == held_.version()) return result;
 
-  const auto missing = std::find_if(history_.begin(), history_.end(),
-                                    [&](const Record& r) { return r.base == device; });
+  // Sent again, what was refused would be refused again, and those behind it with it.
+  const auto missing = refused_after_ == device
+                           ? history_.end()
+                           : std::find_if(history_.begin(), history_.end(),
+                                          [&](const Record& r) { return r.base == device; });
   if (missing == history_.end()) {
     result.resume = Resume::snapshot;
     Snapshot snapshot{encode_snapshot(held_, options_.snapshot_zstd_level)};
@@ -142,7 +145,10 @@ ModelFeed::Published ModelFeed::publish(std::span<const float> trained,
 
 void ModelFeed::confirm_up_to(std::deque<Sent>::iterator last, double now_seconds) {
   confirmed_ = last->version;
-  if (last->is_snapshot) stale_refusals_ = 0;
+  refused_after_.reset();
+  // The device answers in order: what it says of messages before a snapshot it has said.
+  if (std::any_of(in_flight_.begin(), std::next(last), [](const Sent& s) { return s.is_snapshot; }))
+    stale_refusals_ = 0;
   in_flight_.erase(in_flight_.begin(), std::next(last));
   waiting_since_seconds_ = now_seconds;
 }
@@ -199,9 +205,9 @@ ModelFeed::Answer ModelFeed::on_refusal(ModelVersion device, double now_seconds)
       sent == in_flight_.end() ? 0 : static_cast<std::size_t>(sent - in_flight_.begin()) + 1;
   const std::size_t behind = in_flight_.size() > taken ? in_flight_.size() - taken - 1 : 0;
   Answer answer;
-  answer.expected = taken > 0 || device == confirmed_;
   answer.message = resync(now_seconds);
   confirmed_ = device;
+  refused_after_ = device;
   stale_refusals_ = behind;
   return answer;
 }

@@ -15,9 +15,6 @@
 namespace ams::session_detail {
 namespace {
 
-constexpr std::uint64_t max_batch_id = 1ULL << 62;
-constexpr double max_capture_seconds = 1e11;
-
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }

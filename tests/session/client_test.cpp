@@ -221,11 +221,12 @@ TEST_CASE("a batch that cannot be encoded is given up, and the next one comes") 
 TEST_CASE("odd capture times are ignored, a timeline that jumps back begins a new batch") {
   Client client = make_client();
   connect(client, 0);
-  for (const double odd : {not_a_number, infinity, -infinity, -0.5}) {
+  // The last: microseconds since 1970, which no server takes.
+  for (const double odd : {not_a_number, infinity, -infinity, -0.5, 1.7e15}) {
     CHECK_FALSE(client.wants_frame(odd));
     CHECK(frame(client, odd, 0).empty());
   }
-  CHECK(client.counters().frames_invalid == 4);
+  CHECK(client.counters().frames_invalid == 5);
   CHECK(client.buffered_frames() == 0);
   for (int t = 100; t < 103; ++t) frame(client, t, 0);
   for (int t = 0; t < 3; ++t) {
@@ -537,6 +538,16 @@ TEST_CASE("a restarted device counts its batches on from the server's") {
   const Actions actions = client.on_time(5);
   REQUIRE(find_action<EncodeBuffer<Handle>>(actions) != nullptr);
   CHECK(find_action<EncodeBuffer<Handle>>(actions)->batch_id == 42);
+  // Behind the last id there is none, and every server would refuse it.
+  Client last = make_client();
+  last.on_start(0);
+  last.on_connected(0);
+  welcome.last_batch_id = max_batch_id;
+  CHECK(find_action<DisconnectServer>(last.on_message(welcome, 0)) != nullptr);
+  Client before = make_client();
+  welcome.last_batch_id = max_batch_id - 1;
+  connect(before, 0, welcome);
+  CHECK(before.streaming());
 }
 
 TEST_CASE("a batch that was being encoded when the link broke is sent on return") {
@@ -594,8 +605,10 @@ TEST_CASE("stopping says Bye and stays away; starting comes back") {
   // A server that does not close is left.
   CHECK(leaving.next_wake_seconds() == 6);
   CHECK(find_action<DisconnectServer>(leaving.on_time(6)) != nullptr);
-  CHECK(leaving.stopped());
+  CHECK_FALSE(leaving.stopped());  // the driver still is to close it
+  CHECK(leaving.on_start(6).empty());
   CHECK(leaving.on_disconnected("closed", 7).empty());
+  CHECK(leaving.stopped());
 
   // A connection that opens after it was stopped is closed again.
   Client late = make_client();
@@ -603,6 +616,44 @@ TEST_CASE("stopping says Bye and stays away; starting comes back") {
   late.on_stop("no", 0);
   CHECK(find_action<DisconnectServer>(late.on_connected(1)) != nullptr);
   CHECK_FALSE(late.streaming());
+  CHECK_FALSE(late.stopped());
+  CHECK(late.on_disconnected("closed", 1).empty());
+  CHECK(late.stopped());
+}
+
+TEST_CASE(
+    "a client that was stopped has ended when its connection has, and begins anew from there") {
+  const auto begins_anew = [](Client& client, double now) {
+    CHECK_FALSE(client.stopped());
+    CHECK_FALSE(client.wants_frame(1000));
+    CHECK_FALSE(client.next_wake_seconds());
+    CHECK(client.on_start(now).empty());  // not yet
+    CHECK(client.on_stop("again", now).empty());
+    CHECK(client.on_disconnected("as told", now).empty());
+    REQUIRE(client.stopped());
+    // What answers the old connection is not taken for an answer to the new one.
+    connect(client, now);
+    CHECK(client.streaming());
+  };
+  Client connecting = make_client();
+  connecting.on_start(0);
+  CHECK(find_action<DisconnectServer>(connecting.on_stop("no", 0)) != nullptr);
+  begins_anew(connecting, 1);
+  CHECK(connecting.counters().disconnections == 1);
+
+  Client closing = make_client();
+  closing.on_start(0);
+  closing.on_connected(0);
+  CHECK(find_action<DisconnectServer>(closing.on_message(Control{}, 0)) != nullptr);
+  CHECK(closing.on_stop("enough", 0).empty());  // it is being closed already
+  CHECK(closing.last_error().find("not Welcome") != std::string::npos);
+  begins_anew(closing, 1);
+
+  Client waiting = make_client();
+  waiting.on_start(0);
+  waiting.on_disconnected("refused", 0);
+  CHECK(waiting.on_stop("enough", 0).empty());
+  CHECK(waiting.stopped());
 }
 
 TEST_CASE("time that is no number is the driver's mistake; time that steps back stands still") {

@@ -229,6 +229,49 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what a device has refused is not sent to it again, however much it missed") {
+  for (const std::size_t missed : {1, 4, 8, 50}) {
+    CAPTURE(missed);
+    ModelFeed feed(initial());
+    ModelState device = initial();
+    Random random(9);
+    for (std::size_t i = 0; i < missed; ++i) publish(feed, random);
+    CHECK(feed.connect(device.version(), 0).resume == Resume::updates);
+    // It cannot use the first one, and so none; and is gone before the snapshot reaches it.
+    CHECK(feed.on_refusal(device.version(), 0).message);
+    for (std::size_t i = 1; i < missed; ++i) {
+      CHECK_FALSE(feed.on_refusal(device.version(), 0).message);
+    }
+    feed.disconnect();
+    const auto resumption = feed.connect(device.version(), 1);
+    CHECK(resumption.resume == Resume::snapshot);
+    REQUIRE(resumption.messages.size() == 1);
+    REQUIRE(take(device, resumption.messages[0]));
+    CHECK(feed.on_ack(device.version(), 1).expected);
+    // From there on it is a device like any other.
+    feed.disconnect();
+    publish(feed, random);
+    CHECK(feed.connect(device.version(), 2).resume == Resume::updates);
+  }
+}
+
+TEST_CASE("a refusal behind a snapshot that was taken is heard") {
+  ModelFeed feed(initial());
+  ModelState device = initial();
+  Random random(10);
+  feed.connect(device.version(), 0);
+  for (int i = 0; i < 3; ++i) publish(feed, random);
+  // A device that says that it holds what was never sent: three messages are on their way behind it.
+  const auto snapshot = feed.on_ack({0, 12345}, 0);
+  REQUIRE(snapshot.message);
+  const auto update = publish(feed, random);
+  REQUIRE(take(device, *snapshot.message));
+  REQUIRE(take(device, *update.message));
+  CHECK(feed.on_ack(device.version(), 1).expected);  // of the newest alone, as drivers do
+  publish(feed, random);
+  CHECK(feed.on_refusal(device.version(), 2).message);
+}
+
 TEST_CASE("a refused snapshot is sent again, but not for ever") {
   ModelFeed feed(initial(), {.max_consecutive_snapshots = 3});
   Random random(7);

@@ -392,6 +392,25 @@ TEST_CASE("a failed phase loses nothing but itself") {
   CHECK(find_message<Update>(run_phase(session, 70)) != nullptr);
 }
 
+TEST_CASE("a phase that failed is not tried again for a device that is away") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  const auto fail = [&](double now) {
+    session.begin_phase(now);
+    session.on_phase_failed(Error(ErrorCode::unavailable, "no trainer"), now);
+  };
+  fail(10);
+  session.on_disconnect(11);  // the link is lost, without a Bye
+  CHECK_FALSE(session.next_wake_seconds());
+  for (double now = 20; now < 1000; now += 10) {
+    CHECK(find_action<TrainingDue>(session.on_time(now)) == nullptr);
+  }
+  // Once the device is back it is, with the same samples.
+  CHECK(find_action<TrainingDue>(session.on_hello(hello(), 1000)) != nullptr);
+  CHECK(find_message<Update>(run_phase(session, 1000)) != nullptr);
+}
+
 TEST_CASE("Adam's memory and the held values go from phase to phase") {
   Session session = make_session();
   session.on_hello(hello(), 0);

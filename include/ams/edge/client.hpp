@@ -55,7 +55,7 @@ struct Persist {
   ModelVersion version;
 };
 
-/// Send what is queued, then close the connection and call on_disconnected().
+/// Send what is queued, then close the connection, or give up opening one, and call on_disconnected().
 struct DisconnectServer {
   std::string reason;
 };
@@ -71,9 +71,10 @@ struct ClientCounters {
   std::uint64_t frames = 0;  ///< seen
   std::uint64_t frames_sampled = 0;
   std::uint64_t frames_dropped = 0;  ///< sampled, but the buffer was full
-  std::uint64_t frames_invalid = 0;  ///< their capture time was not finite or negative; ignored
-  std::uint64_t batches = 0;         ///< sent, each counted once
-  std::uint64_t batch_bytes = 0;     ///< of bitstream
+  std::uint64_t frames_invalid =
+      0;                      ///< their capture time was not in [0, max_capture_seconds]; ignored
+  std::uint64_t batches = 0;  ///< sent, each counted once
+  std::uint64_t batch_bytes = 0;  ///< of bitstream
   std::uint64_t batches_sent_again = 0;
   std::uint64_t batches_failed = 0;   ///< could not be encoded
   std::uint64_t batches_refused = 0;  ///< given up, because the server faults what was sent
@@ -156,7 +157,7 @@ class EdgeClient {
   /// Between Welcome and the connection's end.
   bool streaming() const noexcept { return link_ == Link::streaming; }
 
-  /// Before on_start(), and when all is over after on_stop().
+  /// Before on_start(), and when all is over after on_stop(): the driver owes no on_disconnected().
   bool stopped() const noexcept { return link_ == Link::stopped; }
   double sampling_rate_fps() const noexcept { return clock_.rate_fps(); }
   double update_interval_seconds() const noexcept {
@@ -178,6 +179,7 @@ class EdgeClient {
     streaming,
     leaving,  // Bye is sent, the server is to close
     closing,  // DisconnectServer was given, on_disconnected() is to come
+    ending,   // likewise, and then it stays away
   };
   struct BufferedFrame {
     double capture_seconds;
@@ -193,7 +195,10 @@ class EdgeClient {
     bool sent;
   };
 
-  static constexpr std::uint64_t max_batch_id = 1ULL << 62;
+  // Written so that NaN is none.
+  static bool is_capture_time(double seconds) noexcept {
+    return seconds >= 0 && seconds <= max_capture_seconds;
+  }
 
   void advance(double now_seconds);
   void poll(Actions& actions);
@@ -271,7 +276,7 @@ void EdgeClient<FrameHandle>::poll(Actions& actions) {
     close("no Welcome within " + std::to_string(options_.welcome_timeout_seconds) + " s", actions);
   }
   if (link_ == Link::leaving && now_seconds_ >= goodbye_deadline_seconds_) {
-    link_ = Link::stopped;
+    link_ = Link::ending;
     actions.emplace_back(DisconnectServer{"the server did not close the connection"});
   }
   if (link_ != Link::streaming || encoding_ || buffer_.empty()) return;
@@ -339,13 +344,14 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_start(double now_seconds) {
 
 template <class FrameHandle>
 EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_connected(double now_seconds) {
-  if (link_ != Link::connecting && link_ != Link::stopped) {
+  const bool unwanted = link_ == Link::ending || link_ == Link::stopped;  // it came too late
+  if (link_ != Link::connecting && !unwanted) {
     throw Error(ErrorCode::invalid_argument,
                 "EdgeClient::on_connected: only allowed after ConnectToServer");
   }
   advance(now_seconds);
   Actions actions;
-  if (link_ == Link::stopped) {
+  if (unwanted) {
     actions.emplace_back(DisconnectServer{"stopped"});
     return actions;
   }
@@ -369,9 +375,9 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_disconnected(const std::str
   Actions actions;
   if (link_ == Link::stopped || link_ == Link::waiting) return actions;
   // When we closed it, why we did says more than that it is closed.
-  if (link_ != Link::closing) last_error_ = reason;
+  if (link_ != Link::closing && link_ != Link::ending) last_error_ = reason;
   ++counters_.disconnections;
-  if (link_ == Link::leaving) {
+  if (link_ == Link::leaving || link_ == Link::ending) {
     link_ = Link::stopped;
     streaming_since_seconds_.reset();
     return actions;
@@ -396,8 +402,12 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_stop(const std::string& rea
     link_ = Link::leaving;
     goodbye_deadline_seconds_ = now_seconds_ + options_.goodbye_timeout_seconds;
     actions.emplace_back(SendToServer{Bye{std::string(cut_text(reason, max_text_bytes))}});
-  } else if (link_ != Link::leaving) {
-    if (link_ == Link::connecting) actions.emplace_back(DisconnectServer{reason});
+  } else if (link_ == Link::connecting) {
+    link_ = Link::ending;
+    actions.emplace_back(DisconnectServer{reason});
+  } else if (link_ == Link::closing) {
+    link_ = Link::ending;
+  } else if (link_ == Link::waiting) {
     link_ = Link::stopped;
   }
   buffer_.clear();
@@ -441,8 +451,8 @@ void EdgeClient<FrameHandle>::welcome(const Welcome& welcome, Actions& actions) 
           actions);
     return;
   }
-  if (welcome.last_batch_id > max_batch_id) {
-    close("Welcome names a batch id beyond 2^62", actions);
+  if (welcome.last_batch_id >= max_batch_id) {  // there would be no next one
+    close("Welcome names a batch id of 2^62 or more", actions);
     return;
   }
   if (!set_rates(welcome.sampling_rate_fps, welcome.update_interval_seconds, actions)) return;
@@ -560,8 +570,8 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_message(const ServerMessage
 
 template <class FrameHandle>
 bool EdgeClient<FrameHandle>::wants_frame(double capture_seconds) const noexcept {
-  return link_ != Link::stopped && link_ != Link::leaving && std::isfinite(capture_seconds) &&
-         capture_seconds >= 0 && clock_.wants(capture_seconds);
+  return link_ != Link::stopped && link_ != Link::leaving && link_ != Link::ending &&
+         is_capture_time(capture_seconds) && clock_.wants(capture_seconds);
 }
 
 template <class FrameHandle>
@@ -570,7 +580,7 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_frame(double capture_second
   advance(now_seconds);
   Actions actions;
   ++counters_.frames;
-  if (!std::isfinite(capture_seconds) || capture_seconds < 0) {
+  if (!is_capture_time(capture_seconds)) {
     ++counters_.frames_invalid;
   } else if (wants_frame(capture_seconds)) {
     clock_.take(capture_seconds);

@@ -59,7 +59,7 @@ class ModelFeed {
   };
 
   /// A device that holds `device` has connected. It gets the updates that it missed when all of
-  /// them are in the history, else a snapshot.
+  /// them are in the history and it has not refused the first of them before, else a snapshot.
   Resumption connect(ModelVersion device, double now_seconds);
   void disconnect() noexcept;
 
@@ -80,7 +80,7 @@ class ModelFeed {
                     double now_seconds, const std::optional<EncodeOptions>& encode = {});
 
   struct Answer {
-    bool expected = true;                  ///< false: a version that was never sent
+    bool expected = true;                  ///< false: an Ack of a version that was never sent
     std::optional<ServerMessage> message;  ///< a snapshot, when the device needs one
   };
 
@@ -115,6 +115,8 @@ class ModelFeed {
 
   bool connected_ = false;
   ModelVersion confirmed_;
+  std::optional<ModelVersion>
+      refused_after_;  // what follows it was refused, and nothing taken since
   std::deque<Sent> in_flight_;
   double waiting_since_seconds_ = 0;
   std::size_t stale_refusals_ = 0;  // still to come for updates sent before the newest snapshot

@@ -272,8 +272,9 @@ class ServerSession {
   ErrorFeedback error_feedback_;
   SceneChange scene_;
   Phase phase_ = Phase::idle;
-  bool has_left_ = false;     // the device said goodbye and has not come back
-  bool has_trained_ = false;  // a phase has begun
+  bool has_left_ = false;             // the device said goodbye and has not come back
+  bool has_trained_ = false;          // a phase has begun
+  bool latest_phase_failed_ = false;  // and no sample has come since
   double phase_begin_seconds_ = 0;
   CoordinateSet phase_coordinates_;
   bool has_guided_ = false;             // these were chosen by moments, not at random
@@ -367,6 +368,8 @@ void ServerSession<Sample>::advance(double now_seconds) {
 template <class Sample>
 std::optional<double> ServerSession<Sample>::next_phase_seconds() const {
   if (phase_ != Phase::idle || new_samples_ == 0 || has_left_) return std::nullopt;
+  // Nobody waits for what fails over and over.
+  if (latest_phase_failed_ && !connected()) return std::nullopt;
   if (feed_.in_flight() >= options_.max_updates_in_flight) return std::nullopt;
   if (has_trained_) return phase_begin_seconds_ + update_interval_seconds();
   if (counters_.samples < options_.min_samples) return std::nullopt;
@@ -560,7 +563,7 @@ ServerActions ServerSession<Sample>::on_refusal(const Refusal& refusal, double n
   if (!expect_connected("Refusal", actions)) return actions;
   ++counters_.refusals;
   last_error_ = std::string("the device refused: ") + to_string(refusal.code) + ": " +
-                refusal.message.substr(0, max_text_bytes);
+                std::string(cut_text(refusal.message, max_text_bytes));
   try {
     heal(feed_.on_refusal(refusal.held, now_seconds_), actions);
   } catch (const Error& error) {
@@ -738,6 +741,7 @@ void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& 
   if (!taken) return;
   newest_sample_seconds_ = std::max(newest_sample_seconds_, time);
   ++new_samples_;
+  latest_phase_failed_ = false;
 }
 
 /// Equation (1), every delta_t.
@@ -784,6 +788,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   random_ = random;
   phase_ = Phase::running;
   has_trained_ = true;
+  latest_phase_failed_ = false;
   has_guided_ = adam_.step_count > 0;
   phase_begin_seconds_ = now_seconds_;
   phase_coordinates_ = std::move(coordinates);
@@ -803,6 +808,7 @@ void ServerSession<Sample>::take_back_phase() {
 template <class Sample>
 void ServerSession<Sample>::phase_failed(const std::string& reason) {
   ++counters_.phases_failed;
+  latest_phase_failed_ = true;
   last_error_ = reason;
   take_back_phase();
 }

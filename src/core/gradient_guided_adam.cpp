@@ -53,6 +53,8 @@ GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
 }
 
 const CoordinateSet& GradientGuidedAdam::begin_phase() {
+  // Before the first step there is nothing to choose by: the first phase, however often it is begun.
+  if (state_.adam.step_count == 0) state_.phase_count = 0;
   Random random(mix64(state_.seed ^ mix64(static_cast<std::uint64_t>(state_.phase_count))));
   const CoordinateSet* previous = state_.phase_count < 2 ? nullptr : &state_.coordinates;
   state_.coordinates = strategy_->select({*manifest_, state_.adam, options_, previous}, random);

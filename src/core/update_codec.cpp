@@ -1,8 +1,8 @@
 #include "ams/core/update_codec.hpp"
 
-#include <array>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -219,7 +219,11 @@ std::string_view to_string(UpdateProfile profile) {
 }
 
 std::span<const std::string_view> update_profile_names() {
-  static constexpr std::array<std::string_view, 2> names = {"reference", "compact"};
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> result;
+    for (const Profile* profile : detail::profiles()) result.push_back(profile->name);
+    return result;
+  }();
   return names;
 }
 

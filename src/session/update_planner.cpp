@@ -63,7 +63,7 @@ EncodeOptions options_of(const Coarseness& way) {
 
 struct Trial {
   std::size_t bytes;
-  double kept;  ///< of the sum of all movements
+  double kept;  ///< of the sum of the parameters' movements
 };
 
 Trial try_way(const ModelState& held, std::span<const float> trained,
@@ -71,11 +71,14 @@ Trial try_way(const ModelState& held, std::span<const float> trained,
   ModelState copy = held;
   Trial trial{encode_update(copy, trained, coordinates, options_of(way)).size(), 0};
   double wanted = 0, moved = 0;
+  auto tensor = held.manifest().tensors().begin();
   coordinates.for_each([&](std::uint32_t i) {
+    while (i >= tensor->offset + tensor->size) ++tensor;
+    if (tensor->kind == TensorKind::statistic) return;  // written finely in every way
     wanted += std::abs(double(trained[i]) - double(held.values()[i]));
     moved += std::abs(double(copy.values()[i]) - double(held.values()[i]));
   });
-  trial.kept = wanted > 0 ? moved / wanted : 0;
+  trial.kept = wanted > 0 ? moved / wanted : 1;
   return trial;
 }
 

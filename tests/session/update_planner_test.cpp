@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -238,6 +239,49 @@ TEST_CASE("what does not fit at all is withheld") {
   const Outcome outcome = stream(manifest, 200, 1);
   CHECK(outcome.withheld > 0);
   CHECK(outcome.bps <= 200);
+}
+
+TEST_CASE(
+    "statistics, which are always written finely, do not make a coarse update worth sending") {
+  std::vector<ams::TensorSpec> tensors(3);
+  tensors[0] = {.name = "scale", .shape = {2000}, .role = TensorRole::normalization};
+  tensors[1] = {.name = "head", .shape = {200}, .role = TensorRole::head};
+  tensors[2] = {.name = "variance", .shape = {220}, .kind = TensorKind::statistic};
+  const auto manifest = std::make_shared<const ams::Manifest>(tensors);
+  const ams::ModelState held(manifest, std::vector<float>(manifest->dimension(), 1));
+  std::mt19937 noise(5);
+  std::normal_distribution<float> normal;
+  std::size_t sent = 0;
+  for (int statistics = 0; statistics < 2; ++statistics) {
+    CAPTURE(statistics);
+    for (const double budget_bps : {50.0, 60.0, 70.0, 80.0, 200.0}) {
+      CAPTURE(budget_bps);
+      ams::UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
+      const auto choice = planner.choose(10);
+      std::vector<float> trained(held.values().begin(), held.values().end());
+      for (std::size_t i = 0; i < 2000; ++i) trained[i] += 0.01F * normal(noise);
+      std::vector<std::uint32_t> indices(2000);
+      std::iota(indices.begin(), indices.end(), 0U);
+      for (std::uint32_t i = 2200; statistics == 1 && i < 2420; ++i) {
+        trained[i] += 20 * normal(noise);
+        indices.push_back(i);
+      }
+      const auto coordinates =
+          ams::CoordinateSet::from_sorted(manifest->dimension(), std::move(indices));
+      const auto encode = planner.fit(choice, held, trained, coordinates, 1000, 10, true);
+      if (!encode) continue;
+      ++sent;
+      ams::ModelState copy = held;
+      ams::encode_update(copy, trained, coordinates, *encode);
+      double wanted = 0, moved = 0;
+      for (std::size_t i = 0; i < 2000; ++i) {
+        wanted += std::abs(trained[i] - held.values()[i]);
+        moved += std::abs(copy.values()[i] - held.values()[i]);
+      }
+      CHECK(moved >= 0.05 * wanted);
+    }
+  }
+  CHECK(sent > 0);
 }
 
 TEST_CASE("a null manifest and a bad budget are refused") {

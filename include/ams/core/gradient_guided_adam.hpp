@@ -31,7 +31,7 @@ class GradientGuidedAdam {
   struct State {
     AdamState adam;
     CoordinateSet coordinates;     ///< of the current phase
-    std::int64_t phase_count = 0;  ///< phases begun
+    std::int64_t phase_count = 0;  ///< phases begun; those before the first step are one
     std::uint64_t seed = 0;  ///< of the random choices, which depend on it and phase_count alone
   };
 
@@ -50,7 +50,8 @@ class GradientGuidedAdam {
                      const AdamOptions& options = {}, std::uint64_t seed = 0);
 
   /// Chooses I_n (lines 1 to 5): at random in the first phase, then by |u| of the latest step. From the
-  /// third on a strategy that keeps its fraction (make_selection_strategy) goes on with what the second has.
+  /// third on a strategy that keeps its fraction (make_selection_strategy) goes on with what the second has. The
+  /// first phase ends with the first step: begun again before that, it chooses the same.
   /// The reference is good until the next begin_phase() or restore().
   const CoordinateSet& begin_phase();
 

@@ -128,7 +128,7 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         self._adam.begin_phase(coordinates)
         self._vector.set_required_gradients(selector.required_gradients())
         self._coordinates = coordinates
-        self._phase_count += 1
+        self._phase_count = 1 + (self._phase_count if state["step_count"] > 0 else 0)
         return coordinates
 
     def end_phase(self) -> None:

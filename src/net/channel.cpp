@@ -106,9 +106,7 @@ std::string describe(error_code error) {
 }
 
 std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(),
-      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  std::replace_if(text.begin(), text.end(), is_control_character, '?');
   return text;
 }
 

@@ -2,19 +2,17 @@
 
 #include <openssl/x509v3.h>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
 #include <fstream>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "ams/net/wire.hpp"
 #include "channel.hpp"
+#include "io_thread.hpp"
 
 namespace ams {
 
@@ -50,7 +48,8 @@ std::string verification_problem(long result, const WebSocketClientOptions& opti
       break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      text += ": it was not made out to " + options.host;
+      text += ": it was not made out to " + options.host +
+              " (ams-server --generate-certificate takes --certificate-hosts)";
       break;
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -68,9 +67,11 @@ class WebSocketClient::Impl {
  public:
   Impl(WebSocketClientOptions options, WebSocketClientCallbacks callbacks);
 
-  void run();
-  void start();
-  void stop();
+  void run() { thread_.run(); }
+  void start() { thread_.start(); }
+  void stop() {
+    thread_.stop([this] { shut_down(); });
+  }
 
   void connect();
   bool send(const DeviceMessage& message);
@@ -78,15 +79,15 @@ class WebSocketClient::Impl {
 
   std::shared_ptr<Channel> channel() const;
   LinkCounters counters() const noexcept { return {total_->written_bytes, total_->read_bytes}; }
-  void post(std::function<void()> function) { asio::post(io_, std::move(function)); }
-  void post_after(double delay_seconds, std::function<void()> function);
+  void post(std::function<void()> function) { thread_.post(std::move(function)); }
+  void post_after(double delay_seconds, std::function<void()> function) {
+    thread_.post_after(delay_seconds, std::move(function));
+  }
 
  private:
   class Attempt;
 
   void prepare_tls();
-  void begin();
-  void serve();
   void opened(WebSocket websocket, std::shared_ptr<SocketCounters> counters);
   void ended(const std::string& reason);
   void shut_down();
@@ -97,8 +98,8 @@ class WebSocketClient::Impl {
   const Duration idle_timeout_;
   const Duration close_timeout_;
 
-  asio::io_context io_{1};
-  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  IoThread thread_{"client"};
+  asio::io_context& io_ = thread_.context();
   asio::ssl::context tls_{asio::ssl::context::tls_client};
   asio::steady_timer stop_timer_{io_};
   const std::shared_ptr<SocketCounters> total_ = std::make_shared<SocketCounters>();
@@ -110,12 +111,6 @@ class WebSocketClient::Impl {
 
   mutable std::mutex channel_mutex_;
   std::shared_ptr<Channel> channel_;
-
-  std::atomic<bool> stop_requested_{false};
-  std::atomic<bool> started_{false};
-  std::atomic<std::thread::id> io_thread_{};
-  std::mutex thread_mutex_;
-  std::thread thread_;
 };
 
 // From a host's name to an open WebSocket, under one deadline. Ends with exactly one call of
@@ -139,7 +134,7 @@ class WebSocketClient::Impl::Attempt : public std::enable_shared_from_this<Attem
     });
     if (const auto problem = name_the_host()) {
       // Not at once: connect() must not call back before it has returned.
-      asio::post(client_.io_, [self = shared_from_this(), problem] { self->fail(*problem); });
+      client_.post([self = shared_from_this(), problem] { self->fail(*problem); });
       return;
     }
     resolver_.async_resolve(
@@ -295,40 +290,6 @@ void WebSocketClient::Impl::prepare_tls() {
   }
 }
 
-void WebSocketClient::Impl::begin() {
-  if (started_.exchange(true)) {
-    throw Error(ErrorCode::invalid_argument, "the client was started before (once is allowed)");
-  }
-}
-
-void WebSocketClient::Impl::run() {
-  begin();
-  serve();
-}
-
-void WebSocketClient::Impl::start() {
-  begin();
-  const std::lock_guard lock(thread_mutex_);
-  thread_ = std::thread([this] { serve(); });
-}
-
-void WebSocketClient::Impl::serve() {
-  io_thread_ = std::this_thread::get_id();
-  io_.run();
-}
-
-void WebSocketClient::Impl::stop() {
-  if (!stop_requested_.exchange(true)) {
-    asio::post(io_, [this] { shut_down(); });
-  }
-  if (io_thread_.load() != std::this_thread::get_id()) {
-    const std::lock_guard lock(thread_mutex_);
-    if (thread_.joinable()) {
-      thread_.join();
-    }
-  }
-}
-
 void WebSocketClient::Impl::shut_down() {
   stopping_ = true;
   if (const auto attempt = attempt_) {
@@ -342,12 +303,12 @@ void WebSocketClient::Impl::shut_down() {
       }
     });
   } else {
-    io_.stop();
+    thread_.end();
   }
 }
 
 void WebSocketClient::Impl::connect() {
-  asio::post(io_, [this] {
+  post([this] {
     if (stopping_ || attempt_ || open_) {
       return;
     }
@@ -400,7 +361,7 @@ void WebSocketClient::Impl::ended(const std::string& reason) {
     callbacks_.on_disconnected(reason);
   }
   if (stopping_) {
-    io_.stop();
+    thread_.end();
   }
 }
 
@@ -416,20 +377,11 @@ bool WebSocketClient::Impl::send(const DeviceMessage& message) {
 }
 
 void WebSocketClient::Impl::close(std::string reason) {
-  asio::post(io_, [this, reason = std::move(reason)] {
+  post([this, reason = std::move(reason)] {
     if (const auto attempt = attempt_) {
       attempt->fail(reason);
     } else if (const auto open = channel()) {
       open->close(websocket::close_code::normal, reason);
-    }
-  });
-}
-
-void WebSocketClient::Impl::post_after(double delay_seconds, std::function<void()> function) {
-  auto timer = std::make_shared<asio::steady_timer>(io_, to_delay(delay_seconds));
-  timer->async_wait([timer, function = std::move(function)](error_code error) {
-    if (!error) {
-      function();
     }
   });
 }

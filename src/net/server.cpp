@@ -1,17 +1,16 @@
 #include "ams/net/server.hpp"
 
-#include <boost/asio/post.hpp>
 #include <boost/beast/http.hpp>
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <sstream>
-#include <thread>
 #include <utility>
 #include <variant>
 
 #include "ams/net/wire.hpp"
 #include "channel.hpp"
+#include "io_thread.hpp"
 
 namespace ams {
 
@@ -46,10 +45,15 @@ class WebSocketServer::Impl {
  public:
   Impl(WebSocketServerOptions options, WebSocketServerCallbacks callbacks);
 
-  void run();
-  void start();
-  void stop();
-  void join();
+  void run() {
+    thread_.run([this] { accept(); });
+  }
+  void start() {
+    thread_.start([this] { accept(); });
+  }
+  void stop() {
+    thread_.stop([this] { shut_down(); });
+  }
 
   bool send(ConnectionId id, const ServerMessage& message);
   void close(ConnectionId id, std::string reason);
@@ -58,15 +62,15 @@ class WebSocketServer::Impl {
 
   std::uint16_t port() const noexcept { return port_; }
   LinkCounters total_counters() const { return to_link(*total_); }
-  void post(std::function<void()> function) { asio::post(io_, std::move(function)); }
-  void post_after(double delay_seconds, std::function<void()> function);
+  void post(std::function<void()> function) { thread_.post(std::move(function)); }
+  void post_after(double delay_seconds, std::function<void()> function) {
+    thread_.post_after(delay_seconds, std::move(function));
+  }
 
  private:
   class Connection;
 
   void listen();
-  void begin();
-  void serve();
   void accept();
   void take(tcp::socket socket);
   void forget(ConnectionId id);
@@ -81,7 +85,8 @@ class WebSocketServer::Impl {
   const Duration idle_timeout_;
   const Duration close_timeout_;
 
-  asio::io_context io_{1};
+  IoThread thread_{"server"};
+  asio::io_context& io_ = thread_.context();
   asio::ssl::context tls_{asio::ssl::context::tls_server};
   tcp::acceptor acceptor_{io_};
   asio::steady_timer accept_timer_{io_};
@@ -98,12 +103,6 @@ class WebSocketServer::Impl {
   // Those that are let in, for every thread.
   mutable std::mutex channels_mutex_;
   std::map<ConnectionId, std::shared_ptr<Channel>> channels_;
-
-  std::atomic<bool> stop_requested_{false};
-  std::atomic<bool> started_{false};
-  std::atomic<std::thread::id> io_thread_{};
-  std::mutex thread_mutex_;
-  std::thread thread_;
 };
 
 // One socket: TLS, one HTTP request, then either its answer or a WebSocket, which must say Hello.
@@ -172,10 +171,21 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     } else if (target == "/healthz") {
       respond(http::status::ok, "ok\n");
     } else if (target == "/metrics") {
-      respond(http::status::ok, server_.metrics());
+      respond_with_metrics();
     } else {
       respond(http::status::not_found, "not found\n");
     }
+  }
+
+  void respond_with_metrics() {
+    std::string text;
+    try {
+      text = server_.metrics();
+    } catch (const std::exception&) {  // a stranger's question must not end the server
+      respond(http::status::internal_server_error, "the metrics could not be computed\n");
+      return;
+    }
+    respond(http::status::ok, std::move(text));
   }
 
   void respond(http::status status, std::string text) {
@@ -460,7 +470,7 @@ void WebSocketServer::Impl::take(tcp::socket socket) {
 void WebSocketServer::Impl::forget(ConnectionId id) {
   connections_.erase(id);
   if (stopping_ && connections_.empty()) {
-    io_.stop();
+    thread_.end();
   }
 }
 
@@ -491,45 +501,6 @@ std::string WebSocketServer::Impl::metrics() const {
   return text.str();
 }
 
-void WebSocketServer::Impl::begin() {
-  if (started_.exchange(true)) {
-    throw Error(ErrorCode::invalid_argument, "the server was started before (once is allowed)");
-  }
-}
-
-void WebSocketServer::Impl::run() {
-  begin();
-  serve();
-}
-
-void WebSocketServer::Impl::serve() {
-  io_thread_ = std::this_thread::get_id();
-  accept();
-  io_.run();
-}
-
-void WebSocketServer::Impl::start() {
-  begin();
-  const std::lock_guard lock(thread_mutex_);
-  thread_ = std::thread([this] { serve(); });
-}
-
-void WebSocketServer::Impl::stop() {
-  if (!stop_requested_.exchange(true)) {
-    asio::post(io_, [this] { shut_down(); });
-  }
-  if (io_thread_.load() != std::this_thread::get_id()) {
-    join();
-  }
-}
-
-void WebSocketServer::Impl::join() {
-  const std::lock_guard lock(thread_mutex_);
-  if (thread_.joinable()) {
-    thread_.join();
-  }
-}
-
 void WebSocketServer::Impl::shut_down() {
   stopping_ = true;
   error_code ignored;
@@ -540,7 +511,7 @@ void WebSocketServer::Impl::shut_down() {
     connection->shut_down();
   }
   if (connections_.empty()) {
-    io_.stop();
+    thread_.end();
     return;
   }
   stop_timer_.expires_after(close_timeout_ + std::chrono::milliseconds(100));
@@ -550,7 +521,7 @@ void WebSocketServer::Impl::shut_down() {
       for (const auto& [id, connection] : left) {
         connection->cut();
       }
-      io_.stop();
+      thread_.end();
     }
   });
 }
@@ -574,19 +545,10 @@ bool WebSocketServer::Impl::send(ConnectionId id, const ServerMessage& message) 
 
 void WebSocketServer::Impl::close(ConnectionId id, std::string reason) {
   if (auto found = channel(id)) {
-    asio::post(io_, [found = std::move(found), reason = std::move(reason)]() mutable {
+    post([found = std::move(found), reason = std::move(reason)]() mutable {
       found->close(websocket::close_code::normal, std::move(reason));
     });
   }
-}
-
-void WebSocketServer::Impl::post_after(double delay_seconds, std::function<void()> function) {
-  auto timer = std::make_shared<asio::steady_timer>(io_, to_delay(delay_seconds));
-  timer->async_wait([timer, function = std::move(function)](error_code error) {
-    if (!error) {
-      function();
-    }
-  });
 }
 
 // ---- the public face ----

@@ -529,6 +529,14 @@ TEST_CASE("what a callback throws ends that connection only") {
   check_alive(server);
 }
 
+TEST_CASE("metrics that cannot be computed are a failed request, and no more") {
+  WebSocketServerCallbacks callbacks;
+  callbacks.metrics = []() -> std::string { throw std::runtime_error("a mistake"); };
+  RecordingServer server(fixtures::server_options(), callbacks);
+  CHECK(starts_with(get(server->port(), "GET /metrics"), "HTTP/1.1 500"));
+  check_alive(server);
+}
+
 TEST_CASE("plain HTTP requests") {
   WebSocketServerCallbacks callbacks;
   callbacks.metrics = [] { return std::string("ams_tests_total 7\n"); };

@@ -36,7 +36,7 @@ struct WebSocketClientOptions {
 
 /// Called on the client's io thread, one at a time. They may call every function of the client
 /// except run(). An exception thrown from on_message ends the connection; an ams::Error's message
-/// is the reason.
+/// is the reason. The others must not throw.
 struct WebSocketClientCallbacks {
   std::function<void()> on_connected;  ///< the link is up and encrypted; send Hello now
   std::function<void(ServerMessage)> on_message;

@@ -39,8 +39,8 @@ struct WebSocketServerOptions {
 
 /// Called on the server's io thread, one at a time. They may call every function of the server
 /// except run() and must not block: the io thread serves all connections. An ams::Error thrown from
-/// on_message is sent to the device as a Fault, which ends the connection; any other exception ends
-/// it too.
+/// on_message or authorize is sent to the device as a Fault, which ends the connection; any other
+/// exception ends it too. What metrics throws is answered with HTTP 500. The others must not throw.
 struct WebSocketServerCallbacks {
   /// Decides on a Hello; a Fault is sent and ends the connection. accept_tokens() (token.hpp) makes
   /// one. Without it every device is let in. Protocol versions that this build does not speak never

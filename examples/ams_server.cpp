@@ -189,8 +189,8 @@ class Program {
           (hello.student_fingerprint != 0 && hello.student_fingerprint != student_.fingerprint)) {
         return Fault{ErrorCode::manifest_mismatch,
                      "the device runs another student than this server trains; start both with the "
-                     "same --student, "
-                     "--weights, --classes, --input and --selected-classes"};
+                     "same --student, --weights, --classes, --input, --train-batch-norm and "
+                     "--selected-classes (default: those of --clip)"};
       }
       if (!devices_.contains(hello.device_id) && devices_.size() >= flags.max_devices &&
           !forget_longest_absent()) {
@@ -639,7 +639,7 @@ int main(int argc, char** argv) {
       "weights (default: min(16, 1 / gamma) with strategies that train a fraction alone, "
       "min(4, 1 / sqrt(gamma)) with a fraction beside normalisation layers, else 1). With "
       "--downlink-kbps the session has its own rates for what it trains, and these three "
-      "flags, 1 unless given, are times them");
+      "flags, 1 unless given, multiply those");
   add_multiplier("--learning-rate-normalization", flags.multipliers.normalization,
                  "scales and shifts of normalisation layers (default: 5 with strategies that name "
                  "them, else as weights)");

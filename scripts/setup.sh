@@ -18,7 +18,7 @@ packages=(
   liblzma-dev libbrotli-dev                                                             # benchmarks
 )
 if [ "${1:-}" = "--test" ]; then
-  packages+=(clang-14 libclang-rt-14-dev libpng-dev)  # fuzzing; reading probe pictures
+  packages+=(clang libclang-rt-dev libpng-dev)  # fuzzing; reading probe pictures
 fi
 
 missing=()

@@ -25,7 +25,7 @@ step "Holder and buffer under ThreadSanitizer"
 build tsan
 ctest --preset tsan
 step "Fuzz targets, $fuzz_seconds seconds each"
-build fuzz -DCMAKE_CXX_COMPILER=clang++-14
+build fuzz -DCMAKE_CXX_COMPILER=clang++
 pids=()
 for program in build-fuzz/tests/fuzz/fuzz_*; do
   [ -x "$program" ] && [ -f "$program" ] || continue

@@ -47,8 +47,8 @@ std::optional<ModelState> read_saved_state(const std::filesystem::path& path,
     throw Error(ErrorCode::manifest_mismatch,
                 name +
                     "is the state of another student: start with the flags that it was saved "
-                    "with (--student, --classes, --input, --selected-classes), or name another "
-                    "file");
+                    "with (--student, --weights, --classes, --input, --train-batch-norm, "
+                    "--selected-classes), or name another file");
   }
   return state;
 }

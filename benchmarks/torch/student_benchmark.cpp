@@ -147,8 +147,9 @@ int main() {
         };
         print_row({spec.network + size + " step of 8, all gradients", full, "the same", full, floor,
                    memory(all)});
-        for (const char* name : {"normalization", "normalization_and_head", "last_layers",
-                                 "first_and_last_layers", "gradient_guided"}) {
+        for (const char* name :
+             {"normalization", "normalization_and_head", "normalization+last_layers", "last_layers",
+              "first_and_last_layers", "gradient_guided"}) {
           const auto required =
               ams::make_selection_strategy(name, 0.05)->required_gradients(*start.manifest);
           print_row({std::string("  ") + name, step_seconds(*trainer, start, required, batch),

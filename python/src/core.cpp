@@ -415,8 +415,8 @@ void bind_adam(py::module_& m) {
       },
       R"(
 The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
-'normalization_and_head', and either of them with '+gradient_guided', which adds that fraction of the coordinates outside
-the group and keeps it from phase to phase. A manifest without tensors of such a role is refused.)");
+'normalization_and_head', either of them with '+gradient_guided', which adds that fraction of the coordinates outside the
+group and keeps it from phase to phase, and 'normalization+last_layers'. A manifest without tensors of such a role is refused.)");
   m.def(
       "recommended_multipliers",
       [](const std::string& strategy, double gamma, std::optional<double> weight,

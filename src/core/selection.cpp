@@ -155,10 +155,11 @@ std::vector<bool> all_parameter_tensors(const Manifest& manifest) {
 
 // ---- strategies ----
 
-constexpr std::array<std::string_view, 10> strategy_names = {
+constexpr std::array<std::string_view, 11> strategy_names = {
     "gradient_guided",
     "normalization",
     "normalization_and_head",
+    "normalization+last_layers",
     "normalization+gradient_guided",
     "normalization_and_head+gradient_guided",
     "random",
@@ -387,6 +388,32 @@ class Layers final : public SelectionStrategy {
   Ends ends_;
 };
 
+/// What two strategies choose, together.
+class Both final : public SelectionStrategy {
+ public:
+  Both(std::string_view name, std::unique_ptr<SelectionStrategy> first,
+       std::unique_ptr<SelectionStrategy> second)
+      : name_(name), first_(std::move(first)), second_(std::move(second)) {}
+
+  CoordinateSet select(const SelectionInput& input, Random& random) const override {
+    const CoordinateSet chosen = first_->select(input, random);
+    return CoordinateSet::unite(chosen, second_->select(input, random));
+  }
+
+  std::vector<bool> required_gradients(const Manifest& manifest) const override {
+    std::vector<bool> required = first_->required_gradients(manifest);
+    const std::vector<bool> others = second_->required_gradients(manifest);
+    for (std::size_t t = 0; t < required.size(); ++t) required[t] = required[t] || others[t];
+    return required;
+  }
+
+  std::string name() const override { return name_; }
+
+ private:
+  std::string name_;
+  std::unique_ptr<SelectionStrategy> first_, second_;
+};
+
 }  // namespace
 
 CoordinateSet largest_by_magnitude(std::span<const float> update, std::size_t count) {
@@ -478,6 +505,10 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
   if (name.ends_with("+gradient_guided")) {
     return std::make_unique<Group>(name, name.starts_with("normalization_and_head"), gamma);
   }
+  if (name == "normalization+last_layers") {
+    return std::make_unique<Both>(name, std::make_unique<Group>(name, false, std::nullopt),
+                                  std::make_unique<Layers>(name, gamma, Layers::Ends::last));
+  }
   if (name == "random") return std::make_unique<RandomFraction>(gamma);
   if (name == "first_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::first);
   if (name == "last_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::last);
@@ -496,7 +527,7 @@ LearningRateMultipliers recommended_multipliers(std::string_view name, double ga
   if (has_fraction) check_gamma(gamma);
   // Adam moves each coordinate about as far, so 1 / sqrt(gamma) moves the fraction as far as the
   // whole model would move.
-  const double of_fraction = names_normalization
+  const double of_fraction = name.ends_with("+gradient_guided")
                                  ? std::min(most_beside_groups, 1 / std::sqrt(gamma))
                                  : std::min(most_of_fraction, 1 / gamma);
   const double of_weights = given.weight.value_or(has_fraction ? of_fraction : 1);

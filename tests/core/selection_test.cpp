@@ -370,6 +370,28 @@ TEST_CASE("the groups are the tensors of their roles, in every phase") {
   CHECK(required("normalization_and_head+gradient_guided") == parameters);
 }
 
+TEST_CASE("normalisation layers and what comes last, in every phase") {
+  const Manifest manifest = grouped_network();
+  const std::size_t trainable = 21;
+  const AdamState fresh(manifest.dimension());
+  const auto later = state_after_gradients(std::vector<float>(manifest.dimension(), 1));
+  for (std::size_t count = 1; count <= trainable; ++count) {
+    CAPTURE(count);
+    const double gamma = static_cast<double>(count) / trainable;
+    const auto expected = CoordinateSet::unite(select("normalization", 1, manifest, fresh),
+                                               select("last_layers", gamma, manifest, fresh));
+    CHECK(select("normalization+last_layers", gamma, manifest, fresh) == expected);
+    CHECK(select("normalization+last_layers", gamma, manifest, later) == expected);
+  }
+  // The head's three, of three tensors that are no normalisation layer's one.
+  std::vector<std::uint32_t> both = grouped_normalization;
+  both.insert(both.end(), {20, 21, 22});
+  CHECK(listed(select("normalization+last_layers", 3.0 / trainable, manifest, fresh)) == both);
+  CHECK(ams::make_selection_strategy("normalization+last_layers", 3.0 / trainable)
+            ->required_gradients(manifest) ==
+        std::vector<bool>{false, true, true, false, false, true, true, true});
+}
+
 TEST_CASE("a group joined with a fraction: gamma of all, of largest |u|, beside the group") {
   const Manifest manifest = grouped_network();
   const std::size_t trainable = 21;
@@ -493,8 +515,8 @@ TEST_CASE("a model without the group is refused, and told what it lacks") {
   const Manifest plain = mixed_network();
   const AdamState fresh(plain.dimension());
   for (const char* name :
-       {"normalization", "normalization_and_head", "normalization+gradient_guided",
-        "normalization_and_head+gradient_guided"}) {
+       {"normalization", "normalization_and_head", "normalization+last_layers",
+        "normalization+gradient_guided", "normalization_and_head+gradient_guided"}) {
     expect_error(
         ErrorCode::invalid_argument, [&] { (void)select(name, 0.5, plain, fresh); }, name,
         "normalisation layers");
@@ -536,7 +558,7 @@ TEST_CASE("networks without anything to train") {
 }
 
 TEST_CASE("strategies by name") {
-  CHECK(ams::selection_strategy_names().size() == 10);
+  CHECK(ams::selection_strategy_names().size() == 11);
   for (const auto name : ams::selection_strategy_names()) {
     CHECK(ams::make_selection_strategy(name, 0.05)->name() == name);
     if (name == "full" || name == "normalization" || name == "normalization_and_head") continue;
@@ -551,8 +573,9 @@ TEST_CASE("strategies by name") {
   }
   expect_error(
       ErrorCode::invalid_argument, [] { (void)ams::make_selection_strategy("best", 0.05); }, "best",
-      "gradient_guided, normalization, normalization_and_head, normalization+gradient_guided, "
-      "normalization_and_head+gradient_guided, random, first_layers, last_layers, "
+      "gradient_guided, normalization, normalization_and_head, normalization+last_layers, "
+      "normalization+gradient_guided, normalization_and_head+gradient_guided, random, "
+      "first_layers, last_layers, "
       "first_and_last_layers, full");
 }
 
@@ -572,6 +595,8 @@ TEST_CASE("how fast a strategy should learn") {
   CHECK(recommended("normalization+gradient_guided", 0.25) == Multipliers{2, 5, 2});
   CHECK(recommended("normalization_and_head+gradient_guided", 0.25) == Multipliers{2, 5, 4});
   CHECK(recommended("normalization_and_head+gradient_guided", 1) == Multipliers{1, 5, 4});
+  CHECK(recommended("normalization+last_layers", 0.02) == Multipliers{16, 5, 16});
+  CHECK(recommended("normalization+last_layers", 0.25) == Multipliers{4, 5, 4});
   for (const char* name :
        {"gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers"}) {
     CHECK(recommended(name, 0.001) == Multipliers{16, 16, 16});

@@ -52,6 +52,8 @@ class SelectionStrategy {
 ///   the gradients of the tensors that hold it are required.
 /// - normalization: scale and shift of every normalisation layer (TensorRole), the same in every phase.
 /// - normalization_and_head: these and the classifier. A manifest without such tensors is refused.
+/// - normalization+last_layers: the normalisation layers, and the fraction that comes last: the head and what
+///   is right before it, when that is more than the head.
 /// - normalization+gradient_guided, normalization_and_head+gradient_guided: these, and of the coordinates
 ///   outside the group as many as gamma of all trainable ones (or all there are). Those of the phase before
 ///   stay, since coordinates that come again take less than half of the bytes of new ones in profile
@@ -71,10 +73,10 @@ struct GivenMultipliers {
 
 /// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
 /// model (docs/results.md, "Accuracy against downlink").
-/// - A fraction alone learns min(16, 1 / gamma) times as fast: the fewer coordinates move, the further
-///   each must go. 16 is best for a gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes
+/// - A fraction alone, and the last layers beside the normalisation layers, learn min(16, 1 / gamma) times as
+///   fast: the fewer coordinates move, the further each must go. 16 is best for a gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes
 ///   whose scenes change; 1 is the whole model.
-/// - A fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to them, and
+/// - A gradient-guided fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to them, and
 ///   faster it costs on a scene that is new.
 /// - Groups that are trained because they are cheap to send: normalisation layers learn 5 times as
 ///   fast, the head 4 times.

@@ -18,6 +18,7 @@ PROFILES = ("reference", "compact")
 FRACTIONS = (0.2, 0.1, 0.05, 0.01)
 ONE_FRACTION = (0.05,)
 GROUP_FRACTIONS = (0.05, 0.01)
+LAST_FRACTION = (0.02,)
 THRESHOLDS = (0.55, 0.65, 0.75, 0.85)
 
 # Strategy, and the fractions at which it is run; None where there is none.
@@ -30,6 +31,7 @@ STRATEGIES: dict[str, tuple[float | None, ...]] = {
     "first_and_last_layers": ONE_FRACTION,
     "normalization": (None,),
     "normalization_and_head": (None,),
+    "normalization+last_layers": LAST_FRACTION,
     "normalization+gradient_guided": GROUP_FRACTIONS,
     "normalization_and_head+gradient_guided": GROUP_FRACTIONS,
 }
@@ -44,6 +46,7 @@ COLORS = {
     "first_and_last_layers": "#6a4c93",
     "normalization": "#7fb069",
     "normalization_and_head": "#2e7d32",
+    "normalization+last_layers": "#b08900",
     "normalization+gradient_guided": "#26a69a",
     "normalization_and_head+gradient_guided": "#00798c",
     "budget": "#e07a1f",

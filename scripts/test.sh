@@ -25,7 +25,7 @@ step "Holder and buffer under ThreadSanitizer"
 build tsan
 ctest --preset tsan
 step "Fuzz targets, $fuzz_seconds seconds each"
-build fuzz -DCMAKE_CXX_COMPILER=clang++
+build fuzz --fresh -DCMAKE_CXX_COMPILER=clang++  # a changed compiler would lose the preset's settings
 pids=()
 for program in build-fuzz/tests/fuzz/fuzz_*; do
   [ -x "$program" ] && [ -f "$program" ] || continue

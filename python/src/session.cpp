@@ -565,7 +565,9 @@ or sizes are wrong.)")
             return self.on_phase_failed(Error(ErrorCode::unavailable, reason), now_seconds);
           },
           "reason"_a, "now_seconds"_a,
-          "Nothing is lost but the phase; the next one comes after T_update.")
+          "Nothing is lost but the phase; the next one comes after T_update, while the device is "
+          "away "
+          "only when new samples come.")
       .def("on_time", &S::on_time, "now_seconds"_a, "next_wake_seconds has come.")
       .def_property_readonly(
           "next_wake_seconds", &S::next_wake_seconds,
@@ -644,7 +646,7 @@ held has a new value: load its values into the inactive copy of the model and sw
         return "<Persist of version " + std::to_string(self.version.number) + ">";
       });
   py::class_<DisconnectServer>(m, "DisconnectServer", R"(
-Send what is queued, then close the connection and call on_disconnected().)")
+Send what is queued, then close the connection, or give up opening one, and call on_disconnected().)")
       .def_readonly("reason", &DisconnectServer::reason, "For logs.")
       .def("__repr__",
            [](const DisconnectServer& self) { return "<DisconnectServer: " + self.reason + ">"; });

@@ -103,6 +103,17 @@ def test_an_attempt_during_which_the_link_fails_fails():
     assert [kind for kind, _ in reports] == ["failed"]
 
 
+def test_an_attempt_that_is_given_up_fails_and_the_next_one_opens():
+    link = Link(uplink_bps=8000, downlink_bps=8000, delay_seconds=0.1)
+    clock, connection, reports = connected(link)
+    clock.at(0.1, lambda: connection.close("stopped"))
+    clock.run()
+    assert [kind for kind, _ in reports] == ["failed"] and not connection.is_open
+    connection.connect(lambda: reports.append("again"), lambda reason: reports.append(reason))
+    clock.run()
+    assert reports[1:] == ["again"] and connection.is_open
+
+
 def test_close_lets_what_is_queued_arrive():
     link = Link(uplink_bps=8000, downlink_bps=8000, delay_seconds=0.1)
     clock, connection, reports = connected(link)

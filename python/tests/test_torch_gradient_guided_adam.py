@@ -139,6 +139,21 @@ def test_a_fraction_beside_a_group_stays_until_another_strategy_chooses():
     assert again.begin_phase() == optimizer.begin_phase() == chosen[6]
 
 
+@pytest.mark.parametrize("empty_phases", [0, 1, 3])
+def test_a_phase_without_a_step_is_begun_anew(empty_phases):
+    module = SmallNet().eval()
+    joined = "normalization+gradient_guided"
+    optimizer = ams.torch.GradientGuidedAdam(module, gamma=0.05, strategy=joined, lr=1e-2)
+    first = optimizer.begin_phase()
+    for _ in range(empty_phases):
+        assert optimizer.begin_phase() == first
+    run(module, optimizer, range(3))
+    second = optimizer.begin_phase()
+    assert second != first  # by moments: what stays is not what was drawn at random
+    run(module, optimizer, range(3, 6))
+    assert optimizer.begin_phase() == second
+
+
 def test_it_agrees_with_core_on_every_bit():
     module = SmallNet().eval()
     ours = ams.torch.GradientGuidedAdam(module, lr=2e-3, gamma=0.1, seed=4)

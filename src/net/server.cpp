@@ -181,14 +181,15 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     std::string text;
     try {
       text = server_.metrics();
-    } catch (const std::exception&) {  // a stranger's question must not end the server
-      respond(http::status::internal_server_error, "the metrics could not be computed\n");
+    } catch (const std::exception& error) {  // a stranger's question must not end the server
+      respond(http::status::internal_server_error, "the metrics could not be computed\n",
+              error.what());
       return;
     }
     respond(http::status::ok, std::move(text));
   }
 
-  void respond(http::status status, std::string text) {
+  void respond(http::status status, std::string text, const std::string& why = {}) {
     auto response =
         std::make_shared<http::response<http::string_body>>(status, request_.get().version());
     response->set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
@@ -196,7 +197,8 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     response->body() = std::move(text);
     response->prepare_payload();
     const bool asked_well = status == http::status::ok;
-    const std::string reason = "HTTP " + std::to_string(static_cast<unsigned>(status));
+    const std::string reason =
+        "HTTP " + std::to_string(static_cast<unsigned>(status)) + (why.empty() ? "" : ": " + why);
     http::async_write(
         *tls_, *response,
         [self = shared_from_this(), response, asked_well, reason](error_code error, std::size_t) {

@@ -408,7 +408,18 @@ TEST_CASE("a phase that failed is not tried again for a device that is away") {
   }
   // Once the device is back it is, with the same samples.
   CHECK(find_action<TrainingDue>(session.on_hello(hello(), 1000)) != nullptr);
-  CHECK(find_message<Update>(run_phase(session, 1000)) != nullptr);
+  // Labels that come while it is away are a reason to try.
+  session.on_frame_batch(batch(2, {10, 11}), 1000);
+  fail(1000);
+  session.on_disconnect(1001);
+  CHECK_FALSE(session.next_wake_seconds());
+  session.on_labelled(2, samples_for({10, 11}), 1005);
+  CHECK(session.next_wake_seconds() == 1010);
+  CHECK(find_action<TrainingDue>(session.on_time(1010)) != nullptr);
+  fail(1010);
+  CHECK_FALSE(session.next_wake_seconds());
+  CHECK(find_action<TrainingDue>(session.on_hello(hello(), 1100)) != nullptr);
+  CHECK(find_message<Update>(run_phase(session, 1100)) != nullptr);
 }
 
 TEST_CASE("Adam's memory and the held values go from phase to phase") {

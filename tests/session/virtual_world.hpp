@@ -210,7 +210,8 @@ class VirtualWorld {
   // ---- the device's driver ----
 
   void act(const ams::ConnectToServer&) {
-    later_on_edge(setup_.delay_seconds, [this] {
+    later_on_edge(setup_.delay_seconds, [this, attempt = ++attempt_] {
+      if (attempt != attempt_) return;  // given up
       if (!link_up || !session) return perform(client->on_disconnected("unreachable", now));
       connection_ = ++connections_;
       perform(client->on_connected(now));
@@ -251,6 +252,7 @@ class VirtualWorld {
     if (connection_ != 0) {
       later_on_link([this] { cut(); });
     } else {
+      ++attempt_;
       later_on_edge(0, [this] { perform(client->on_disconnected("closed", now)); });
     }
   }
@@ -356,6 +358,7 @@ class VirtualWorld {
   std::size_t frame_ = 0;
   std::uint64_t connection_ = 0;  // 0: none
   std::uint64_t connections_ = 0;
+  std::uint64_t attempt_ = 0;  // at a connection; another one is of no interest any more
   std::uint64_t server_life_ = 0;
   std::uint64_t edge_life_ = 0;
 };

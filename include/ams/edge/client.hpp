@@ -94,7 +94,7 @@ struct ClientCounters {
 /// frame; moving it must be cheap.
 ///
 /// Time: now_seconds is the driver's clock, finite (else Error(invalid_argument)); a clock that
-/// steps back is taken to stand still. Capture times are on the video's own timeline, >= 0.
+/// steps back is taken to stand still. Capture times are on the video's own timeline, 0 to max_capture_seconds.
 ///
 /// Whatever a server sends, no event throws: what does not check out is refused (Refusal) or ends
 /// the connection, and the model stays as it was. Calls that the driver may not make throw

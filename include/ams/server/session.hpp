@@ -162,7 +162,8 @@ class ServerSession {
   /// out or sizes are wrong.
   ServerActions on_phase_done(TrainingResult result, double now_seconds);
 
-  /// Nothing is lost but the phase; the next one comes after T_update.
+  /// Nothing is lost but the phase; the next one comes after T_update, while the device is away only
+  /// when new samples come.
   ServerActions on_phase_failed(const Error& error, double now_seconds);
 
   // ---- time ----

@@ -115,7 +115,7 @@ class Device:
                 case ams.Publish():
                     self._load(action.version, np.array(self.client.held.values))
                 case ams.DisconnectServer():
-                    self._disconnect(action.reason)
+                    self._connection.close(action.reason)
                 case ams.Persist():
                     pass  # a simulated device does not restart
 
@@ -156,7 +156,7 @@ class Device:
                 case ams.TrainingDue():
                     self._accelerator.request((self._name, "train"), self._begin_phase)
                 case ams.DisconnectDevice():
-                    self._disconnect(action.reason)
+                    self._connection.close(action.reason)
         self._note_rates()
 
     def _send_down(self, message: Any) -> None:
@@ -200,12 +200,6 @@ class Device:
         )
 
     # ---- both ----
-
-    def _disconnect(self, reason: str) -> None:
-        if self._connection.is_open:
-            self._connection.close(reason)
-        else:
-            self._clock.after(0, lambda: self._lost(reason))
 
     def _lost(self, reason: str) -> None:
         log.debug("%.3f s: device %s disconnected: %s", self._clock.now_seconds, self._name, reason)

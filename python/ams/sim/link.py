@@ -180,7 +180,7 @@ class Connection:
 
         def arrive() -> None:
             if self._number != number:  # cut while it was being made
-                on_failed("the link is down")
+                on_failed("the link is down, or the attempt was given up")
                 return
             self._open = True
             self._closing = False
@@ -201,8 +201,12 @@ class Connection:
         self._send(self._down, size_bytes, deliver)
 
     def close(self, reason: str) -> None:
-        """Ends the connection in good order: what is queued still arrives, then on_lost comes."""
-        if not self._open or self._closing:
+        """Ends the connection in good order: what is queued still arrives, then on_lost comes. An
+        attempt at one is given up, and on_failed comes."""
+        if self._closing:
+            return
+        if not self._open:
+            self._cut(reason)
             return
         self._closing = True
         now = self._clock.now_seconds

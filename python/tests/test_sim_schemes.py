@@ -11,8 +11,8 @@ from ams.sim.clock import Clock
 from ams.sim.link import CONNECT_DOWNLINK_BYTES, CONNECT_UPLINK_BYTES
 from ams.sim.load import add_load
 from ams.sim.resize import resize_nearest
-from ams.sim.run import select_classes
 from ams.sim.schemes.remote_tracking import FlowTracker
+from ams.sim.setting import select_classes
 from ams.torch import NetworkPredictor, StudentSpec
 
 LABELLED_FRAMES = 32

@@ -11,8 +11,9 @@ from ams.sim.codec import Codec, PassThrough, X264Codec
 from ams.sim.costs import Costs
 from ams.sim.link import Link
 from ams.sim.result import RunResult
-from ams.sim.run import Setting, run
+from ams.sim.run import run
 from ams.sim.schemes import AMS, JustInTime, NoCustomization, OneTime, RemoteTracking, Scheme
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 __all__ = [

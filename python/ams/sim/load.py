@@ -13,9 +13,9 @@ from ams.sim.accelerator import Accelerator
 from ams.sim.clock import Clock
 from ams.sim.codec import PassThrough
 from ams.sim.device import Device
-from ams.sim.run import Setting
 from ams.sim.schemes.adapted import PhiScores
 from ams.sim.schemes.ams import AMS
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 

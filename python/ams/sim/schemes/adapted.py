@@ -16,7 +16,8 @@ from ams.sim.codec import Codec
 from ams.sim.device import Device
 from ams.sim.resize import resize_nearest
 from ams.sim.result import RunResult
-from ams.sim.run import RunningStudent, Setting
+from ams.sim.running_student import RunningStudent
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 GOODBYE_SECONDS = 30

@@ -11,8 +11,8 @@ from ams.sim.accelerator import Accelerator
 from ams.sim.clock import Clock
 from ams.sim.codec import Codec, X264Codec
 from ams.sim.result import RunResult
-from ams.sim.run import Setting
 from ams.sim.schemes.adapted import run_session
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 

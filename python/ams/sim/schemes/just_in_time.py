@@ -16,7 +16,7 @@ from ams.sim.clock import Clock
 from ams.sim.link import Connection, message_socket_bytes
 from ams.sim.resize import resize_nearest
 from ams.sim.result import RunResult
-from ams.sim.run import RunningStudent, Setting
+from ams.sim.running_student import RunningStudent
 from ams.sim.schemes.pictures import (
     decode_frame,
     encode_frame,
@@ -24,6 +24,7 @@ from ams.sim.schemes.pictures import (
     opencv,
     payload_socket_bytes,
 )
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 if TYPE_CHECKING:

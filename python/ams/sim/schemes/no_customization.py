@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ams.sim.result import RunResult
-from ams.sim.run import RunningStudent, Setting
+from ams.sim.running_student import RunningStudent
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 import ams
 from ams.sim.codec import Codec, X264Codec
 from ams.sim.result import RunResult
-from ams.sim.run import Setting
 from ams.sim.schemes.adapted import run_session
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 

@@ -13,7 +13,7 @@ from ams.sim.accelerator import Accelerator
 from ams.sim.clock import Clock
 from ams.sim.link import Connection
 from ams.sim.result import RunResult
-from ams.sim.run import RunningStudent, Setting
+from ams.sim.running_student import RunningStudent
 from ams.sim.schemes.pictures import (
     encode_frame,
     encode_labels,
@@ -21,6 +21,7 @@ from ams.sim.schemes.pictures import (
     opencv,
     payload_socket_bytes,
 )
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 MAX_FLOWS = 96  # as many as a late answer may need: 3 s of video at 30 fps, 400 MB

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ams.sim.result import RunResult
-from ams.sim.run import Setting
+from ams.sim.setting import Setting
 from ams.sim.stream import Stream
 
 

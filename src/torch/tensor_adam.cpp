@@ -53,6 +53,7 @@ TensorAdam::TensorAdam(AdamState state, const AdamOptions& options, torch::Devic
   }
   if (!on_host_) {
     first_moment_ = to_device(std::exchange(host_.first_moment, {}), device);
+    device_ = first_moment_.device();  // "cuda" is the current one, "cuda:0" maybe
     second_moment_ = to_device(std::exchange(host_.second_moment, {}), device);
     if (!ranges_.empty()) {
       std::vector<float> multipliers(static_cast<std::size_t>(dimension_), 1.0F);

@@ -145,13 +145,14 @@ def test_a_server_on_a_gpu_and_a_device_without_one():
     assert torch.allclose(device(inputs), there, rtol=1e-3, atol=1e-3)
 
 
-def test_a_teacher_labels_as_on_the_cpu(tmp_path):
+@pytest.mark.parametrize("classes", [[], [0, 2, 3]])
+def test_a_teacher_labels_as_on_the_cpu(tmp_path, classes):
     torch.manual_seed(1)
     path = str(tmp_path / "teacher.pt")
     torch.jit.script(SmallNet().eval()).save(path)
-    size = {"num_classes": 4, "input_width": 64, "input_height": 48}
-    here = ams.torch.NetworkTeacher(path, **size)
-    there = ams.torch.NetworkTeacher(path, **size, device="cuda")
+    options = {"num_classes": 4, "input_width": 64, "input_height": 48, "selected_classes": classes}
+    here = ams.torch.NetworkTeacher(path, **options)
+    there = ams.torch.NetworkTeacher(path, **options, device="cuda")
     frames = [random_frame(seed) for seed in range(8)]
     agree = [np.mean(here.label(frame) == there.label(frame)) for frame in frames]
     assert np.mean(agree) > 0.99

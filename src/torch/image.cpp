@@ -78,12 +78,21 @@ LabelMap argmax_labels(const torch::Tensor& logits, const std::vector<int>& clas
     return static_cast<std::uint8_t>(classes.empty() ? channel
                                                      : static_cast<std::size_t>(classes[channel]));
   };
-  const torch::Tensor planes = logits.select(0, 0).to(torch::kCPU, torch::kFloat).contiguous();
+  const torch::Tensor planes = logits.select(0, 0);
   LabelMap labels;
   labels.height = static_cast<int>(planes.size(1));
   labels.width = static_cast<int>(planes.size(2));
   const auto pixels = static_cast<std::size_t>(planes.size(1) * planes.size(2));
-  const float* values = planes.data_ptr<float>();
+  if (!planes.is_cpu()) {
+    // There, so that a byte a pixel comes over in place of a float a class.
+    const torch::Tensor channels = planes.argmax(0).to(torch::kByte).cpu().contiguous();
+    const auto* first = channels.data_ptr<std::uint8_t>();
+    labels.ids.assign(first, first + pixels);
+    for (std::uint8_t& channel : labels.ids) channel = id(channel);
+    return labels;
+  }
+  const torch::Tensor floats = planes.to(torch::kFloat).contiguous();
+  const float* values = floats.data_ptr<float>();
   labels.ids.assign(pixels, id(0));
   std::vector<float> best(values, values + pixels);
   for (std::size_t channel = 1; channel < static_cast<std::size_t>(planes.size(0)); ++channel) {

@@ -577,19 +577,28 @@ or sizes are wrong.)")
           "What the device holds, or will: a copy. See held_version.")
       .def_property_readonly(
           "held_version", [](const S& self) { return self.held().version(); }, "Of held.")
-      .def_property_readonly("confirmed", [](const S& self) { return self.confirmed(); },
-                             "The ModelVersion that the device last said that it holds.")
-      .def_property_readonly("connected", [](const S& self) { return self.connected(); },
-                             "Between a good Hello and the connection's end.")
-      .def_property_readonly("training_due", [](const S& self) { return self.training_due(); },
-                             "TrainingDue came, begin_phase() is still to come.")
-      .def_property_readonly("phase_running", [](const S& self) { return self.phase_running(); },
-                             "begin_phase() came, the result is still to come.")
-      .def_property_readonly("sampling_rate_fps", [](const S& self) { return self.sampling_rate_fps(); },
-                             "What the device samples at.")
-      .def_property_readonly("update_interval_seconds", [](const S& self) { return self.update_interval_seconds(); }, "T_update.")
+      .def_property_readonly(
+          "confirmed", [](const S& self) { return self.confirmed(); },
+          "The ModelVersion that the device last said that it holds.")
+      .def_property_readonly(
+          "connected", [](const S& self) { return self.connected(); },
+          "Between a good Hello and the connection's end.")
+      .def_property_readonly(
+          "training_due", [](const S& self) { return self.training_due(); },
+          "TrainingDue came, begin_phase() is still to come.")
+      .def_property_readonly(
+          "phase_running", [](const S& self) { return self.phase_running(); },
+          "begin_phase() came, the result is still to come.")
+      .def_property_readonly(
+          "sampling_rate_fps", [](const S& self) { return self.sampling_rate_fps(); },
+          "What the device samples at.")
+      .def_property_readonly(
+          "update_interval_seconds", [](const S& self) { return self.update_interval_seconds(); },
+          "T_update.")
       .def_property_readonly("buffered_samples", &S::buffered_samples, "In the replay buffer.")
-      .def_property_readonly("pending_batches", [](const S& self) { return self.pending_batches(); }, "Being labelled.")
+      .def_property_readonly(
+          "pending_batches", [](const S& self) { return self.pending_batches(); },
+          "Being labelled.")
       .def_property_readonly(
           "device_id", [](const S& self) { return self.device_id(); },
           "Empty before the first good Hello.")

@@ -45,30 +45,31 @@ def phase(trainer, start, **options):
 
 @pytest.mark.parametrize("network", STUDENTS)
 @pytest.mark.parametrize("strategy", ["full", "normalization_and_head", "last_layers"])
-@pytest.mark.parametrize("iterations", [1, 4])
-def test_a_phase_has_the_gradients_of_the_cpu(network, strategy, iterations):
+def test_a_phase_has_the_gradients_of_the_cpu(network, strategy):
     spec = ams.torch.StudentSpec(network=network, **SIZE)
     start = ams.torch.load_student_values(spec).values
     results = {}
     for device in ("cpu", "cuda"):
         trainer = ams.torch.SegmentationTrainer(spec, device=device)
-        _, job = phase(trainer, start, iterations=iterations, strategy=strategy, gamma=0.1)
+        _, job = phase(trainer, start, iterations=1, strategy=strategy, gamma=0.1)
         results[device] = trainer.train(job)
     here, there = results["cpu"], results["cuda"]
     assert there.losses == pytest.approx(here.losses, rel=1e-2)
-    assert there.adam.step_count == here.adam.step_count == iterations
+    assert there.adam.step_count == here.adam.step_count == 1
     outside = np.ones(len(start), bool)
     outside[job.coordinates.indices] = False
     assert np.array_equal(there.parameters[outside], start[outside])
-    # Not the values: Adam moves a coordinate by its gradient's sign, which rounding may turn. The
-    # first moment is in proportion to the gradients.
+    # One step, and not the values: Adam moves a coordinate by its gradient's sign, which rounding
+    # may turn, and an untrained network goes another way from there. The first moment is in
+    # proportion to the gradients.
     assert_close(there.adam.first_moment, here.adam.first_moment)
 
 
-def test_bfloat16_learns_too():
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_student_learns(bfloat16):
     spec = ams.torch.StudentSpec(**SIZE)
     start = ams.torch.load_student_values(spec).values
-    trainer = ams.torch.SegmentationTrainer(spec, bfloat16=True, device="cuda")
+    trainer = ams.torch.SegmentationTrainer(spec, bfloat16=bfloat16, device="cuda")
     _, job = phase(trainer, start, iterations=40, strategy="full")
     losses = trainer.train(job).losses
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
@@ -122,7 +123,7 @@ def test_a_phase_of_ones_own_module():
         _, job = training_job(state, list(samples(8)), iterations=6, gamma=0.1)
         results[device] = trainer.train(job)
     assert results["cuda"].losses == pytest.approx(results["cpu"].losses, rel=1e-2)
-    assert_close(results["cuda"].adam.first_moment, results["cpu"].adam.first_moment)
+    assert_close(results["cuda"].adam.first_moment, results["cpu"].adam.first_moment, 0.05)
 
 
 def test_a_server_on_a_gpu_and_a_device_without_one():

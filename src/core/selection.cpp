@@ -99,13 +99,24 @@ class TrainableView {
   template <class Wanted>
   TrainableView(const Manifest& manifest, Wanted wanted) : dimension_(manifest.dimension()) {
     for (const TensorSpec& tensor : manifest.tensors()) {
-      if (tensor.kind != TensorKind::parameter || !wanted(tensor)) continue;
-      if (!ranges_.empty() && ranges_.back().begin + ranges_.back().size == tensor.offset) {
-        ranges_.back().size += tensor.size;
-      } else {
-        ranges_.push_back({tensor.offset, tensor.size});
+      if (tensor.kind == TensorKind::parameter && wanted(tensor)) add({tensor.offset, tensor.size});
+    }
+  }
+
+  /// Of all but those of a set.
+  TrainableView(const Manifest& manifest, const CoordinateSet& without)
+      : dimension_(manifest.dimension()) {
+    std::vector<bool> is_left(dimension_, true);
+    without.for_each([&](std::uint32_t i) { is_left[i] = false; });
+    for (const TensorSpec& tensor : manifest.tensors()) {
+      if (tensor.kind != TensorKind::parameter) continue;
+      const std::size_t end = tensor.offset + tensor.size;
+      for (std::size_t i = tensor.offset; i < end;) {
+        const std::size_t begin = i;
+        while (i < end && is_left[i]) ++i;
+        add({begin, i - begin});
+        while (i < end && !is_left[i]) ++i;
       }
-      size_ += tensor.size;
     }
   }
 
@@ -139,6 +150,18 @@ class TrainableView {
   struct Range {
     std::size_t begin, size;
   };
+
+  /// Behind the others.
+  void add(const Range& range) {
+    if (range.size == 0) return;
+    if (!ranges_.empty() && ranges_.back().begin + ranges_.back().size == range.begin) {
+      ranges_.back().size += range.size;
+    } else {
+      ranges_.push_back(range);
+    }
+    size_ += range.size;
+  }
+
   std::vector<Range> ranges_;
   std::size_t dimension_ = 0;
   std::size_t size_ = 0;
@@ -288,27 +311,22 @@ class GradientGuided final : public SelectionStrategy {
   double gamma_;
 };
 
-/// The tensors of some roles, the same in every phase; and maybe a fraction of all others.
+/// The tensors of some roles, the same in every phase.
 class Group final : public SelectionStrategy {
  public:
-  Group(std::string_view name, bool with_head, std::optional<double> gamma)
-      : name_(name), with_head_(with_head), gamma_(gamma) {}
+  /// name: of the strategy that this is or belongs to, for messages.
+  Group(std::string_view name, bool with_head) : name_(name), with_head_(with_head) {}
 
-  CoordinateSet select(const SelectionInput& input, Random& random) const override {
+  CoordinateSet select(const SelectionInput& input, Random&) const override {
     check(input.manifest);
     const TrainableView group(input.manifest, [this](const auto& t) { return contains(t); });
-    CoordinateSet chosen = group.unpack(CoordinateSet::all(group.size()));
-    if (!gamma_) return chosen;
-    const TrainableView rest(input.manifest, [this](const auto& t) { return !contains(t); });
-    const std::size_t count =
-        std::min(rest.size(), fraction_count(*gamma_, group.size() + rest.size()));
-    return CoordinateSet::unite(chosen, most_moved(input, rest, count, input.previous, random));
+    return group.unpack(CoordinateSet::all(group.size()));
   }
 
   std::vector<bool> required_gradients(const Manifest& manifest) const override {
     check(manifest);
     std::vector<bool> required = all_parameter_tensors(manifest);
-    for (std::size_t t = 0; t < required.size() && !gamma_; ++t) {
+    for (std::size_t t = 0; t < required.size(); ++t) {
       required[t] = required[t] && contains(manifest.tensors()[t]);
     }
     return required;
@@ -341,7 +359,33 @@ class Group final : public SelectionStrategy {
 
   std::string name_;
   bool with_head_;
-  std::optional<double> gamma_;  ///< of the gradient-guided part; none without one
+};
+
+/// What another strategy chooses, the same in every phase, and a gradient-guided fraction beside it.
+class WithGradientGuided final : public SelectionStrategy {
+ public:
+  WithGradientGuided(std::string_view name, std::unique_ptr<SelectionStrategy> group, double gamma)
+      : name_(name), group_(std::move(group)), gamma_(gamma) {}
+
+  CoordinateSet select(const SelectionInput& input, Random& random) const override {
+    const CoordinateSet group = group_->select(input, random);
+    const TrainableView rest(input.manifest, group);
+    const std::size_t count =
+        std::min(rest.size(), fraction_count(gamma_, group.size() + rest.size()));
+    return CoordinateSet::unite(group, most_moved(input, rest, count, input.previous, random));
+  }
+
+  std::vector<bool> required_gradients(const Manifest& manifest) const override {
+    (void)group_->required_gradients(manifest);  // throws where the manifest lacks the group
+    return all_parameter_tensors(manifest);
+  }
+
+  std::string name() const override { return name_; }
+
+ private:
+  std::string name_;
+  std::unique_ptr<SelectionStrategy> group_;
+  double gamma_;
 };
 
 /// The same coordinates in every phase, from one or both ends of the network.
@@ -498,21 +542,31 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
   check_strategy_name(name);
   if (name == "full") return std::make_unique<Full>();
   if (name == "normalization" || name == "normalization_and_head") {
-    return std::make_unique<Group>(name, name == "normalization_and_head", std::nullopt);
+    return std::make_unique<Group>(name, name == "normalization_and_head");
   }
   check_gamma(gamma);
   if (name == "gradient_guided") return std::make_unique<GradientGuided>(gamma);
   if (name.ends_with("+gradient_guided")) {
-    return std::make_unique<Group>(name, name.starts_with("normalization_and_head"), gamma);
+    const bool with_head = name.starts_with("normalization_and_head");
+    return std::make_unique<WithGradientGuided>(name, std::make_unique<Group>(name, with_head),
+                                                gamma);
   }
   if (name == "normalization+last_layers") {
-    return std::make_unique<Both>(name, std::make_unique<Group>(name, false, std::nullopt),
+    return std::make_unique<Both>(name, std::make_unique<Group>(name, false),
                                   std::make_unique<Layers>(name, gamma, Layers::Ends::last));
   }
   if (name == "random") return std::make_unique<RandomFraction>(gamma);
   if (name == "first_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::first);
   if (name == "last_layers") return std::make_unique<Layers>(name, gamma, Layers::Ends::last);
   return std::make_unique<Layers>(name, gamma, Layers::Ends::both);
+}
+
+std::unique_ptr<SelectionStrategy> with_gradient_guided(std::unique_ptr<SelectionStrategy> group,
+                                                        double gamma) {
+  if (!group) refuse("with_gradient_guided: the group is null");
+  check_gamma(gamma);
+  const std::string name = group->name() + "+gradient_guided";
+  return std::make_unique<WithGradientGuided>(name, std::move(group), gamma);
 }
 
 LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma,
@@ -525,11 +579,11 @@ LearningRateMultipliers recommended_multipliers(std::string_view name, double ga
   const bool has_fraction =
       name != "full" && name != "normalization" && name != "normalization_and_head";
   if (has_fraction) check_gamma(gamma);
+  const bool is_beside_groups = name.ends_with("+gradient_guided");
   // Adam moves each coordinate about as far, so 1 / sqrt(gamma) moves the fraction as far as the
   // whole model would move.
-  const double of_fraction = names_normalization
-                                 ? std::min(most_beside_groups, 1 / std::sqrt(gamma))
-                                 : std::min(most_of_fraction, 1 / gamma);
+  const double of_fraction = is_beside_groups ? std::min(most_beside_groups, 1 / std::sqrt(gamma))
+                                              : std::min(most_of_fraction, 1 / gamma);
   const double of_weights = given.weight.value_or(has_fraction ? of_fraction : 1);
   const LearningRateMultipliers multipliers = {
       .weight = of_weights,

@@ -39,6 +39,29 @@ constexpr double guided_coarseness = 1;
 
 constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 
+/// How much of the model's end is trained beside the normalisation layers.
+constexpr double last_layers = 0.02;
+
+struct Strategy {
+  std::shared_ptr<const SelectionStrategy> strategy;
+  LearningRateMultipliers multipliers;
+};
+
+/// A gradient-guided fraction beside the richest group that the network has; alone without one.
+Strategy beside_groups(bool has_groups, bool has_last_layers, double fraction) {
+  if (!has_last_layers) {
+    const std::string name =
+        has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
+    return {make_selection_strategy(name, fraction), recommended_multipliers(name, fraction)};
+  }
+  const std::string group = "normalization+last_layers";
+  // One rate for what the fraction has and for the last layers but the classifier: a large fraction
+  // must not move as fast.
+  LearningRateMultipliers multipliers = recommended_multipliers(group, last_layers);
+  multipliers.weight = std::min(multipliers.weight, 1 / std::sqrt(fraction));
+  return {with_gradient_guided(make_selection_strategy(group, last_layers), fraction), multipliers};
+}
+
 /// How an update may be written, from fine to coarse. Steps are powers of two; dead zones lie
 /// between them. Finer than the first adds bytes and no accuracy; behind the last little is left.
 struct Coarseness {
@@ -88,35 +111,44 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
                              const DownlinkBudgetOptions& budget, double start_seconds)
     : budget_(budget, start_seconds) {
   if (!manifest) throw Error(ErrorCode::invalid_argument, "UpdatePlanner: the manifest is null");
-  std::size_t normalization = 0, head = 0, trainable = 0;
+  std::size_t normalization = 0, head = 0, trainable = 0, before_head = 0;
   for (const TensorSpec& tensor : manifest->tensors()) {
     if (tensor.kind != TensorKind::parameter) continue;
-    trainable += tensor.size;
     if (tensor.role == TensorRole::normalization) normalization += tensor.size;
-    if (tensor.role == TensorRole::head) head += tensor.size;
+    if (tensor.role == TensorRole::head) {
+      if (head == 0) before_head = trainable;
+      head += tensor.size;
+    }
+    trainable += tensor.size;
   }
   const auto n = static_cast<double>(trainable);
-  const auto add_group = [&](const std::string& name, double size) {
-    ladder_.push_back({.strategy = make_selection_strategy(name, 1),
-                       .multipliers = recommended_multipliers(name, 1),
+  const auto add_group = [&](const std::string& name, double gamma, double size) {
+    ladder_.push_back({.strategy = make_selection_strategy(name, gamma),
+                       .multipliers = recommended_multipliers(name, gamma),
                        .group_bytes = size * group_bits / 8,
                        .coarseness = group_coarseness,
                        .before_moments = ladder_.size()});
   };
-  const auto scales = static_cast<double>(normalization),
-             both = static_cast<double>(normalization + head);
   const bool has_groups = normalization > 0 && head > 0;
+  const double last = last_layers * n;
+  // Else the classifier alone is as much, or lies elsewhere.
+  const bool has_last_layers = has_groups && n - static_cast<double>(before_head) < last;
+  const auto scales = static_cast<double>(normalization);
+  double group = 0;  // of the richest
   if (has_groups) {
-    add_group("normalization", scales);
-    add_group("normalization_and_head", both);
+    add_group("normalization", 1, scales);
+    group = scales + static_cast<double>(head);
+    add_group("normalization_and_head", 1, group);
+  }
+  if (has_last_layers) {
+    group = std::min(n, scales + last);
+    add_group("normalization+last_layers", last_layers, group);
   }
   const std::size_t richest_group = has_groups ? ladder_.size() - 1 : 0;
   for (const double fraction : fractions) {
-    const std::string name =
-        has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
-    const double group = has_groups ? both : 0;
-    ladder_.push_back({.strategy = make_selection_strategy(name, fraction),
-                       .multipliers = recommended_multipliers(name, fraction),
+    const Strategy beside = beside_groups(has_groups, has_last_layers, fraction);
+    ladder_.push_back({.strategy = beside.strategy,
+                       .multipliers = beside.multipliers,
                        .group_bytes = group * group_bits / 8,
                        .guided_bytes = std::min(fraction * n, n - group) *
                                        (has_groups ? kept_bits : new_bits(fraction)) / 8,

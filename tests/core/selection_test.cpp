@@ -500,6 +500,49 @@ TEST_CASE("beside a group the coordinates of the phase before stay, whatever has
   }
 }
 
+TEST_CASE("a fraction beside whatever else stays the same") {
+  const Manifest manifest = grouped_network();
+  const double trainable = 21;
+  const auto group = [&] {
+    return ams::make_selection_strategy("normalization+last_layers", 4 / trainable);
+  };
+  Random random(1);
+  const AdamState fresh(manifest.dimension());
+  const CoordinateSet base = group()->select({manifest, fresh, {}}, random);
+  std::vector<float> g(manifest.dimension(), 0.0F);
+  base.for_each([&](std::uint32_t i) { g[i] = 1; });  // moved most, but chosen anyway
+  g[1] = 0.5F;
+  g[2] = -0.25F;
+  g[12] = 0.125F;
+  const auto later = state_after_gradients(g);
+  const auto choose = [&](double gamma, const CoordinateSet* previous = nullptr) {
+    return ams::with_gradient_guided(group(), gamma)
+        ->select({manifest, later, {}, previous}, random);
+  };
+  const auto with = [&](std::initializer_list<std::uint32_t> more) {
+    return CoordinateSet::unite(base, CoordinateSet::from_sorted(manifest.dimension(), more));
+  };
+  CHECK(choose(2 / trainable) == with({1, 2}));
+  CHECK(choose(3 / trainable) == with({1, 2, 12}));
+  const CoordinateSet previous = with({2, 12});
+  CHECK(choose(2 / trainable, &previous) == previous);
+  CHECK(choose(1) == select("full", 1, manifest, later));
+  // The same as the strategy that has a name.
+  for (const char* name : {"normalization", "normalization_and_head"}) {
+    const auto mine =
+        ams::with_gradient_guided(ams::make_selection_strategy(name, 1), 3 / trainable);
+    CHECK(mine->name() == std::string(name) + "+gradient_guided");
+    CHECK(mine->select({manifest, later, {}}, random) ==
+          select(mine->name().c_str(), 3 / trainable, manifest, later));
+    CHECK(mine->required_gradients(manifest) ==
+          ams::make_selection_strategy(mine->name(), 0.1)->required_gradients(manifest));
+  }
+  expect_error(
+      ErrorCode::invalid_argument, [&] { (void)ams::with_gradient_guided(nullptr, 0.1); }, "null");
+  expect_error(
+      ErrorCode::invalid_argument, [&] { (void)ams::with_gradient_guided(group(), 0); }, "gamma");
+}
+
 TEST_CASE("a learning rate of its own counts in |u|") {
   const Manifest manifest = grouped_network();
   const AdamState state = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
@@ -595,8 +638,8 @@ TEST_CASE("how fast a strategy should learn") {
   CHECK(recommended("normalization+gradient_guided", 0.25) == Multipliers{2, 5, 2});
   CHECK(recommended("normalization_and_head+gradient_guided", 0.25) == Multipliers{2, 5, 4});
   CHECK(recommended("normalization_and_head+gradient_guided", 1) == Multipliers{1, 5, 4});
-  CHECK(recommended("normalization+last_layers", 0.02) == Multipliers{4, 5, 4});
-  CHECK(recommended("normalization+last_layers", 0.25) == Multipliers{2, 5, 2});
+  CHECK(recommended("normalization+last_layers", 0.02) == Multipliers{16, 5, 16});
+  CHECK(recommended("normalization+last_layers", 0.25) == Multipliers{4, 5, 4});
   for (const char* name :
        {"gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers"}) {
     CHECK(recommended(name, 0.001) == Multipliers{16, 16, 16});

@@ -20,8 +20,8 @@ namespace {
 using ams::TensorKind;
 using ams::TensorRole;
 
-/// 40,000 values: ten layers, their scales and shifts, a classifier.
-std::shared_ptr<const ams::Manifest> network(bool with_roles) {
+/// 40,000 values: ten layers, their scales and shifts, a classifier of 1.5%.
+std::shared_ptr<const ams::Manifest> network(bool with_roles, std::int64_t head_size = 600) {
   std::vector<ams::TensorSpec> tensors;
   const auto add = [&](const std::string& name, std::int64_t size, TensorRole role) {
     ams::TensorSpec tensor;
@@ -34,7 +34,7 @@ std::shared_ptr<const ams::Manifest> network(bool with_roles) {
     add("weight" + std::to_string(layer), 3900, TensorRole::weight);
     add("scale" + std::to_string(layer), 40, TensorRole::normalization);
   }
-  add("classifier", 600, TensorRole::head);
+  add("classifier", head_size, TensorRole::head);
   return std::make_shared<const ams::Manifest>(tensors);
 }
 
@@ -66,8 +66,9 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
     const auto choice = planner.choose(interval_seconds);
     const auto& strategy = *choice.strategy;
     outcome.strategy = strategy.name();
-    const bool is_fraction = outcome.strategy.find("gradient_guided") != std::string::npos;
-    CHECK((choice.multipliers.weight > 1) == is_fraction);
+    const bool has_weights = outcome.strategy.find("gradient_guided") != std::string::npos ||
+                             outcome.strategy.find("last_layers") != std::string::npos;
+    CHECK((choice.multipliers.weight > 1) == has_weights);
     // Moments are where the phase before computed gradients.
     std::size_t at = 0;
     for (std::size_t t = 0; t < manifest->tensors().size(); ++t) {
@@ -80,7 +81,7 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
     const ams::CoordinateSet chosen = strategy.select(
         ams::SelectionInput{*manifest, adam, {}, previous.empty() ? nullptr : &previous}, random);
     previous = chosen;
-    if (strategy.name() == "normalization_and_head+gradient_guided") {
+    if (strategy.name() == "normalization+last_layers+gradient_guided") {
       std::size_t random_choices = 0;
       chosen.for_each([&](std::uint32_t i) { random_choices += adam.first_moment[i] == 0; });
       CHECK(random_choices == 0);
@@ -126,8 +127,10 @@ TEST_CASE("the budget is used and kept, whatever it is") {
 TEST_CASE("more budget trains more of the model") {
   const auto manifest = network(true);
   CHECK(stream(manifest, 500, 10).strategy.starts_with("normalization"));
-  CHECK(stream(manifest, 3000, 10).strategy == "normalization_and_head+gradient_guided");
+  CHECK(stream(manifest, 3000, 10).strategy == "normalization+last_layers+gradient_guided");
   CHECK(stream(manifest, 200000, 10).strategy == "full");
+  // A classifier that is more than the last 2%.
+  CHECK(stream(network(true, 900), 3000, 10).strategy == "normalization_and_head+gradient_guided");
   const auto plain = network(false);
   CHECK(stream(plain, 500, 10).strategy == "gradient_guided");
   CHECK(stream(plain, 200000, 10).strategy == "full");
@@ -135,17 +138,24 @@ TEST_CASE("more budget trains more of the model") {
 
 TEST_CASE(
     "a fraction waits for moments to choose it by, where there is a group to train meanwhile") {
-  const auto first = [](bool with_roles, double budget_bps) {
-    return ams::UpdatePlanner(network(with_roles), {.budget_bps = budget_bps}).choose(10);
+  const auto first = [](bool with_roles, double budget_bps, std::int64_t head_size = 600) {
+    return ams::UpdatePlanner(network(with_roles, head_size), {.budget_bps = budget_bps})
+        .choose(10);
   };
-  CHECK(first(true, 3000).strategy->name() == "normalization_and_head");
-  CHECK(first(true, 3000).gradients->name() == "normalization_and_head+gradient_guided");
+  CHECK(first(true, 3000).strategy->name() == "normalization+last_layers");
+  CHECK(first(true, 3000).gradients->name() == "normalization+last_layers+gradient_guided");
+  CHECK(first(true, 3000, 900).strategy->name() == "normalization_and_head");
+  CHECK(first(true, 3000, 900).gradients->name() == "normalization_and_head+gradient_guided");
   CHECK(first(true, 500).gradients->name().starts_with("normalization"));
   CHECK(first(true, 200000).strategy->name() == "full");
   // What is trained learns as fast as suits it, and not what will be trained next.
-  CHECK(first(true, 3000).multipliers.weight == 1);
+  CHECK(first(true, 3000, 900).multipliers.weight == 1);
+  CHECK(first(true, 3000, 900).multipliers.normalization == 5);
+  CHECK(first(true, 3000, 900).multipliers.head == 4);
+  const auto of_last_layers = ams::recommended_multipliers("normalization+last_layers", 0.02);
+  CHECK(first(true, 3000).multipliers.weight == of_last_layers.weight);
   CHECK(first(true, 3000).multipliers.normalization == 5);
-  CHECK(first(true, 3000).multipliers.head == 4);
+  CHECK(first(true, 3000).multipliers.head == of_last_layers.head);
   CHECK(first(true, 200000).multipliers.normalization == 1);
   CHECK(first(false, 1000).multipliers.weight == 16);
   // Without groups the largest fraction that fits, by random choice.
@@ -220,7 +230,7 @@ TEST_CASE("what says once where a new fraction is does not make the next one sma
       for (float& moment : adam.first_moment) moment = normal(noise);
       const auto chosen = choice.strategy->select(
           {*manifest, adam, {}, previous.empty() ? nullptr : &previous}, random);
-      if (choice.strategy->name() == "normalization_and_head+gradient_guided") {
+      if (choice.strategy->name() == "normalization+last_layers+gradient_guided") {
         fraction_before = choice.rung;
       }
       previous = chosen;

@@ -64,6 +64,11 @@ class SelectionStrategy {
 /// Throws Error(invalid_argument) that lists what is allowed.
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma);
 
+/// What `group` chooses, which must be the same in every phase, and beside it a gradient-guided fraction that
+/// stays, as `+gradient_guided` above. Its name is the group's and that. Throws Error(invalid_argument) on null
+/// and on gamma outside (0, 1].
+std::unique_ptr<SelectionStrategy> with_gradient_guided(std::unique_ptr<SelectionStrategy> group, double gamma);
+
 /// Multipliers of some roles, as somebody gave them.
 struct GivenMultipliers {
   std::optional<double> weight = std::nullopt;
@@ -73,12 +78,11 @@ struct GivenMultipliers {
 
 /// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
 /// model (docs/results.md, "Accuracy against downlink").
-/// - A fraction alone learns min(16, 1 / gamma) times as fast: the fewer coordinates move, the further
-///   each must go. 16 is best for a gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes
-///   whose scenes change; 1 is the whole model.
-/// - A fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to them, and faster it
-///   costs on a scene that is new, and with some students (last layers: 16 is better than 4 for EDANet,
-///   and much worse for DeepLabV3).
+/// - A fraction alone, and last layers beside the normalisation layers, learn min(16, 1 / gamma) times as
+///   fast: the fewer coordinates move, the further each must go. 16 is best for a gradient-guided 5% of
+///   EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is the whole model.
+/// - A gradient-guided fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to
+///   them, and faster it costs on a scene that is new.
 /// - Groups that are trained because they are cheap to send: normalisation layers learn 5 times as
 ///   fast, the head 4 times.
 /// - The rest, `full` among it, learns at that rate.

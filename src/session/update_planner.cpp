@@ -42,26 +42,6 @@ constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 /// How much of the model's end is trained beside the normalisation layers.
 constexpr double last_layers = 0.02;
 
-struct Strategy {
-  std::shared_ptr<const SelectionStrategy> strategy;
-  LearningRateMultipliers multipliers;
-};
-
-/// A gradient-guided fraction beside the richest group that the network has; alone without one.
-Strategy beside_groups(bool has_groups, bool has_last_layers, double fraction) {
-  if (!has_last_layers) {
-    const std::string name =
-        has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
-    return {make_selection_strategy(name, fraction), recommended_multipliers(name, fraction)};
-  }
-  const std::string group = "normalization+last_layers";
-  // One rate for what the fraction has and for the last layers but the classifier: a large fraction
-  // must not move as fast.
-  LearningRateMultipliers multipliers = recommended_multipliers(group, last_layers);
-  multipliers.weight = std::min(multipliers.weight, 1 / std::sqrt(fraction));
-  return {with_gradient_guided(make_selection_strategy(group, last_layers), fraction), multipliers};
-}
-
 /// How an update may be written, from fine to coarse. Steps are powers of two; dead zones lie
 /// between them. Finer than the first adds bytes and no accuracy; behind the last little is left.
 struct Coarseness {
@@ -146,15 +126,21 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
   }
   const std::size_t richest_group = has_groups ? ladder_.size() - 1 : 0;
   for (const double fraction : fractions) {
-    const Strategy beside = beside_groups(has_groups, has_last_layers, fraction);
-    ladder_.push_back({.strategy = beside.strategy,
-                       .multipliers = beside.multipliers,
-                       .group_bytes = group * group_bits / 8,
-                       .guided_bytes = std::min(fraction * n, n - group) *
-                                       (has_groups ? kept_bits : new_bits(fraction)) / 8,
-                       .is_kept = has_groups,
-                       .coarseness = guided_coarseness,
-                       .before_moments = has_groups ? richest_group : ladder_.size()});
+    const std::string name =
+        has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
+    ladder_.push_back(
+        {.strategy =
+             has_last_layers
+                 ? with_gradient_guided(
+                       make_selection_strategy("normalization+last_layers", last_layers), fraction)
+                 : make_selection_strategy(name, fraction),
+         .multipliers = recommended_multipliers(name, fraction),
+         .group_bytes = group * group_bits / 8,
+         .guided_bytes =
+             std::min(fraction * n, n - group) * (has_groups ? kept_bits : new_bits(fraction)) / 8,
+         .is_kept = has_groups,
+         .coarseness = guided_coarseness,
+         .before_moments = has_groups ? richest_group : ladder_.size()});
   }
   ladder_.push_back({.strategy = make_selection_strategy("full", 1),
                      .multipliers = recommended_multipliers("full", 1),

@@ -369,6 +369,10 @@ class WithGradientGuided final : public SelectionStrategy {
 
   CoordinateSet select(const SelectionInput& input, Random& random) const override {
     const CoordinateSet group = group_->select(input, random);
+    if (group.dimension() != input.manifest.dimension()) {
+      refuse(fmt::format("{} chose coordinates of dimension {}: {} is allowed", group_->name(),
+                         group.dimension(), input.manifest.dimension()));
+    }
     const TrainableView rest(input.manifest, group);
     const std::size_t count =
         std::min(rest.size(), fraction_count(gamma_, group.size() + rest.size()));

@@ -111,7 +111,7 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
   };
   const bool has_groups = normalization > 0 && head > 0;
   const double last = last_layers * n;
-  // Else the classifier alone is as much, or lies elsewhere.
+  // Else the classifier alone is as much, or lies before them.
   const bool has_last_layers = has_groups && n - static_cast<double>(before_head) < last;
   const auto scales = static_cast<double>(normalization);
   double group = 0;  // of the richest
@@ -134,6 +134,7 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
                  ? with_gradient_guided(
                        make_selection_strategy("normalization+last_layers", last_layers), fraction)
                  : make_selection_strategy(name, fraction),
+         // The last layers' weights have no role of their own, and so the fraction's rate.
          .multipliers = recommended_multipliers(name, fraction),
          .group_bytes = group * group_bits / 8,
          .guided_bytes =

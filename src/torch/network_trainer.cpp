@@ -120,8 +120,8 @@ TrainingResult PhaseRunner::run(
   adam.begin_phase(std::move(job.coordinates));
 
   const torch::Device device = vector_.values().device();
-  // Channels-last memory, in which inputs come, is a tenth slower for float32 on a GPU (an H200), and
-  // oneDNN (of torch 2.13) gives infinite bfloat16 weight gradients of dilated kernels there.
+  // Inputs come in channels-last memory. On a GPU (an H200) that is a tenth slower in float32. On a
+  // CPU oneDNN (of torch 2.13) gives infinite bfloat16 weight gradients of dilated kernels in it.
   const bool contiguous =
       options_.bfloat16
           ? device.is_cpu() && trains_spatial_kernels(*manifest(), job.required_gradients)

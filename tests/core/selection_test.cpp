@@ -537,6 +537,27 @@ TEST_CASE("a fraction beside whatever else stays the same") {
     CHECK(mine->required_gradients(manifest) ==
           ams::make_selection_strategy(mine->name(), 0.1)->required_gradients(manifest));
   }
+  // At random before the first step.
+  const CoordinateSet at_first =
+      ams::with_gradient_guided(group(), 3 / trainable)->select({manifest, fresh, {}}, random);
+  CHECK(at_first.size() == base.size() + 3);
+  CHECK(CoordinateSet::unite(at_first, base) == at_first);
+  /// Of another network, whatever it is asked.
+  class Stranger final : public ams::SelectionStrategy {
+   public:
+    CoordinateSet select(const ams::SelectionInput&, Random&) const override {
+      return CoordinateSet::all(100);
+    }
+    std::vector<bool> required_gradients(const Manifest&) const override { return {}; }
+    std::string name() const override { return "stranger"; }
+  };
+  const auto stranger = ams::with_gradient_guided(std::make_unique<Stranger>(), 0.1);
+  expect_error(
+      ErrorCode::invalid_argument,
+      [&] {
+        (void)stranger->select({manifest, fresh, {}}, random);
+      },
+      "stranger", "100");
   expect_error(
       ErrorCode::invalid_argument, [&] { (void)ams::with_gradient_guided(nullptr, 0.1); }, "null");
   expect_error(

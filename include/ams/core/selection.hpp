@@ -39,7 +39,7 @@ class SelectionStrategy {
   /// Error(invalid_argument) when the manifest lacks what the strategy trains: ask once, early.
   virtual std::vector<bool> required_gradients(const Manifest& manifest) const = 0;
 
-  /// As make_selection_strategy takes it, e.g. "gradient_guided".
+  /// For people and reports; of those that make_selection_strategy makes, what it takes.
   virtual std::string name() const = 0;
 };
 
@@ -65,9 +65,11 @@ class SelectionStrategy {
 std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma);
 
 /// What `group` chooses, which must be the same in every phase, and beside it a gradient-guided fraction that
-/// stays, as `+gradient_guided` above. Its name is the group's and that. Throws Error(invalid_argument) on null
-/// and on gamma outside (0, 1].
-std::unique_ptr<SelectionStrategy> with_gradient_guided(std::unique_ptr<SelectionStrategy> group, double gamma);
+/// stays, as `+gradient_guided` above. Its name is the group's with `+gradient_guided` behind it, also where
+/// make_selection_strategy does not take that. Throws Error(invalid_argument) on null and on gamma outside
+/// (0, 1]; its select() on a group that chooses for another dimension.
+std::unique_ptr<SelectionStrategy> with_gradient_guided(std::unique_ptr<SelectionStrategy> group,
+                                                        double gamma);
 
 /// Multipliers of some roles, as somebody gave them.
 struct GivenMultipliers {
@@ -82,8 +84,8 @@ struct GivenMultipliers {
 ///   each must go. 16 is best for a gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes
 ///   whose scenes change; 1 is the whole model.
 /// - A fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to them, and faster it
-///   costs on a scene that is new, and with some students (last layers: 16 is better than 4 for EDANet at
-///   2e-3, and much worse for DeepLabV3 there).
+///   costs on a scene that is new, and with some students (last layers: at 2e-3, 16 is better than 4 for
+///   EDANet and much worse for DeepLabV3).
 /// - Groups that are trained because they are cheap to send: normalisation layers learn 5 times as
 ///   fast, the head 4 times.
 /// - The rest, `full` among it, learns at that rate.

@@ -21,8 +21,8 @@ namespace ams {
 ///
 /// The strategies form a ladder: the normalisation layers, these and the classifier, these and all
 /// of the last 2% of the parameters, these and a growing gradient-guided fraction, the whole model.
-/// A network without such layers has the fractions alone, and one whose classifier is not within the
-/// last 2% goes without that. A phase trains the richest one that is worth it, going by how large updates
+/// A network without such layers has the fractions alone, and one whose classifier is not within less
+/// than the last 2% goes without that rung. A phase trains the richest one that is worth it, going by how large updates
 /// have been so far: a fixed group is worth training even when its updates must be written four
 /// times as coarsely, a further fraction only when they fit. Where there is a group, a fraction is
 /// trained only after a phase that computed all gradients, so that there are moments to choose it

@@ -636,8 +636,8 @@ int main(int argc, char** argv) {
   };
   add_multiplier(
       "--learning-rate-weight", flags.multipliers.weight,
-      "weights (default: min(16, 1 / gamma) with strategies that train a fraction alone, "
-      "min(4, 1 / sqrt(gamma)) with a fraction beside normalisation layers, else 1). With "
+      "weights (default: min(16, 1 / gamma) with strategies that train a fraction alone or last "
+      "layers, min(4, 1 / sqrt(gamma)) with a gradient-guided one beside groups, else 1). With "
       "--downlink-kbps the session has its own rates for what it trains, and these three "
       "flags, 1 unless given, multiply those");
   add_multiplier("--learning-rate-normalization", flags.multipliers.normalization,

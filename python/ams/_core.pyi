@@ -2142,10 +2142,11 @@ def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, cou
     """
 def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05, weight_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, normalization_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, head_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict:
     """
-    How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction alone learns
-    min(16, 1 / gamma) times as fast (16 is best for a gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes
-    whose scenes change; 1 is the whole model), one beside normalisation layers min(4, 1 / sqrt(gamma)); normalisation layers
-    of the strategies that name them 5 times, the head of those that name it 4 times; the rest at that rate. What is given
+    How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction alone, and
+    last layers beside normalisation layers, learn min(16, 1 / gamma) times as fast (16 is best for a gradient-guided 5% of
+    EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is the whole model), a gradient-guided fraction
+    beside groups min(4, 1 / sqrt(gamma)); normalisation layers of the strategies that name them 5 times, the head of those
+    that name it 4 times; the rest at that rate. What is given
     stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
     selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
     InvalidArgumentError.

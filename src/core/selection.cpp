@@ -585,9 +585,9 @@ LearningRateMultipliers recommended_multipliers(std::string_view name, double ga
   if (has_fraction) check_gamma(gamma);
   // Adam moves each coordinate about as far, so 1 / sqrt(gamma) moves the fraction as far as the
   // whole model would move.
-  const double of_fraction = names_normalization
-                                 ? std::min(most_beside_groups, 1 / std::sqrt(gamma))
-                                 : std::min(most_of_fraction, 1 / gamma);
+  const bool is_beside_groups = names_normalization && name.ends_with("+gradient_guided");
+  const double of_fraction = is_beside_groups ? std::min(most_beside_groups, 1 / std::sqrt(gamma))
+                                              : std::min(most_of_fraction, 1 / gamma);
   const double of_weights = given.weight.value_or(has_fraction ? of_fraction : 1);
   const LearningRateMultipliers multipliers = {
       .weight = of_weights,

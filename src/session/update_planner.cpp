@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "ams/core/error.hpp"
 
@@ -128,20 +129,24 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
   for (const double fraction : fractions) {
     const std::string name =
         has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
-    ladder_.push_back(
-        {.strategy =
-             has_last_layers
-                 ? with_gradient_guided(
-                       make_selection_strategy("normalization+last_layers", last_layers), fraction)
-                 : make_selection_strategy(name, fraction),
-         // The last layers' weights have no role of their own, and so the fraction's rate.
-         .multipliers = recommended_multipliers(name, fraction),
-         .group_bytes = group * group_bits / 8,
-         .guided_bytes =
-             std::min(fraction * n, n - group) * (has_groups ? kept_bits : new_bits(fraction)) / 8,
-         .is_kept = has_groups,
-         .coarseness = guided_coarseness,
-         .before_moments = has_groups ? richest_group : ladder_.size()});
+    std::shared_ptr<const SelectionStrategy> strategy = make_selection_strategy(name, fraction);
+    LearningRateMultipliers multipliers = recommended_multipliers(name, fraction);
+    if (has_last_layers) {
+      strategy = with_gradient_guided(
+          make_selection_strategy("normalization+last_layers", last_layers), fraction);
+      // The last layers' weights have no role of their own, and so the fraction's rate: theirs, and
+      // less where the fraction is large.
+      multipliers = recommended_multipliers("normalization+last_layers", last_layers);
+      multipliers.weight = std::min(multipliers.weight, 4 / std::sqrt(fraction));
+    }
+    ladder_.push_back({.strategy = std::move(strategy),
+                       .multipliers = multipliers,
+                       .group_bytes = group * group_bits / 8,
+                       .guided_bytes = std::min(fraction * n, n - group) *
+                                       (has_groups ? kept_bits : new_bits(fraction)) / 8,
+                       .is_kept = has_groups,
+                       .coarseness = guided_coarseness,
+                       .before_moments = has_groups ? richest_group : ladder_.size()});
   }
   ladder_.push_back({.strategy = make_selection_strategy("full", 1),
                      .multipliers = recommended_multipliers("full", 1),

@@ -659,8 +659,8 @@ TEST_CASE("how fast a strategy should learn") {
   CHECK(recommended("normalization+gradient_guided", 0.25) == Multipliers{2, 5, 2});
   CHECK(recommended("normalization_and_head+gradient_guided", 0.25) == Multipliers{2, 5, 4});
   CHECK(recommended("normalization_and_head+gradient_guided", 1) == Multipliers{1, 5, 4});
-  CHECK(recommended("normalization+last_layers", 0.02) == Multipliers{4, 5, 4});
-  CHECK(recommended("normalization+last_layers", 0.25) == Multipliers{2, 5, 2});
+  CHECK(recommended("normalization+last_layers", 0.02) == Multipliers{16, 5, 16});
+  CHECK(recommended("normalization+last_layers", 0.25) == Multipliers{4, 5, 4});
   for (const char* name :
        {"gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers"}) {
     CHECK(recommended(name, 0.001) == Multipliers{16, 16, 16});

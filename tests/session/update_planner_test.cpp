@@ -157,9 +157,9 @@ TEST_CASE(
   CHECK(first(true, 3000, 900).multipliers.weight == 1);
   CHECK(first(true, 3000, 900).multipliers.normalization == 5);
   CHECK(first(true, 3000, 900).multipliers.head == 4);
-  CHECK(first(true, 3000).multipliers.weight == 4);
+  CHECK(first(true, 3000).multipliers.weight == 16);
   CHECK(first(true, 3000).multipliers.normalization == 5);
-  CHECK(first(true, 3000).multipliers.head == 4);
+  CHECK(first(true, 3000).multipliers.head == 16);
   CHECK(first(true, 200000).multipliers.normalization == 1);
   CHECK(first(false, 1000).multipliers.weight == 16);
   // Without groups the largest fraction that fits, by random choice.

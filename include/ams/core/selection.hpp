@@ -80,12 +80,11 @@ struct GivenMultipliers {
 
 /// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
 /// model (docs/results.md, "Accuracy against downlink").
-/// - A fraction alone learns min(16, 1 / gamma) times as fast: the fewer coordinates move, the further
-///   each must go. 16 is best for a gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes
-///   whose scenes change; 1 is the whole model.
-/// - A fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to them, and faster it
-///   costs on a scene that is new, and with some students (last layers: at 2e-3, 16 is better than 4 for
-///   EDANet and much worse for DeepLabV3).
+/// - A fraction alone, and last layers beside the normalisation layers, learn min(16, 1 / gamma) times as
+///   fast: the fewer coordinates move, the further each must go. 16 is best for a gradient-guided 5% of
+///   EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is the whole model.
+/// - A gradient-guided fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to
+///   them, and faster it costs on a scene that is new.
 /// - Groups that are trained because they are cheap to send: normalisation layers learn 5 times as
 ///   fast, the head 4 times.
 /// - The rest, `full` among it, learns at that rate.

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "ams/core/phi_score.hpp"
+#include "ams/core/recommended_multipliers.hpp"
 #include "ams/edge/client_options.hpp"
 #include "ams/net/certificate.hpp"
 #include "ams/net/server.hpp"

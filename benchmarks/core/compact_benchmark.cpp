@@ -13,7 +13,7 @@
 #include <brotli/encode.h>
 #endif
 
-#include "ams/core/selection.hpp"
+#include "ams/core/coordinate_set.hpp"
 #include "harness.hpp"
 #include "plain_update.hpp"
 

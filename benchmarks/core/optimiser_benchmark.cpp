@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "ams/core/adam.hpp"
+#include "ams/core/coordinate_choice.hpp"
 #include "ams/core/random.hpp"
-#include "ams/core/selection.hpp"
 #include "harness.hpp"
 
 namespace {

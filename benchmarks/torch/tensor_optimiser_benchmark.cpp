@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "ams/core/coordinate_choice.hpp"
 #include "ams/core/random.hpp"
-#include "ams/core/selection.hpp"
 #include "ams/torch/runtime.hpp"
 #include "ams/torch/tensor_adam.hpp"
 #include "harness.hpp"

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "ams/core/coordinate_choice.hpp"
 #include "ams/core/downlink_budget.hpp"
 #include "ams/core/gradient_guided_adam.hpp"
 #include "ams/core/manifest.hpp"
@@ -17,6 +18,7 @@
 #include "ams/core/model_holder.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/phi_score.hpp"
+#include "ams/core/recommended_multipliers.hpp"
 #include "ams/core/replay_buffer.hpp"
 #include "ams/core/update_codec.hpp"
 #include "ams/core/version.hpp"

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/core/recommended_multipliers.hpp"
 
 namespace ams {
 namespace {
@@ -126,11 +127,11 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     add_group("normalization+last_layers", last_layers, group);
   }
   const std::size_t richest_group = has_groups ? ladder_.size() - 1 : 0;
+  const std::string guided =
+      has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
   for (const double fraction : fractions) {
-    const std::string name =
-        has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
-    std::shared_ptr<const SelectionStrategy> strategy = make_selection_strategy(name, fraction);
-    LearningRateMultipliers multipliers = recommended_multipliers(name, fraction);
+    std::shared_ptr<const SelectionStrategy> strategy;
+    LearningRateMultipliers multipliers;
     if (has_last_layers) {
       strategy = with_gradient_guided(
           make_selection_strategy("normalization+last_layers", last_layers), fraction);
@@ -138,6 +139,9 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
       // less where the fraction is large.
       multipliers = recommended_multipliers("normalization+last_layers", last_layers);
       multipliers.weight = std::min(multipliers.weight, 4 / std::sqrt(fraction));
+    } else {
+      strategy = make_selection_strategy(guided, fraction);
+      multipliers = recommended_multipliers(guided, fraction);
     }
     ladder_.push_back({.strategy = std::move(strategy),
                        .multipliers = multipliers,

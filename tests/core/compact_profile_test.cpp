@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "ams/core/coordinate_choice.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/random.hpp"
-#include "ams/core/selection.hpp"
 #include "ams/core/update_codec.hpp"
 #include "core/compact_reference.hpp"
 #include "core/expect_error.hpp"

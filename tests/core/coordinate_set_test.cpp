@@ -7,19 +7,15 @@
 #include <vector>
 
 #include "ams/core/random.hpp"
+#include "coordinates_reference.hpp"
 #include "expect_error.hpp"
 
 using ams::CoordinateSet;
 using ams::ErrorCode;
 using ams::test::expect_error;
+using ams::test::listed;
 
 namespace {
-
-std::vector<std::uint32_t> listed(const CoordinateSet& set) {
-  std::vector<std::uint32_t> out;
-  set.for_each([&](std::uint32_t i) { out.push_back(i); });
-  return out;
-}
 
 std::set<std::uint32_t> random_subset(std::size_t dimension, double density, ams::Random& random) {
   std::set<std::uint32_t> out;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "ams/core/coordinate_choice.hpp"
 #include "ams/core/random.hpp"
 #include "expect_error.hpp"
 

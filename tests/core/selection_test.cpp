@@ -3,18 +3,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
 #include <cstdint>
 #include <limits>
-#include <map>
-#include <numeric>
 #include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "ams/core/coordinate_choice.hpp"
+#include "coordinates_reference.hpp"
 #include "expect_error.hpp"
 
 using ams::AdamState;
@@ -26,43 +23,10 @@ using ams::TensorKind;
 using ams::TensorRole;
 using ams::TensorSpec;
 using ams::test::expect_error;
+using ams::test::listed;
+using ams::test::sorted_choice;
 
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
-constexpr float denormal = std::numeric_limits<float>::denorm_min();
-
-/// The first `count` of a stable sort by descending magnitude.
-std::vector<std::uint32_t> sorted_choice(const std::vector<float>& u, std::size_t count) {
-  std::vector<std::uint32_t> order(u.size());
-  std::iota(order.begin(), order.end(), 0U);
-  const auto magnitude = [&](std::uint32_t i) {
-    return std::isnan(u[i])   ? std::numeric_limits<double>::infinity()
-           : std::isinf(u[i]) ? 1e300
-                              : std::fabs(static_cast<double>(u[i]));
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::uint32_t a, std::uint32_t b) { return magnitude(a) > magnitude(b); });
-  order.resize(count);
-  std::sort(order.begin(), order.end());
-  return order;
-}
-
-std::vector<std::uint32_t> listed(const CoordinateSet& set) {
-  std::vector<std::uint32_t> out;
-  set.for_each([&](std::uint32_t i) { out.push_back(i); });
-  return out;
-}
-
-void check_choice(const std::vector<float>& u, std::size_t count) {
-  const auto chosen = ams::largest_by_magnitude(u, count);
-  CAPTURE(u.size());
-  CAPTURE(count);
-  CHECK(chosen.dimension() == u.size());
-  CHECK(chosen.size() == count);
-  CHECK(listed(chosen) == sorted_choice(u, count));
-}
 
 TensorSpec tensor(std::string name, std::int64_t size, TensorKind kind = TensorKind::parameter) {
   TensorSpec spec;
@@ -110,114 +74,6 @@ AdamState state_after_gradients(const std::vector<float>& g) {
 }
 
 }  // namespace
-
-TEST_CASE("largest magnitudes against a stable sort") {
-  Random random(1);
-  for (int round = 0; round < 300; ++round) {
-    const std::size_t n = 1 + random.below(400);
-    std::vector<float> u(n);
-    const int kind = round % 5;
-    for (float& x : u) {
-      const double noise = 2 * random.uniform() - 1;
-      x = static_cast<float>(kind == 0   ? noise
-                             : kind == 1 ? std::ldexp(noise, -static_cast<int>(random.below(150)))
-                             : kind == 2 ? std::round(3 * noise)  // ties, and both zeros
-                             : kind == 3 ? 1 + 1e-6 * noise       // all in one coarse bin
-                                         : noise * noise * noise * 1e-3);
-    }
-    for (const std::size_t count : {std::size_t{0}, std::size_t{1}, n / 20, n / 2, n - 1, n}) {
-      check_choice(u, count);
-    }
-  }
-}
-
-TEST_CASE("largest magnitudes of any bit pattern") {
-  Random random(2);
-  for (int round = 0; round < 100; ++round) {
-    std::vector<float> u(1 + random.below(300));
-    for (float& x : u) x = std::bit_cast<float>(static_cast<std::uint32_t>(random.next()));
-    check_choice(u, random.below(u.size() + 1));
-  }
-}
-
-TEST_CASE("among equals the lower index wins") {
-  const std::vector<float> u = {1, -2, 2, 0, -1, 1, 2};
-  CHECK(listed(ams::largest_by_magnitude(u, 2)) == std::vector<std::uint32_t>{1, 2});
-  CHECK(listed(ams::largest_by_magnitude(u, 3)) == std::vector<std::uint32_t>{1, 2, 6});
-  CHECK(listed(ams::largest_by_magnitude(u, 5)) == std::vector<std::uint32_t>{0, 1, 2, 4, 6});
-  const std::vector<float> zeros = {0.0F, -0.0F, 0.0F, -0.0F};
-  CHECK(listed(ams::largest_by_magnitude(zeros, 2)) == std::vector<std::uint32_t>{0, 1});
-  const std::vector<float> equal(5000, -0.25F);
-  const auto chosen = listed(ams::largest_by_magnitude(equal, 4321));
-  CHECK(chosen.size() == 4321);
-  CHECK(chosen.back() == 4320);
-}
-
-TEST_CASE("denormals, infinities and values that are not numbers have their rank") {
-  const std::vector<float> u = {0.0F,  denormal,     -2 * denormal, 1e-38F,        infinity,
-                                3e38F, not_a_number, -infinity,     -not_a_number, -denormal};
-  for (std::size_t count = 0; count <= u.size(); ++count) check_choice(u, count);
-  const auto signalling = std::bit_cast<float>(0x7f800001U);
-  const std::vector<float> payloads = {1, signalling, not_a_number, std::bit_cast<float>(~0U),
-                                       infinity};
-  CHECK(listed(ams::largest_by_magnitude(payloads, 2)) == std::vector<std::uint32_t>{1, 2});
-  CHECK(listed(ams::largest_by_magnitude(payloads, 4)) == std::vector<std::uint32_t>{1, 2, 3, 4});
-}
-
-TEST_CASE("a choice from nothing, and of too many") {
-  CHECK(ams::largest_by_magnitude({}, 0) == CoordinateSet());
-  expect_error(
-      ErrorCode::invalid_argument,
-      [] { (void)ams::largest_by_magnitude(std::vector<float>(3), 4); }, "4 of 3");
-  Random random(1);
-  CHECK(ams::random_coordinates(0, 0, random) == CoordinateSet());
-  expect_error(
-      ErrorCode::invalid_argument, [&] { (void)ams::random_coordinates(3, 4, random); }, "4 of 3");
-}
-
-TEST_CASE("random coordinates: every subset is equally likely") {
-  Random random(3);
-  std::map<std::vector<std::uint32_t>, int> seen;
-  constexpr int draws = 30000;
-  for (int i = 0; i < draws; ++i) {
-    const auto set = ams::random_coordinates(6, 3, random);
-    REQUIRE(set.dimension() == 6);
-    REQUIRE(set.size() == 3);
-    ++seen[listed(set)];
-  }
-  CHECK(seen.size() == 20);
-  double chi_square = 0;
-  for (const auto& [subset, n] : seen) chi_square += std::pow(n - draws / 20.0, 2) / (draws / 20.0);
-  CHECK(chi_square < 43.8);  // 19 degrees of freedom: exceeded with probability 0.001
-}
-
-TEST_CASE("random coordinates of every count") {
-  Random random(4);
-  for (std::size_t count = 0; count <= 130; ++count) {
-    const auto set = ams::random_coordinates(130, count, random);
-    CHECK(set.size() == count);
-    CHECK(set.dimension() == 130);
-  }
-  Random a(5), b(5), c(6);
-  const auto set = ams::random_coordinates(1000, 50, a);
-  CHECK(set == ams::random_coordinates(1000, 50, b));
-  CHECK_FALSE(set == ams::random_coordinates(1000, 50, c));
-}
-
-TEST_CASE("a fraction is rounded to nearest, and at least one") {
-  CHECK(ams::fraction_count(0.05, 2113043) == 105652);
-  CHECK(ams::fraction_count(0.01, 2113043) == 21130);
-  CHECK(ams::fraction_count(0.5, 3) == 2);
-  CHECK(ams::fraction_count(0.5, 5) == 3);
-  CHECK(ams::fraction_count(1e-9, 1000) == 1);
-  CHECK(ams::fraction_count(1.0, 1000) == 1000);
-  CHECK(ams::fraction_count(1.0, 0xffffffffULL) == 0xffffffffULL);
-  CHECK(ams::fraction_count(0.5, 0) == 0);
-  for (const double bad : {0.0, -0.1, 1.0001, std::numeric_limits<double>::quiet_NaN()}) {
-    expect_error(
-        ErrorCode::invalid_argument, [&] { (void)ams::fraction_count(bad, 10); }, "gamma");
-  }
-}
 
 TEST_CASE("the gradient-guided choice is random in the first phase") {
   const Manifest manifest({tensor("w", 1000)});
@@ -641,56 +497,6 @@ TEST_CASE("strategies by name") {
       "normalization+gradient_guided, normalization_and_head+gradient_guided, random, "
       "first_layers, last_layers, "
       "first_and_last_layers, full");
-}
-
-TEST_CASE("how fast a strategy should learn") {
-  using Multipliers = std::array<double, 3>;  // weight, normalization, head
-  const auto recommended = [](const char* name, double gamma) {
-    const ams::LearningRateMultipliers l = ams::recommended_multipliers(name, gamma);
-    return Multipliers{l.weight, l.normalization, l.head};
-  };
-  CHECK(recommended("full", 0.05) == Multipliers{1, 1, 1});
-  CHECK(recommended("normalization", 0) == Multipliers{1, 5, 1});
-  CHECK(recommended("normalization_and_head", 0.05) == Multipliers{1, 5, 4});
-  for (const double gamma : {0.01, 0.0625}) {
-    CHECK(recommended("normalization+gradient_guided", gamma) == Multipliers{4, 5, 4});
-    CHECK(recommended("normalization_and_head+gradient_guided", gamma) == Multipliers{4, 5, 4});
-  }
-  CHECK(recommended("normalization+gradient_guided", 0.25) == Multipliers{2, 5, 2});
-  CHECK(recommended("normalization_and_head+gradient_guided", 0.25) == Multipliers{2, 5, 4});
-  CHECK(recommended("normalization_and_head+gradient_guided", 1) == Multipliers{1, 5, 4});
-  CHECK(recommended("normalization+last_layers", 0.02) == Multipliers{16, 5, 16});
-  CHECK(recommended("normalization+last_layers", 0.25) == Multipliers{4, 5, 4});
-  for (const char* name :
-       {"gradient_guided", "random", "first_layers", "last_layers", "first_and_last_layers"}) {
-    CHECK(recommended(name, 0.001) == Multipliers{16, 16, 16});
-    CHECK(recommended(name, 0.05) == Multipliers{16, 16, 16});
-    CHECK(recommended(name, 0.25) == Multipliers{4, 4, 4});
-    CHECK(recommended(name, 1) == recommended("full", 1));
-    expect_error(
-        ErrorCode::invalid_argument, [&] { (void)recommended(name, 0); }, "gamma");
-  }
-  expect_error(
-      ErrorCode::invalid_argument, [&] { (void)recommended("best", 0.05); }, "best",
-      "gradient_guided");
-
-  // What is given stands instead, for weights also where a role is nothing else to the strategy:
-  // that a recommended rate happens to be the weights' does not make it so.
-  const auto given = [](const char* name, double gamma, const ams::GivenMultipliers& some) {
-    const ams::LearningRateMultipliers l = ams::recommended_multipliers(name, gamma, some);
-    return Multipliers{l.weight, l.normalization, l.head};
-  };
-  CHECK(given("gradient_guided", 0.25, {.weight = 2}) == Multipliers{2, 2, 2});
-  CHECK(given("full", 1, {.weight = 2, .head = 3}) == Multipliers{2, 2, 3});
-  CHECK(given("normalization", 1, {.weight = 3}) == Multipliers{3, 5, 3});
-  CHECK(given("normalization_and_head", 1, {.weight = 3}) == Multipliers{3, 5, 4});
-  CHECK(given("normalization+gradient_guided", 0.2, {.weight = 10}) == Multipliers{10, 5, 10});
-  CHECK(given("normalization_and_head+gradient_guided", 0.04, {.normalization = 2}) ==
-        Multipliers{4, 2, 4});
-  for (const double bad : {0.0, -1.0, 1e7}) {
-    expect_error(
-        ErrorCode::invalid_argument, [&] { (void)given("full", 1, {.weight = bad}); }, "weight");
-  }
 }
 
 TEST_CASE("an Adam state of another network is refused") {

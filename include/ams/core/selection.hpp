@@ -71,43 +71,7 @@ std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name
 std::unique_ptr<SelectionStrategy> with_gradient_guided(std::unique_ptr<SelectionStrategy> group,
                                                         double gamma);
 
-/// Multipliers of some roles, as somebody gave them.
-struct GivenMultipliers {
-  std::optional<double> weight = std::nullopt;
-  std::optional<double> normalization = std::nullopt;
-  std::optional<double> head = std::nullopt;
-};
-
-/// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
-/// model (docs/results.md, "Accuracy against downlink").
-/// - A fraction alone, and last layers beside the normalisation layers, learn min(16, 1 / gamma) times as
-///   fast: the fewer coordinates move, the further each must go. 16 is best for a gradient-guided 5% of
-///   EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is the whole model.
-/// - A gradient-guided fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to
-///   them, and faster it costs on a scene that is new.
-/// - Groups that are trained because they are cheap to send: normalisation layers learn 5 times as
-///   fast, the head 4 times.
-/// - The rest, `full` among it, learns at that rate.
-/// given: instead of these. That of weights is also that of each role that the strategy does not name,
-/// and so treats as weights; unless the role's own is given. More than 0, at most 1e6.
-/// name, gamma: as make_selection_strategy takes them; throws as it does.
-LearningRateMultipliers recommended_multipliers(std::string_view name, double gamma,
-                                                const GivenMultipliers& given = {});
-
 /// The names that make_selection_strategy takes.
 std::span<const std::string_view> selection_strategy_names();
-
-/// The `count` coordinates of largest |update|; among equals the lower index wins, so that the result is
-/// the same on every machine. Values that are not numbers rank above infinity, as equals. O(n), whatever the
-/// values and their order. Throws Error(invalid_argument) unless count <= update.size().
-CoordinateSet largest_by_magnitude(std::span<const float> update, std::size_t count);
-
-/// `count` coordinates below `dimension`, uniformly without replacement. O(dimension).
-/// Throws Error(invalid_argument) unless count <= dimension.
-CoordinateSet random_coordinates(std::size_t dimension, std::size_t count, Random& random);
-
-/// gamma * dimension, rounded to nearest, at least 1 (0 for dimension 0).
-/// Throws Error(invalid_argument) unless gamma is in (0, 1].
-std::size_t fraction_count(double gamma, std::size_t dimension);
 
 }  // namespace ams

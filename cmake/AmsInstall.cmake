@@ -9,8 +9,6 @@ foreach(_layer IN LISTS _ams_layers)
   install(TARGETS ams_${_layer} EXPORT ams-${_layer}-targets
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT ams-${_layer}-targets NAMESPACE ams:: DESTINATION ${_ams_package_dir})
-  export(EXPORT ams-${_layer}-targets NAMESPACE ams::
-         FILE ${PROJECT_BINARY_DIR}/ams-${_layer}-targets.cmake)
 endforeach()
 
 # Headers of the layers that were built; protocol, server and edge belong to ams::session.
@@ -28,13 +26,14 @@ endforeach()
 if(AMS_WITH_X264)
   string(APPEND AMS_VIDEO_DEPENDENCIES "_ams_pkg(x264 x264)")
 endif()
+# Not where find_package(ams) would find it: it is for the installed tree.
 string(REPLACE ";" " " AMS_LAYERS "${_ams_layers}")
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/amsConfig.cmake.in
-                              ${PROJECT_BINARY_DIR}/amsConfig.cmake
+                              ${PROJECT_BINARY_DIR}/package/amsConfig.cmake
                               INSTALL_DESTINATION ${_ams_package_dir})
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/amsConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/amsConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/amsConfig.cmake ${PROJECT_BINARY_DIR}/amsConfigVersion.cmake
+install(FILES ${PROJECT_BINARY_DIR}/package/amsConfig.cmake ${PROJECT_BINARY_DIR}/package/amsConfigVersion.cmake
               ${PROJECT_SOURCE_DIR}/cmake/AmsLibtorch.cmake
         DESTINATION ${_ams_package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

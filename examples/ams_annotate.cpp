@@ -37,8 +37,8 @@ struct Flags {
 constexpr const char* purpose =
     "Makes an annotated video of a clip: the video, its teacher's labels, and what a student\n"
     "saw before and after it was adapted, side by side, with the mIoU of the last 10 s.\n\n"
-    "  ams-annotate --clip out/demo/clip --baseline recorded/baseline.mkv \\\n"
-    "               --adapted recorded/adapted.mkv --out annotated.mp4\n\n"
+    "  ams-annotate --clip out/demo/street-7-150 --baseline out/demo/recorded/baseline.mkv \\\n"
+    "               --adapted out/demo/recorded/adapted.mkv --out annotated.mp4\n\n"
     "Predictions are label tracks as ams-edge --record writes them: Matroska, FFV1, 8-bit grey, "
     "class\n"
     "ids; their frame j belongs to the clip's label frame j (plus --first-label). The video ends "

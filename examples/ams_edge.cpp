@@ -8,6 +8,7 @@
 
 #include "ams/torch/runtime.hpp"
 #include "common/clock.hpp"
+#include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
 #include "edge/device.hpp"
@@ -61,6 +62,9 @@ void play_frames(VideoSource& video, Device& device, Scorer* scorer, Reporter& r
 
 int play() {
   flags.check();
+  for (const auto& file : {flags.timeline, flags.report}) {
+    if (!file.empty()) require_writable(file);
+  }
   set_compute_threads(std::max(1, flags.threads));
   const StopSignals signals;
   std::optional<Clip> clip;

@@ -13,6 +13,7 @@
 #include "ams/video/clip.hpp"
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
+#include "common/files.hpp"
 #include "common/options.hpp"
 
 namespace {
@@ -87,7 +88,7 @@ int label() {
   std::vector<std::uint64_t> counts(static_cast<std::size_t>(classes));
   std::filesystem::path target = std::filesystem::absolute(output).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();
-  std::filesystem::create_directories(target.parent_path());
+  create_folder(target.parent_path());
   const std::string scratch = target.string() + ".labels.partial.mkv";
   std::optional<LabelTrackWriter> labels;
   const double duration = probe.duration_seconds().value_or(0);
@@ -160,9 +161,11 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0.001, 1000.0));
   app.add_option("--size", size, "largest size of the clip's video")->capture_default_str();
-  app.add_option("--max-seconds", max_seconds, "take only the beginning of the video");
+  app.add_option("--max-seconds", max_seconds, "take only the beginning of the video")
+      ->check(CLI::PositiveNumber);
   app.add_option("--out", output, "clip folder to write")->required();
-  app.add_option("--threads", threads, "compute threads (default: one a core)");
+  app.add_option("--threads", threads, "compute threads (default: one a core)")
+      ->check(CLI::Range(1, 1024));
   app.add_flag("--replace", replace, "replace an older clip folder of this name");
   app.add_flag("--quiet", quiet, "no progress on stderr");
   options::add_common(app);

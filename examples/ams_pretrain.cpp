@@ -16,6 +16,7 @@
 #include "ams/video/clip.hpp"
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
+#include "common/files.hpp"
 #include "common/options.hpp"
 
 namespace {
@@ -101,8 +102,7 @@ int pretrain_student() {
                 "nothing to learn from: give --streets N or --clips FOLDER...");
   }
 
-  const std::filesystem::path folder_of_output = std::filesystem::absolute(output).parent_path();
-  std::filesystem::create_directories(folder_of_output);  // fails now, and not after the training
+  require_writable(output);  // now, and not after the training
 
   std::vector<LabelledFramePtr> samples =
       render_streets(first_street_seed, streets, frames_per_street);
@@ -143,7 +143,7 @@ int main(int argc, char** argv) {
       "\n"
       "  ams-pretrain --streets 128 --steps 3000 --out street_edanet.safetensors\n"
       "  ams-pretrain --clips clips/a clips/b --weights start.safetensors --out out.safetensors");
-  student.add_to(app);
+  student.add_for_pretraining_to(app);
   app.add_option("--clips", clips, "clip folders to learn from");
   app.add_option("--streets", streets, "number of rendered streets to learn from")
       ->check(CLI::Range(0, 100000));
@@ -164,7 +164,8 @@ int main(int argc, char** argv) {
   app.add_flag("--bfloat16", training.bfloat16,
                "compute in bfloat16 (faster on CPUs that have it)");
   app.add_option("--seed", training.seed, "one seed governs the run")->capture_default_str();
-  app.add_option("--threads", threads, "compute threads (default: one a core)");
+  app.add_option("--threads", threads, "compute threads (default: one a core)")
+      ->check(CLI::Range(1, 1024));
   app.add_option("--out", output, "safetensors file to write")->required();
   app.add_flag("--quiet", quiet, "no progress on stderr");
   options::add_common(app);

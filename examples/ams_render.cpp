@@ -17,6 +17,7 @@
 #include "ams/core/error.hpp"
 #include "ams/synthetic/street.hpp"
 #include "ams/video/clip.hpp"
+#include "common/files.hpp"
 #include "common/program.hpp"
 
 namespace {
@@ -154,7 +155,7 @@ int render() {
   // With --replace the old clip stays until the new one is complete.
   fs::path target = fs::absolute(settings.out);
   if (!target.has_filename()) target = target.parent_path();
-  if (target.has_parent_path()) fs::create_directories(target.parent_path());
+  if (target.has_parent_path()) create_folder(target.parent_path());
   const bool swap = fs::exists(target);
   fs::path fresh = target;
   if (swap) fresh += ".new";

@@ -1,6 +1,7 @@
 // ams-server: teaches any number of devices. Everything that decides is in ams::ServerSession; this
 // program connects it to the network, a teacher and a trainer.
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
@@ -53,6 +54,7 @@ struct Flags {
   SegmentationTrainerOptions trainer;
   int threads = 0;
   std::size_t max_devices = 64;
+  std::size_t max_buffer_mib = 1024;
   std::uint64_t damage_update = 0;
 } flags;
 
@@ -102,9 +104,10 @@ class Program {
                             {"torch", torch_version()}});
   }
 
-  /// Ends every connection in order; a phase that runs is finished and dropped.
+  /// Ends every connection in order, once the phase and the frame that are being worked on are done;
+  /// what came of the phase still goes out.
   void stop() {
-    if (std::exchange(stopped_, true)) return;
+    if (stopped_.exchange(true)) return;
     training_.stop();
     labelling_.stop();
     training_.join();
@@ -371,6 +374,7 @@ class Program {
     try {
       std::vector<Frame> frames = decode_samples(batch.bitstream, batch.capture_seconds.size());
       for (std::size_t i = 0; i < frames.size(); ++i) {
+        if (stopped_) return;
         frames[i].capture_seconds = batch.capture_seconds[i];
         LabelMap labels = teacher_->label(frames[i]);
         samples.push_back({batch.capture_seconds[i], training_sample(spec_, frames[i], labels)});
@@ -470,7 +474,7 @@ class Program {
   boost::asio::thread_pool training_{1};
   std::uint64_t updates_sent_ = 0;
   std::uint64_t sessions_begun_ = 0;
-  bool stopped_ = false;
+  std::atomic<bool> stopped_ = false;
   WebSocketServer server_;
 };
 
@@ -514,7 +518,7 @@ int serve() {
   if (!flags.generate_certificate.empty()) {
     const std::filesystem::path folder = flags.generate_certificate;
     const auto certificate = folder / "certificate.pem", key = folder / "private_key.pem";
-    std::filesystem::create_directories(folder);
+    create_folder(folder);
     if (std::filesystem::exists(certificate) && std::filesystem::exists(key)) {
       std::printf(
           "%s and %s are there already and stay as they are; delete them to make new ones\n",
@@ -533,6 +537,7 @@ int serve() {
                 "--certificate and --private-key are required; `ams-server --generate-certificate "
                 "tls` makes both");
   }
+  if (!flags.report.empty()) require_writable(flags.report);
   tune_allocator_for_training();
   set_compute_threads(flags.threads > 0
                           ? flags.threads
@@ -546,6 +551,7 @@ int serve() {
   flags.trainer.device = flags.teacher.device();
   // Strangers that are still to say who they are, and health checks, have connections too.
   flags.network.max_connections = flags.max_devices + 64;
+  flags.session.max_buffer_bytes = flags.max_buffer_mib << 20;
   // No device says more than a batch of samples at once.
   flags.network.max_message_bytes = flags.session.max_bitstream_bytes + (64U << 10);
   if (flags.token.empty() && flags.token_file.empty()) {
@@ -611,6 +617,11 @@ int main(int argc, char** argv) {
                    "devices that have a session; a new one takes the place of one that is away")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
+  network
+      ->add_option("--max-buffer-mib", flags.max_buffer_mib,
+                   "memory that the samples of one device may take; the oldest make room")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
   flags.student.add_to(app);
   flags.teacher.add_to(
       app,
@@ -699,7 +710,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   training->add_flag("--bfloat16", flags.trainer.bfloat16,
                      "compute in bfloat16 (faster on CPUs that have it)");
-  training->add_option("--threads", flags.threads, "compute threads (default: one a core)");
+  training->add_option("--threads", flags.threads, "compute threads (default: one a core)")
+      ->check(CLI::Range(1, 1024));
   training->add_option("--seed", flags.session.seed, "one seed governs the run")
       ->capture_default_str();
   app.add_option("--report", flags.report, "write a JSON report here at the end");

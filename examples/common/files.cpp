@@ -50,13 +50,43 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   }
 }
 
+void require_writable(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (path.empty() || std::filesystem::is_directory(path, ignored) || !path.has_filename()) {
+    throw Error(ErrorCode::io_error,
+                "cannot write '" + path.string() + "': it is a folder; name a file");
+  }
+  if (path.has_parent_path()) create_folder(path.parent_path());
+  std::filesystem::path temporary = path;
+  temporary += ".part";
+  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) fail(path, "cannot write");
+  ::close(file);
+  ::unlink(temporary.c_str());
+}
+
+void create_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error || !std::filesystem::is_directory(path, error)) {
+    throw Error(ErrorCode::io_error, "cannot make the folder '" + path.string() +
+                                         "': " + (error ? error.message() : "a file has its name"));
+  }
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
   write_file_atomically(path, std::as_bytes(std::span(text.data(), text.size())));
 }
 
 std::optional<std::vector<std::byte>> read_file(const std::filesystem::path& path,
                                                 std::size_t max_bytes) {
-  if (!std::filesystem::exists(path)) return std::nullopt;
+  std::error_code ignored;  // what else is wrong with the path, opening it tells
+  if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found) {
+    return std::nullopt;
+  }
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw Error(ErrorCode::io_error, "cannot read '" + path.string() + "': it is a folder");
+  }
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) fail(path, "cannot read");
   const auto size = static_cast<std::size_t>(file.tellg());

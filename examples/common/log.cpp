@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ams/core/error.hpp"
+#include "ams/protocol/text.hpp"
 
 namespace ams::log {
 namespace {
@@ -64,7 +65,8 @@ void write(Level level, std::string_view event, std::initializer_list<Field> fie
     object["event"] = event;
     for (const auto& [name, value] : fields) object[std::string(name)] = value;
     // Text that came over the network may not be UTF-8; a log line must be written all the same.
-    line = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    // Pure ASCII, so that nobody else's bytes steer a terminal that shows the log.
+    line = object.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   } else {
     line = utc_now().substr(11, 8) +
            (level >= Level::warning ? " " + std::string(level_name) : "") + " " +
@@ -75,9 +77,10 @@ void write(Level level, std::string_view event, std::initializer_list<Field> fie
                    ? value.get<std::string>()
                    : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     }
-    for (char& c : line) {  // nobody else's bytes may steer the terminal
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    for (char& c : line) {
+      if (c == '\n' || c == '\r' || c == '\t') c = ' ';
     }
+    line = printable(line);  // nobody else's bytes may steer the terminal
   }
   line += '\n';
   const std::lock_guard lock(output_mutex);

@@ -8,8 +8,19 @@
 namespace ams::options {
 
 void StudentFlags::add_to(CLI::App& app) {
-  auto* group =
-      app.add_option_group("Student", "The small network. Server and device take the same flags");
+  auto* group = add_network_to(app, "The small network. Server and device take the same flags",
+                               "the clip's, else all");
+  group->add_flag("--train-batch-norm", spec_.train_batch_norm_statistics,
+                  "train batch-norm statistics too; they then travel in every update");
+}
+
+void StudentFlags::add_for_pretraining_to(CLI::App& app) {
+  add_network_to(app, "The small network", "all with --clips, else those of the streets");
+}
+
+CLI::App* StudentFlags::add_network_to(CLI::App& app, const std::string& what,
+                                       const std::string& default_classes) {
+  auto* group = app.add_option_group("Student", what);
   group
       ->add_option("--student", spec_.network,
                    "edanet, deeplabv3_mobilenetv2, or a TorchScript module (model.pt) with "
@@ -26,10 +37,9 @@ void StudentFlags::add_to(CLI::App& app) {
   group
       ->add_option(
           "--selected-classes", spec_.selected_classes,
-          "class ids that the video is about, comma-separated (default: the clip's, else all)")
+          "class ids that the video is about, comma-separated (default: " + default_classes + ")")
       ->delimiter(',');
-  group->add_flag("--train-batch-norm", spec_.train_batch_norm_statistics,
-                  "train batch-norm statistics too; they then travel in every update");
+  return group;
 }
 
 StudentSpec StudentFlags::spec(const std::vector<int>& default_classes) const {

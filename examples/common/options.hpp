@@ -10,10 +10,12 @@
 /// Flags that several programs share, so that they have one spelling and one help text.
 namespace ams::options {
 
-/// --student --weights --classes --input --selected-classes
+/// --student --weights --classes --input --selected-classes --train-batch-norm
 class StudentFlags {
  public:
   void add_to(CLI::App& app);
+  /// Without what belongs to a session.
+  void add_for_pretraining_to(CLI::App& app);
 
   /// After parsing. `default_classes` are selected when --selected-classes was not given.
   StudentSpec spec(const std::vector<int>& default_classes = {}) const;
@@ -26,6 +28,9 @@ class StudentFlags {
   std::string name() const;
 
  private:
+  CLI::App* add_network_to(CLI::App& app, const std::string& what,
+                           const std::string& default_classes);
+
   StudentSpec spec_;
   std::string input_ = "256x128";
 };

@@ -1,5 +1,9 @@
 #include "common/program.hpp"
 
+#include <cmath>
+#include <cstdlib>
+#include <string_view>
+
 #include "ams/core/error.hpp"
 #include "ams/core/version.hpp"
 #include "common/log.hpp"
@@ -56,11 +60,53 @@ void add_common(CLI::App& app) {
   app.get_formatter()->column_width(38);
 }
 
+namespace {
+
+/// CLI11 takes NaN for any number, and -1 for a large count.
+void refuse_odd_numbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    if (type.starts_with("FLOAT")) {
+      option->check(CLI::Validator(
+          [](const std::string& text) {
+            const bool odd = !std::isfinite(std::strtod(text.c_str(), nullptr));
+            return odd ? "'" + text + "' is not a finite number" : std::string();
+          },
+          ""));
+    } else if (type.starts_with("UINT")) {
+      option->check(CLI::Validator(
+          [](const std::string& text) {
+            return text.starts_with('-') ? "'" + text + "' is below 0" : std::string();
+          },
+          ""));
+    }
+  }
+  for (CLI::App* group : app.get_subcommands([](const CLI::App*) { return true; })) {
+    refuse_odd_numbers(*group);
+  }
+}
+
+/// CLI11's own message does not say what is wrong with the name.
+int refuse_config(CLI::App& app, const CLI::ConfigError& error) {
+  constexpr std::string_view beginning = "INI was not able to parse ";
+  const std::string_view text = error.what();
+  if (!text.starts_with(beginning)) return app.exit(error);
+  return app.exit(CLI::ConfigError("the file of --config names '" +
+                                       std::string(text.substr(beginning.size())) +
+                                       "', which is no flag of this program",
+                                   error.get_exit_code()));
+}
+
+}  // namespace
+
 int run(CLI::App& app, int argc, char** argv, int (*body)()) {
   try {
+    refuse_odd_numbers(app);
     app.parse(argc, argv);
     log::configure(log_level, log_format);
     return body();
+  } catch (const CLI::ConfigError& error) {
+    return refuse_config(app, error);
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
   } catch (const Error& error) {

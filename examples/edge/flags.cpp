@@ -42,12 +42,14 @@ void EdgeFlags::add_to(CLI::App& app) {
                      "file, camera:0, rtsp:// or http:// address; a camera or RTSP stream that is "
                      "lost is opened again");
   source->add_option("--clip", clip, "clip folder instead: its labels score the student");
-  source->add_option("--stop-after-seconds", stop_after_seconds,
-                     "end here, on the video's timeline");
+  source
+      ->add_option("--stop-after-seconds", stop_after_seconds, "end here, on the video's timeline")
+      ->check(CLI::PositiveNumber);
   source
       ->add_option("--max-lag-seconds", max_lag_seconds,
                    "a frame that is later than this is dropped, and counted; of a live source only "
                    "the newest frame is ever waiting")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   auto* network = app.add_option_group("Network");
   network->add_option("--server", server, "HOST:PORT of ams-server")->capture_default_str();
@@ -77,7 +79,9 @@ void EdgeFlags::add_to(CLI::App& app) {
   app.add_option("--state", state,
                  "keep the adapted student here, to resume after a restart: a file that is not "
                  "there yet, or that this student has left");
-  app.add_option("--threads", threads, "compute threads of the student")->capture_default_str();
+  app.add_option("--threads", threads, "compute threads of the student")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
   app.add_option("--seed", client.seed,
                  "of the jitter between reconnections, mixed with the device's id")
       ->capture_default_str();

@@ -7,6 +7,7 @@
 
 #include "ams/core/label_resize.hpp"
 #include "ams/torch/network_predictor.hpp"
+#include "common/files.hpp"
 #include "common/log.hpp"
 
 namespace ams {
@@ -31,7 +32,7 @@ Scorer::Scorer(const Clip& clip, const StudentSpec& spec, const ModelState& init
     baseline_predictor_->load(initial.values());
   }
   if (options.record.empty()) return;
-  std::filesystem::create_directories(options.record);
+  create_folder(options.record);
   const double fps = 1 / clip.info().label_period_seconds();
   adapted_track_.emplace(options.record / "adapted.mkv", spec.input_width, spec.input_height, fps);
   if (options.compare) {

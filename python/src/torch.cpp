@@ -134,6 +134,10 @@ std::unique_ptr<ParameterVector> make_parameter_vector(const py::object& source,
     parameters = collect_tensors(source.attr("named_parameters")(), trainable);
     if (py::hasattr(source, "named_modules")) assign_roles(parameters, source);
   } else {
+    if (!py::isinstance<py::iterable>(source)) {
+      throw_invalid("parameters are those of a module, or (name, tensor) pairs; found " +
+                    py::repr(source).cast<std::string>().substr(0, 80));
+    }
     if (with_statistics) throw_invalid("with_statistics needs a module, not only its parameters");
     parameters = collect_tensors(source, trainable);
   }

@@ -416,7 +416,7 @@ def test_interrupted_it_keeps_what_is_done_and_goes_on(tmp_path, how):
     [
         ({"weights": "nowhere.safetensors"}, "nowhere.safetensors are not there"),
         ({"student": "deeplabv3_mobilenetv2", "weights": None}, "pretrain"),
-        ({"clips": ["nowhere"]}, "nowhere"),
+        ({"clips": ["nowhere"]}, "'nowhere' is not a clip folder: it has no clip.json and no"),
         ({"student": "edaent", "weights": None}, "edanet, deeplabv3_mobilenetv2"),
         ({"weights": None}, "AMS_DATA_DIR"),
         ({"downlink-kbps": 2, "strategy": "full"}, "--strategy and --downlink-kbps"),
@@ -428,6 +428,12 @@ def test_what_is_not_there_is_named(tmp_path, capsys, monkeypatch, changes, mess
     monkeypatch.delenv("AMS_DATA_DIR", raising=False)
     assert cli.main(arguments("table1", tmp_path, **changes)) == 1
     assert message in capsys.readouterr().err
+
+
+def test_results_go_to_a_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(arguments("table1", tmp_path / "file" / "out")) == 1
+    assert "file/out' cannot be made a folder" in capsys.readouterr().err
 
 
 def test_two_clips_of_one_name_are_refused(tmp_path, capsys):

@@ -53,6 +53,12 @@ def test_max_seconds_ends_a_stream():
         sim.Stream([])
 
 
+def test_a_single_clip_need_not_be_in_a_list():
+    folder = clip("first", seconds=3, fps=4, label_stride=2)
+    for one in (folder, str(folder)):
+        assert sim.Stream(one).name == "first"
+
+
 def test_resize_takes_the_pixel_that_holds_the_centre():
     labels = np.arange(16, dtype=np.uint8).reshape(4, 4)
     assert resize_nearest(labels, 4, 4) is labels

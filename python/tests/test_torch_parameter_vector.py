@@ -116,8 +116,12 @@ def test_pairs_networks_and_what_is_refused():
             ams.torch.ParameterVector(bad)
     with pytest.raises(ams.InvalidArgumentError, match="with_statistics"):
         ams.torch.ParameterVector([("a", tensor)], with_statistics=True)
-    with pytest.raises(TypeError):
+    with pytest.raises(
+        ams.InvalidArgumentError, match="a module, or .name, tensor. pairs; found 5"
+    ):
         ams.torch.ParameterVector(5)
+    with pytest.raises(ams.InvalidArgumentError, match="of type int; pass the module"):
+        ams.torch.GradientGuidedAdam(5)
 
 
 def test_a_module_that_was_moved_is_noticed():

@@ -105,11 +105,6 @@ std::string describe(error_code error) {
   return message;
 }
 
-std::string printable(std::string text) {
-  std::replace_if(text.begin(), text.end(), is_control_character, '?');
-  return text;
-}
-
 Channel::Channel(WebSocket websocket, std::shared_ptr<SocketCounters> counters, Options options)
     : websocket_(std::move(websocket)),
       counters_(std::move(counters)),

@@ -109,9 +109,6 @@ void harden(asio::ssl::context& context);
 /// "connection reset by peer" and the like, without what only a programmer wants to know.
 std::string describe(error_code error);
 
-/// Control characters become '?'.
-std::string printable(std::string text);
-
 /// What both ends do with an open WebSocket: chunks out by urgency, chunks in and assembled, close
 /// handshake in bounded time. All functions run on the io thread, except send() and the const ones.
 class Channel : public std::enable_shared_from_this<Channel> {

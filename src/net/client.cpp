@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ams/net/wire.hpp"
+#include "ams/protocol/text.hpp"
 #include "channel.hpp"
 #include "io_thread.hpp"
 

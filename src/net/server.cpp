@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "ams/net/wire.hpp"
+#include "ams/protocol/text.hpp"
 #include "channel.hpp"
 #include "io_thread.hpp"
 

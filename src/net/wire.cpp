@@ -116,9 +116,7 @@ std::string read_string(const flatbuffers::String* string) {
 
 std::string read_text(const flatbuffers::String* string, const char* what) {
   decoding.size(string == nullptr ? 0 : string->size(), 0, max_text_bytes, what);
-  std::string text = read_string(string);
-  std::replace_if(text.begin(), text.end(), is_control_character, '?');
-  return text;
+  return printable(read_string(string));
 }
 
 flatbuffers::Offset<flatbuffers::String> write_text(flatbuffers::FlatBufferBuilder& builder,

@@ -33,6 +33,14 @@ std::size_t count_new(const CoordinateSet& chosen, const CoordinateSet& before) 
   return count;
 }
 
+/// Whether every gradient there is was computed: statistics have none.
+bool computes_all(const std::vector<bool>& computed, const Manifest& manifest) {
+  for (std::size_t t = 0; t < computed.size(); ++t) {
+    if (manifest.tensors()[t].kind == TensorKind::parameter && !computed[t]) return false;
+  }
+  return true;
+}
+
 // How many times too large a rung's updates may be (Rung::coarseness). Writing coarsely costs a
 // group little: at 1 Kbps both groups, written coarsely, are better than scales alone. A fraction
 // that has to be written coarsely takes bytes from the groups, where they are worth more.
@@ -210,8 +218,8 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   std::size_t way = usual_way;
   Trial trial = attempt(way);
   learn(ladder_[choice.rung], coordinates, trial.bytes);
-  const std::vector<bool> computed = choice.gradients->required_gradients(held.manifest());
-  has_moments_ = std::find(computed.begin(), computed.end(), false) == computed.end();
+  has_moments_ =
+      computes_all(choice.gradients->required_gradients(held.manifest()), held.manifest());
   if (trial.bytes <= allowance) {
     while (way > 0 && attempt(way - 1).bytes <= allowance) --way;
     return write(way);

@@ -1,9 +1,11 @@
 #include "ams/torch/network.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string_view>
 
@@ -191,10 +193,15 @@ void load_tensors(Network& network, const Safetensors& content) {
 Safetensors store_tensors(const Network& network, TensorType type) {
   Safetensors content;
   for (const NetworkTensor& own : stored_tensors(network)) {
-    const torch::Tensor values = own.tensor.detach().to(torch::kCPU, torch::kFloat).contiguous();
-    content.tensors.push_back(StoredTensor::from_float(
-        own.name, own.tensor.sizes().vec(),
-        {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())}, type));
+    const torch::Tensor tensor = own.tensor.detach().to(torch::kCPU, torch::kFloat).contiguous();
+    const std::span<const float> values(tensor.data_ptr<float>(),
+                                        static_cast<std::size_t>(tensor.numel()));
+    // Running variances of real networks are larger than fp16 has numbers for.
+    const bool fits = std::all_of(values.begin(), values.end(), [](float value) {
+      return !std::isfinite(value) || std::isfinite(static_cast<float>(c10::Half(value)));
+    });
+    content.tensors.push_back(StoredTensor::from_float(own.name, own.tensor.sizes().vec(), values,
+                                                       fits ? type : TensorType::f32));
   }
   return content;
 }

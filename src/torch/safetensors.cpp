@@ -309,7 +309,8 @@ std::vector<std::byte> serialize_safetensors(const Safetensors& content) {
 }
 
 Safetensors read_safetensors(const std::string& path) {
-  if (std::filesystem::is_directory(path)) {
+  std::error_code ignored;  // what else is wrong with the path, opening it tells
+  if (std::filesystem::is_directory(path, ignored)) {
     throw Error(ErrorCode::io_error, "'" + path + "' is a folder and not a safetensors file");
   }
   std::ifstream file(path, std::ios::binary | std::ios::ate);

@@ -19,6 +19,15 @@ std::vector<float> to_host(const torch::Tensor& tensor) {
   return {host.data_ptr<float>(), host.data_ptr<float>() + host.numel()};
 }
 
+/// As core's adam_step() does on the host: a moment that is not finite stays so for good.
+void check_gradients(const torch::Tensor& gradients) {
+  // Written so that NaN is out of range.
+  if (!gradients.abs().le(max_gradient_magnitude).all().item<bool>()) {
+    throw Error(ErrorCode::invalid_argument,
+                "a gradient is not a number or beyond the magnitude of 1e18 that is allowed");
+  }
+}
+
 std::span<float> span_of(const torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
@@ -101,6 +110,7 @@ void TensorAdam::step(const torch::Tensor& parameters, const torch::Tensor& grad
     return;
   }
   const torch::NoGradGuard no_gradients;
+  check_gradients(gradients);
   first_moment_.mul_(options_.beta1).add_(gradients, 1 - options_.beta1);
   second_moment_.mul_(options_.beta2).addcmul_(gradients, gradients, 1 - options_.beta2);
   ++host_.step_count;

@@ -27,13 +27,21 @@ std::invoke_result_t<F&> translate_errors(ErrorCode code, const std::string& wha
 
 /// Throws Error(unavailable) unless a tensor can be made there.
 inline at::Device open_device(const std::string& name) {
-  return translate_errors(
-      ErrorCode::unavailable,
-      "the device '" + name + "' is not available (allowed are cpu, cuda, cuda:1, ...)", [&] {
-        const at::Device device(name);
-        at::zeros({1}, at::TensorOptions().device(device)).add_(1);
-        return device;
-      });
+  const std::string what =
+      "the device '" + name + "' is not available (allowed are cpu, cuda, cuda:1, ...)";
+  try {
+    const at::Device device(name);
+    if (device.is_cuda() && !at::hasCUDA()) {
+      throw Error(ErrorCode::unavailable,
+                  what + ": this libtorch was built without CUDA, or sees no GPU and driver");
+    }
+    at::zeros({1}, at::TensorOptions().device(device)).add_(1);
+    return device;
+  } catch (const c10::Error& error) {
+    // Pages may follow the first line.
+    const std::string reason = error.what_without_backtrace();
+    throw Error(ErrorCode::unavailable, what + ": " + reason.substr(0, reason.find('\n')));
+  }
 }
 
 /// Throws Error(io_error) unless `path` is a file.

@@ -24,20 +24,39 @@ std::string sequence(std::uint32_t code, int bytes) {
 
 }  // namespace
 
-TEST_CASE("UTF-8 is every code point in its shortest sequence, surrogates aside") {
+TEST_CASE(
+    "text is every code point in its shortest UTF-8 sequence, surrogates and controls aside") {
   for (std::uint32_t code = 0; code < 0x110000; code += code < 0x1000 ? 1 : 61) {
     const int bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     const bool is_surrogate = code >= 0xd800 && code < 0xe000;
-    REQUIRE(is_utf8("a" + sequence(code, bytes) + "z") == !is_surrogate);
-    if (bytes > 1) REQUIRE_FALSE(is_utf8(sequence(code, bytes).substr(0, bytes - 1)));
-    if (bytes < 4) REQUIRE_FALSE(is_utf8(sequence(code, bytes + 1)));  // overlong
+    const bool is_control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+    const std::string text = "a" + sequence(code, bytes) + "z";
+    REQUIRE(is_printable(text) == (!is_surrogate && !is_control));
+    if (!is_surrogate) REQUIRE(printable(text) == (is_control ? "a?z" : text));
+    if (bytes > 1) REQUIRE_FALSE(is_printable(sequence(code, bytes).substr(0, bytes - 1)));
+    if (bytes < 4) REQUIRE_FALSE(is_printable(sequence(code, bytes + 1)));  // overlong
   }
-  CHECK(is_utf8(""));
-  CHECK_FALSE(is_utf8(sequence(0x110000, 4)));
-  CHECK_FALSE(is_utf8("\x80"));
-  CHECK_FALSE(is_utf8("\xff"));
-  CHECK_FALSE(is_utf8("\xf8\x88\x80\x80\x80"));
-  CHECK_FALSE(is_utf8("\xc3z"));
+  CHECK(is_printable(""));
+  CHECK_FALSE(is_printable(sequence(0x110000, 4)));
+  CHECK_FALSE(is_printable("\x80"));
+  CHECK_FALSE(is_printable("\xff"));
+  CHECK_FALSE(is_printable("\xf8\x88\x80\x80\x80"));
+  CHECK_FALSE(is_printable("\xc3z"));
+}
+
+TEST_CASE("what cannot be printed becomes a question mark, byte by byte where it is no UTF-8") {
+  CHECK(printable("") == "");
+  CHECK(printable("caméra\r\n\x1b[31m") == "caméra???[31m");
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "?31m");  // CSI, as terminals take it
+  CHECK(printable("\x9b"
+                  "31m\xff") == "?31m?");
+  CHECK(printable("\xe2\x82") == "??");  // cut off
+  CHECK(printable("\xc3z") == "?z");
+  CHECK(printable(std::string("a\0b", 3)) == "a?b");
+  for (int byte = 0; byte < 256; ++byte) {
+    CHECK(is_printable(printable(std::string{'a', static_cast<char>(byte), 'b'})));
+  }
 }
 
 TEST_CASE("a device has a name that can be printed") {
@@ -48,6 +67,9 @@ TEST_CASE("a device has a name that can be printed") {
   CHECK_FALSE(is_device_id(std::string(max_device_id_bytes + 1, 'x')));
   CHECK_FALSE(is_device_id("cam\t7"));
   CHECK_FALSE(is_device_id("cam\x7f"));
+  CHECK_FALSE(
+      is_device_id("cam\xc2\x9b"
+                   "7"));
   CHECK_FALSE(is_device_id(std::string("cam\0", 4)));
   CHECK_FALSE(is_device_id("cam\xff"));
 }

@@ -20,7 +20,7 @@ namespace {
 using ams::TensorKind;
 using ams::TensorRole;
 
-/// 40,000 values: ten layers, their scales and shifts, a classifier of 1.5%.
+/// 40,000 values: ten layers, their scales and shifts, a classifier of 1.5%. Besides, statistics.
 std::shared_ptr<const ams::Manifest> network(bool with_roles, std::int64_t head_size = 600) {
   std::vector<ams::TensorSpec> tensors;
   const auto add = [&](const std::string& name, std::int64_t size, TensorRole role) {
@@ -33,6 +33,8 @@ std::shared_ptr<const ams::Manifest> network(bool with_roles, std::int64_t head_
   for (int layer = 0; layer < 10; ++layer) {
     add("weight" + std::to_string(layer), 3900, TensorRole::weight);
     add("scale" + std::to_string(layer), 40, TensorRole::normalization);
+    add("mean" + std::to_string(layer), 2, TensorRole::normalization);
+    tensors.back().kind = TensorKind::statistic;
   }
   add("classifier", head_size, TensorRole::head);
   return std::make_shared<const ams::Manifest>(tensors);

@@ -3,8 +3,10 @@
 import signal
 import ssl
 import subprocess
+import tempfile
 import unittest
 import urllib.request
+from pathlib import Path
 
 from programs import BIN, NOBODY, PAPER, STUDENT, ProgramsTest
 
@@ -226,6 +228,11 @@ class Usage(unittest.TestCase):
                 self.assertIn("--", result.stdout)
 
     def test_mistakes_get_one_line(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = temporary.name
+        (Path(folder) / "file").write_text("")
+        (Path(folder) / "config").write_text("nonsense = 3\n")
         for command, words in [
             ((BIN / "ams-edge",), "--clip"),
             ((BIN / "ams-edge", "--clip", "nowhere"), "nowhere"),
@@ -233,6 +240,23 @@ class Usage(unittest.TestCase):
             ((BIN / "ams-server", "--teacher", "nonsense", "--certificate", "a", "--private-key", "b"), "nonsense"),
             ((BIN / "ams-server", "--gamma", "7"), "gamma"),
             ((BIN / "ams-server", "--learning-rate-weight", "0"), "learning-rate-weight"),
+            ((BIN / "ams-server", "--downlink-kbps", "nan"), "--downlink-kbps: 'nan' is not a finite number"),
+            ((BIN / "ams-server", "--gamma", "nan"), "--gamma: 'nan' is not a finite number"),
+            ((BIN / "ams-server", "--phi-target", "inf"), "--phi-target: 'inf' is not a finite number"),
+            ((BIN / "ams-server", "--iterations", "-1"), "--iterations: '-1' is below 0"),
+            ((BIN / "ams-server", "--threads", "-2"), "--threads"),
+            ((BIN / "ams-server", "--generate-certificate", f"{folder}/file/tls"), f"{folder}/file/tls"),
+            ((BIN / "ams-server", "--config", f"{folder}/config"), "names 'nonsense', which is no flag"),
+            ((BIN / "ams-server", "--teacher", "clip:x", "--device", "cuda", "--certificate", "a", "--private-key", "b",
+              "--report", folder), "it is a folder"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--uplink-kbps", "nan"), "--uplink-kbps: 'nan' is not"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--stop-after-seconds", "-3"), "stop-after-seconds"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--threads", "0"), "threads"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--timeline", folder), "it is a folder"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--report", f"{folder}/file/report.json"), f"{folder}/file"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--state", folder, *STUDENT), "it is a folder"),
+            ((BIN / "ams-pretrain", "--streets", "1", "--steps", "1", "--out", folder), "it is a folder"),
+            ((BIN / "ams-pretrain", "--streets", "1", "--train-batch-norm", "--out", "x"), "train-batch-norm"),
         ]:
             with self.subTest(command=command):
                 result = self.run_program(*command)

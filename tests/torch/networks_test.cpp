@@ -208,6 +208,29 @@ TEST_CASE("initial values depend on the seed alone") {
   CHECK(ams::tensors_digest(first->parameters()) != ams::tensors_digest(second->parameters()));
 }
 
+TEST_CASE("a tensor with a value that fp16 has no number for is stored in float32") {
+  const auto network = ams::make_edanet(3);
+  ams::initialize_tensors(*network, 5);
+  for (const ams::NetworkTensor& buffer : network->buffers()) {
+    if (buffer.name.ends_with("running_var")) {
+      torch::Tensor(buffer.tensor)[0] = 81985.5;
+      break;
+    }
+  }
+  const ams::Safetensors content = ams::store_tensors(*network, ams::TensorType::f16);
+  const auto wide = std::count_if(content.tensors.begin(), content.tensors.end(),
+                                  [](const auto& t) { return t.type == ams::TensorType::f32; });
+  CHECK(wide == 1);
+  const auto copy = ams::make_edanet(3);
+  ams::load_tensors(*copy, content);
+  bool found = false;
+  for (const ams::NetworkTensor& buffer : copy->buffers()) {
+    found = found ||
+            (buffer.name.ends_with("running_var") && buffer.tensor[0].item<float>() == 81985.5F);
+  }
+  CHECK(found);
+}
+
 TEST_CASE("stored tensors come back, and others are refused by name") {
   const auto network = ams::make_edanet(3);
   ams::initialize_tensors(*network, 5);

@@ -80,6 +80,30 @@ TEST_CASE("Adam on tensors refuses what does not fit") {
   CHECK_THROWS_AS(ams::TensorAdam(uneven, {}, torch::kCPU), ams::Error);
 }
 
+TEST_CASE(
+    "a gradient that would stay in the moments for good changes nothing, whatever the arithmetic") {
+  using Arithmetic = ams::TensorAdam::Arithmetic;
+  for (const auto arithmetic : {Arithmetic::automatic, Arithmetic::torch}) {
+    ams::TensorAdam adam(ams::AdamState(3), {}, torch::kCPU, arithmetic);
+    torch::Tensor values = torch::zeros({3});
+    adam.step(values, torch::ones({3}));
+    const torch::Tensor before = values.clone();
+    const ams::AdamState state = adam.state();
+    for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL, 1.1e18, -1.1e18}) {
+      CAPTURE(bad);
+      torch::Tensor gradients = torch::ones({3});
+      gradients[1] = bad;
+      CHECK_THROWS_AS(adam.step(values, gradients), ams::Error);
+    }
+    CHECK(torch::equal(values, before));
+    CHECK(adam.state().step_count == state.step_count);
+    CHECK(adam.state().first_moment == state.first_moment);
+    CHECK(adam.state().second_moment == state.second_moment);
+    adam.step(values, torch::full({3}, 1e18));
+    CHECK(torch::isfinite(values).all().item<bool>());
+  }
+}
+
 TEST_CASE("a learning rate for each range, whatever the arithmetic") {
   constexpr std::int64_t n = 300;
   const std::vector<ams::LearningRateRange> ranges = {{0, 10, 5}, {100, 250, 0.5}};

@@ -166,8 +166,10 @@ class DoubleBufferedHolder {
 
   template <class OnWait>
   static void wait_until_unused(const Slot& slot, OnWait& on_wait) {
-    for (int polls = 0; slot.departures.load(std::memory_order_acquire) != slot.entries; ++polls) {
+    int polls = 0;
+    while (slot.departures.load(std::memory_order_acquire) != slot.entries) {
       if (polls < 64) {
+        ++polls;
         std::this_thread::yield();
       } else {
         std::this_thread::sleep_for(std::chrono::microseconds(100));

@@ -3,18 +3,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "ams/protocol/messages.hpp"
 
 /// Text of the protocol: what a device may be called, and how what is too long is cut.
 namespace ams {
-
-/// Below 0x20, or 0x7f: moves a terminal's cursor, ends a line of a log.
-inline bool is_control_character(char c) noexcept {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte < 0x20 || byte == 0x7f;
-}
 
 namespace detail {
 
@@ -39,22 +34,46 @@ inline std::size_t utf8_sequence_bytes(std::string_view text) noexcept {
   return code >= least[size - 2] && code <= 0x10ffff && !is_surrogate ? size : 0;
 }
 
+/// Of a well-formed sequence: U+0000 to U+001F, U+007F to U+009F.
+inline bool is_control_character(std::string_view sequence) noexcept {
+  const auto first = static_cast<unsigned char>(sequence.front());
+  if (sequence.size() == 1) return first < 0x20 || first == 0x7f;
+  return first == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0;
+}
+
 }  // namespace detail
 
-/// Well-formed UTF-8 (RFC 3629).
-inline bool is_utf8(std::string_view text) noexcept {
+/// Well-formed UTF-8 (RFC 3629) without control characters (Unicode's category Cc), which move a
+/// terminal's cursor and end a line of a log.
+inline bool is_printable(std::string_view text) noexcept {
   while (!text.empty()) {
     const std::size_t size = detail::utf8_sequence_bytes(text);
-    if (size == 0) return false;
+    if (size == 0 || detail::is_control_character(text.substr(0, size))) return false;
     text.remove_prefix(size);
   }
   return true;
 }
 
+/// The text with '?' for each control character and for each byte that is not UTF-8.
+inline std::string printable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t size = detail::utf8_sequence_bytes(text);
+    const std::string_view sequence = text.substr(0, std::max<std::size_t>(size, 1));
+    if (size == 0 || detail::is_control_character(sequence)) {
+      result += '?';
+    } else {
+      result += sequence;
+    }
+    text.remove_prefix(sequence.size());
+  }
+  return result;
+}
+
 /// May a device have this id? 1 to max_device_id_bytes of UTF-8 without control characters.
 inline bool is_device_id(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= max_device_id_bytes && is_utf8(text) &&
-         std::none_of(text.begin(), text.end(), is_control_character);
+  return !text.empty() && text.size() <= max_device_id_bytes && is_printable(text);
 }
 
 /// The beginning of `text`, at most so many bytes, not cut in the middle of a UTF-8 sequence.

@@ -24,11 +24,18 @@ class ClipIdentity:
 
 
 def identify_clip(folder: Path) -> ClipIdentity:
-    """Raises OSError when a file is missing, and what ams.video.Clip raises."""
+    """Raises ValueError where it is no clip folder, and what ams.video.Clip raises."""
     from ams.video import Clip
 
     digest = hashlib.sha256()
-    for name in ("clip.json", "labels.mkv", "video.mp4"):
+    names = ("clip.json", "labels.mkv", "video.mp4")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"'{folder}' is not a clip folder: it has no {' and no '.join(missing)} "
+            "(ams-label makes one of a video, ams-render of a rendered street)"
+        )
+    for name in names:
         digest.update(file_digest(folder / name).encode())
     return ClipIdentity(Clip(folder).info.name, digest.hexdigest())
 

@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         refuse_unused(flags, parser)
+        _make_folder(flags.out)
         if flags.experiment == "pretrain":
             _pretrain(flags)
         else:
@@ -67,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--out '{out}' cannot be made a folder: {error.strerror}") from error
 
 
 def _context(flags: argparse.Namespace) -> Context:

@@ -42,14 +42,16 @@ class Stream:
 
     def __init__(
         self,
-        clips: Sequence[Path | str],
+        clips: Sequence[Path | str] | Path | str,
         *,
         max_seconds: float = math.inf,
         progress: bool = False,
     ) -> None:
-        """clips: folders with video.mp4, labels.mkv and clip.json; at least one. max_seconds: the
+        """clips: folders with video.mp4, labels.mkv and clip.json; one or several. max_seconds: the
         stream ends there at the latest. progress: whoever plays it sees a bar of its seconds.
         Raises ValueError, and what `ams.video.Clip` raises."""
+        if isinstance(clips, (str, Path)):
+            clips = [clips]
         if not clips:
             raise ValueError("Stream: clips is empty; give at least one clip folder")
         if not max_seconds > 0:

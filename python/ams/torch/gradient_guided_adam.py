@@ -259,6 +259,10 @@ def _named(
 ) -> torch.nn.Module | list[tuple[str, torch.Tensor]]:
     if hasattr(params, "named_parameters"):
         return params
+    if not isinstance(params, Iterable):
+        raise ams.InvalidArgumentError(
+            f"params is of type {type(params).__name__}; pass the module, or its named_parameters()"
+        )
     named = list(params)
     if any(isinstance(item, dict) for item in named):
         _refuse_groups()

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         refuse_unused(flags, parser)
-        _make_folder(flags.out)
+        _check_out(flags.out)
         if flags.experiment == "pretrain":
             _pretrain(flags)
         else:
@@ -70,11 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"--out '{out}' cannot be made a folder: {error.strerror}") from error
+def _check_out(out: Path) -> None:
+    """It is made only when there is something to write."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"--out '{out}' cannot be made a folder: '{there}' is a file")
 
 
 def _context(flags: argparse.Namespace) -> Context:

@@ -26,8 +26,8 @@ endforeach()
 if(AMS_WITH_X264)
   string(APPEND AMS_VIDEO_DEPENDENCIES "_ams_pkg(x264 x264)")
 endif()
-# Not where find_package(ams) would find it: it is for the installed tree.
 string(REPLACE ";" " " AMS_LAYERS "${_ams_layers}")
+# Not where find_package(ams) would find it: it is for the installed tree.
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/amsConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/package/amsConfig.cmake
                               INSTALL_DESTINATION ${_ams_package_dir})

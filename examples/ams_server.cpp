@@ -155,6 +155,7 @@ class Program {
     const SessionOptions& session = flags.session;
     const LearningRateMultipliers& multipliers = session.adam.multipliers;
     nlohmann::json report = {{"learning_rate", session.adam.learning_rate},
+                             {"learning_rates_by_size", session.learning_rates_by_size},
                              {"learning_rate_weight", multipliers.weight},
                              {"learning_rate_normalization", multipliers.normalization},
                              {"learning_rate_head", multipliers.head},
@@ -642,6 +643,10 @@ int main(int argc, char** argv) {
                    "Adam's alpha, for the whole model; what a strategy trains learns faster, see "
                    "--learning-rate-weight")
       ->capture_default_str();
+  training->add_flag("--learning-rates-by-size,!--no-learning-rates-by-size",
+                     flags.session.learning_rates_by_size,
+                     "weights whose values are small learn less fast, so that one learning rate "
+                     "suits most students; given by default, --no-... is as in the paper");
   const auto add_multiplier = [&](const char* name, std::optional<double>& value,
                                   const std::string& what) {
     training->add_option(name, value, "times as much for " + what)->check(CLI::Range(1e-6, 1e6));

@@ -19,6 +19,11 @@ class TensorSpec:
         'parameter' (trained) or 'statistic' (follows the data).
         """
     @property
+    def learning_rate_scale(self) -> float:
+        """
+        Times the learning rate of its role, (0, 1]; see Manifest.with_learning_rates_by_size().
+        """
+    @property
     def name(self) -> str:
         """
         As the network's framework names it.
@@ -61,9 +66,10 @@ class Manifest:
         ...
     def __init__(self, tensors: collections.abc.Iterable) -> None:
         """
-        tensors: (name, shape), (name, shape, kind) or (name, shape, kind, role) each, in the order of the vector; kind is
-        'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or
-        a vector of 2^32 values and more.
+        tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind, role,
+        learning_rate_scale); kind is 'parameter' or 'statistic', role is 'weight', 'normalization' or 'head',
+        learning_rate_scale is in (0, 1]. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than
+        8 extents or a vector of 2^32 values and more.
         """
     def __repr__(self) -> str:
         ...
@@ -72,6 +78,16 @@ class Manifest:
     def tensor_of(self, coordinate: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
         Index into tensors of the one that holds this coordinate.
+        """
+    def with_learning_rates_by_size(self, values: numpy.typing.ArrayLike) -> Manifest:
+        """
+        The same layout, of the same digest, with a learning rate for each tensor that goes by how large its values are, so that
+        one learning rate suits networks whose weights are of different sizes: a parameter of two or more extents whose root
+        mean square is below 0.4 learns in proportion, down to a sixteenth, all others as fast as without. Sessions do this of
+        their own; learning_rate_ranges() takes it into account.
+        
+        values: float32 [dimension], of the parameters that training begins with. Raises InvalidArgumentError for another shape,
+        and for values that are not finite.
         """
     def with_roles(self, *, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> Manifest:
         """
@@ -903,7 +919,7 @@ class SessionOptions:
     times those of recommended_multipliers()) and how finely every update is written, so that the budget is kept: strategy
     and gamma are then None.
     """
-    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 4096, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
+    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 4096, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
         """
             session_id: goes to the device in Welcome
             horizon_seconds: T_horizon, > 0
@@ -921,6 +937,7 @@ class SessionOptions:
             weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
             normalization_multiplier: likewise, of role 'normalization'
             head_multiplier: likewise, of role 'head'
+            learning_rates_by_size: tensors whose values are small at the beginning learn less fast (Manifest.with_learning_rates_by_size()), so that one learning rate suits most networks; False: as in the paper
             profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
             zstd_level: of updates, 1 to 19
             relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
@@ -1062,6 +1079,11 @@ class SessionOptions:
     def learning_rate(self) -> float:
         """
         alpha, > 0 and at most 1e6
+        """
+    @property
+    def learning_rates_by_size(self) -> bool:
+        """
+        tensors whose values are small at the beginning learn less fast (Manifest.with_learning_rates_by_size()), so that one learning rate suits most networks; False: as in the paper
         """
     @property
     def max_bitstream_bytes(self) -> int:

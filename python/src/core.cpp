@@ -13,6 +13,7 @@
 #include "ams/core/coordinate_choice.hpp"
 #include "ams/core/downlink_budget.hpp"
 #include "ams/core/gradient_guided_adam.hpp"
+#include "ams/core/learning_rates_by_size.hpp"
 #include "ams/core/manifest.hpp"
 #include "ams/core/miou.hpp"
 #include "ams/core/model_holder.hpp"
@@ -65,10 +66,10 @@ TensorSpec to_tensor_spec(const py::handle& item) {
   if (py::isinstance<TensorSpec>(item)) return item.cast<TensorSpec>();
   const bool is_sequence = PySequence_Check(item.ptr()) && !py::isinstance<py::str>(item);
   const std::size_t size = is_sequence ? py::len(item) : 0;
-  if (size < 2 || size > 4) {
+  if (size < 2 || size > 5) {
     throw_invalid("a tensor of a Manifest is " + repr_text(item) +
-                  "; allowed are TensorSpec, (name, shape), (name, shape, kind) and (name, shape, "
-                  "kind, role)");
+                  "; allowed are TensorSpec, (name, shape), (name, shape, kind), (name, shape, "
+                  "kind, role) and (name, shape, kind, role, learning_rate_scale)");
   }
   const auto parts = py::tuple(py::reinterpret_borrow<py::object>(item));
   TensorSpec spec;
@@ -84,6 +85,9 @@ TensorSpec to_tensor_spec(const py::handle& item) {
   }
   if (size > 2) read_argument(spec.kind, "the kind of tensor '" + spec.name + "'", parts[2]);
   if (size > 3) read_argument(spec.role, "the role of tensor '" + spec.name + "'", parts[3]);
+  if (size > 4)
+    read_argument(spec.learning_rate_scale, "the learning_rate_scale of tensor '" + spec.name + "'",
+                  parts[4]);
   return spec;
 }
 
@@ -103,6 +107,9 @@ void bind_manifest(py::module_& m) {
           "normalisation layer), 'head' (the classifier) or 'weight' (whatever else).")
       .def_readonly("offset", &TensorSpec::offset, "First coordinate, in values.")
       .def_readonly("size", &TensorSpec::size, "Number of values.")
+      .def_readonly("learning_rate_scale", &TensorSpec::learning_rate_scale,
+                    "Times the learning rate of its role, (0, 1]; see "
+                    "Manifest.with_learning_rates_by_size().")
       .def("__repr__", [](const TensorSpec& s) {
         return "TensorSpec('" + s.name + "', " + repr_text(py::tuple(py::cast(s.shape))) + ", '" +
                to_word(s.kind) + "', '" + to_word(s.role) + "')";
@@ -123,9 +130,10 @@ read from any thread.
              return std::make_shared<Manifest>(std::move(specs));
            }),
            "tensors"_a, R"(
-tensors: (name, shape), (name, shape, kind) or (name, shape, kind, role) each, in the order of the vector; kind is
-'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or
-a vector of 2^32 values and more.)")
+tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind, role,
+learning_rate_scale); kind is 'parameter' or 'statistic', role is 'weight', 'normalization' or 'head',
+learning_rate_scale is in (0, 1]. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more
+than 8 extents or a vector of 2^32 values and more.)")
       .def_property_readonly(
           "tensors",
           [](const Manifest& self) {
@@ -150,6 +158,20 @@ a vector of 2^32 values and more.)")
 The same layout, of the same digest, with roles by name: where a role is given patterns, exactly the parameters that
 match one have it, and who had it before is a 'weight'; one that matches both is the head's. A pattern is a name in
 which * stands for any characters and ? for one. Raises InvalidArgumentError for a pattern that no parameter matches.)")
+      .def(
+          "with_learning_rates_by_size",
+          [](const Manifest& self, const ArrayLike& values) {
+            return std::make_shared<Manifest>(
+                with_learning_rates_by_size(self, ConstFloats(values, "values").span()));
+          },
+          "values"_a, R"(
+The same layout, of the same digest, with a learning rate for each tensor that goes by how large its values are, so that
+one learning rate suits networks whose weights are of different sizes: a parameter of two or more extents whose root
+mean square is below 0.4 learns in proportion, down to a sixteenth, all others as fast as without. Sessions do this of
+their own; learning_rate_ranges() takes it into account.
+
+values: float32 [dimension], of the parameters that training begins with. Raises InvalidArgumentError for another shape,
+and for values that are not finite.)")
       .def("tensor_of", &Manifest::tensor_of, "coordinate"_a,
            "Index into tensors of the one that holds this coordinate.")
       .def(
@@ -165,7 +187,8 @@ which * stands for any characters and ? for one. Raises InvalidArgumentError for
           [](const Manifest& self) {
             py::list tensors;
             for (const TensorSpec& t : self.tensors())
-              tensors.append(py::make_tuple(t.name, t.shape, to_word(t.kind), to_word(t.role)));
+              tensors.append(py::make_tuple(t.name, t.shape, to_word(t.kind), to_word(t.role),
+                                            t.learning_rate_scale));
             return py::make_tuple(tensors);
           },
           [](const py::tuple& state) {

@@ -82,6 +82,12 @@ Fields<PythonSessionOptions> session_option_fields() {
       [](O & o) -> auto& { return o.selection; });
   fields
       .add(
+          "learning_rates_by_size", [](O & o) -> auto& { return o.options.learning_rates_by_size; },
+          "tensors whose values are small at the beginning learn less fast "
+          "(Manifest.with_learning_rates_by_size()), so that one learning rate suits most "
+          "networks; "
+          "False: as in the paper")
+      .add(
           "profile", [](O & o) -> auto& { return o.options.encode.profile; },
           "of updates: 'reference' or 'compact'; with a budget always 'compact'")
       .add(

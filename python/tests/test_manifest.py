@@ -1,6 +1,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 
 import ams
@@ -101,3 +102,24 @@ def test_roles_are_given_or_named_by_pattern():
         manifest.with_roles(normalization=["*.running_mean"])  # no parameter
     with pytest.raises(TypeError):
         manifest.with_roles(["last.*"])
+
+
+def test_learning_rates_by_size():
+    manifest = ams.Manifest(
+        [("weight", (4, 3)), ("bias", (4,)), ("head", (2, 4), "parameter", "head")]
+    )
+    values = np.concatenate([np.full(12, 0.1), np.full(4, 0.1), np.full(8, -0.8)])
+    scaled = manifest.with_learning_rates_by_size(values.astype(np.float32))
+    assert [t.learning_rate_scale for t in manifest.tensors] == [1, 1, 1]
+    assert [t.learning_rate_scale for t in scaled.tensors] == pytest.approx([0.25, 1, 1])
+    assert scaled == manifest and scaled.tensors[2].role == "head"
+    assert pickle.loads(pickle.dumps(scaled)).tensors[0].learning_rate_scale == pytest.approx(0.25)
+    ranges = ams.learning_rate_ranges(scaled, weight_multiplier=8)
+    assert [r[:2] for r in ranges] == [(0, 12), (12, 16)]
+    assert [r[2] for r in ranges] == pytest.approx([2, 8])
+    with pytest.raises(ams.InvalidArgumentError, match="23"):
+        manifest.with_learning_rates_by_size(values[1:].astype(np.float32))
+    with pytest.raises(ams.InvalidArgumentError, match="learning_rate_scale of tensor 'w'"):
+        ams.Manifest([("w", (1,), "parameter", "weight", "fast")])
+    with pytest.raises(ams.InvalidArgumentError, match="up to 1"):
+        ams.Manifest([("w", (1,), "parameter", "weight", 2)])

@@ -211,10 +211,11 @@ std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
   validate(options);
   std::vector<LearningRateRange> ranges;
   for (const TensorSpec& tensor : manifest.tensors()) {
-    const double multiplier = tensor.role == TensorRole::normalization
-                                  ? options.multipliers.normalization
-                              : tensor.role == TensorRole::head ? options.multipliers.head
-                                                                : options.multipliers.weight;
+    const double of_role = tensor.role == TensorRole::normalization
+                               ? options.multipliers.normalization
+                           : tensor.role == TensorRole::head ? options.multipliers.head
+                                                             : options.multipliers.weight;
+    const double multiplier = of_role * tensor.learning_rate_scale;
     if (multiplier == 1) continue;
     const std::size_t end = tensor.offset + tensor.size;
     if (!ranges.empty() && ranges.back().end == tensor.offset &&

@@ -140,6 +140,10 @@ Manifest::Manifest(std::vector<TensorSpec> tensors) {
           "tensor {} has role {}: weight (0), normalization (1) and head (2) are allowed",
           tensor.name, static_cast<int>(tensor.role)));
     }
+    if (!(tensor.learning_rate_scale > 0 && tensor.learning_rate_scale <= 1)) {
+      refuse(fmt::format("tensor {} has learning_rate_scale {}: above 0, up to 1 is allowed",
+                         tensor.name, tensor.learning_rate_scale));
+    }
     tensor.offset = dimension_;
     tensor.size = value_count(tensor);
     if (tensor.size > max_dimension - dimension_) {

@@ -45,6 +45,7 @@ bool computes_all(const std::vector<bool>& computed, const Manifest& manifest) {
 // group little: at 1 Kbps both groups, written coarsely, are better than scales alone. A fraction
 // that has to be written coarsely takes bytes from the groups, where they are worth more.
 constexpr double group_coarseness = 4;
+constexpr double last_layers_coarseness = 2;
 constexpr double guided_coarseness = 1;
 
 constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
@@ -112,11 +113,12 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
     trainable += tensor.size;
   }
   const auto n = static_cast<double>(trainable);
-  const auto add_group = [&](const std::string& name, double gamma, double size) {
+  const auto add_group = [&](const std::string& name, double gamma, double size,
+                             double coarseness) {
     ladder_.push_back({.strategy = make_selection_strategy(name, gamma),
                        .multipliers = recommended_multipliers(name, gamma),
                        .group_bytes = size * group_bits / 8,
-                       .coarseness = group_coarseness,
+                       .coarseness = coarseness,
                        .before_moments = ladder_.size()});
   };
   const bool has_groups = normalization > 0 && head > 0;
@@ -126,13 +128,13 @@ UpdatePlanner::UpdatePlanner(std::shared_ptr<const Manifest> manifest,
   const auto scales = static_cast<double>(normalization);
   double group = 0;  // of the richest
   if (has_groups) {
-    add_group("normalization", 1, scales);
+    add_group("normalization", 1, scales, group_coarseness);
     group = scales + static_cast<double>(head);
-    add_group("normalization_and_head", 1, group);
+    add_group("normalization_and_head", 1, group, group_coarseness);
   }
   if (has_last_layers) {
     group = std::min(n, scales + last);
-    add_group("normalization+last_layers", last_layers, group);
+    add_group("normalization+last_layers", last_layers, group, last_layers_coarseness);
   }
   const std::size_t richest_group = has_groups ? ladder_.size() - 1 : 0;
   const std::string guided =

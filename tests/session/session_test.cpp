@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -440,6 +441,41 @@ TEST_CASE("Adam's memory and the held values go from phase to phase") {
     CHECK(expected.step_count == static_cast<std::int64_t>(4 * id));
     session.on_phase_done(std::move(result), now + 5);
     session.on_ack({session.held().version()}, now + 5);
+  }
+}
+
+TEST_CASE("weights that are small at the beginning learn less fast, unless told otherwise") {
+  for (const bool by_size : {true, false}) {
+    SessionOptions options = options_for_tests();
+    options.learning_rates_by_size = by_size;
+    options.adam.learning_rate = 0.01;
+    Session session = make_session(options);
+    session.on_hello(hello(), 0);
+    toy::Trainer trainer;
+    double now = 0;
+    for (std::uint64_t id = 1; id <= 3; ++id, now += 10) {
+      feed(session, id, {now, now + 1, now + 2, now + 3}, now + 4);
+      TrainingJob<toy::Sample> job = session.begin_phase(now + 4);
+      // The weight begins at 0.25 and has two extents; what it has become changes nothing.
+      const std::vector<LearningRateRange> ranges =
+          learning_rate_ranges(*job.manifest, job.adam_options);
+      REQUIRE(ranges.size() == (by_size ? 1 : 0));
+      if (by_size) CHECK(ranges[0] == LearningRateRange{0, toy::inputs, 0.625});
+      const std::vector<float> before = job.parameters;
+      TrainingResult result = trainer.train(std::move(job));
+      if (id == 1) {
+        // The first step of Adam moves each coordinate by its rate; later ones by at most as much.
+        double farthest = 0;
+        for (std::size_t i = 0; i < toy::inputs; ++i) {
+          farthest = std::max(farthest, std::abs(double{result.parameters[i]} - before[i]));
+        }
+        const double rate = by_size ? 0.00625 : 0.01;
+        CHECK(farthest > rate);
+        CHECK(farthest <= 4.001 * rate);
+      }
+      session.on_phase_done(std::move(result), now + 5);
+      session.on_ack({session.held().version()}, now + 5);
+    }
   }
 }
 

@@ -43,8 +43,9 @@ struct LearningRateRange {
   friend bool operator==(const LearningRateRange&, const LearningRateRange&) = default;
 };
 
-/// What options.multipliers mean for the tensors of a manifest, as adam_step takes it: ascending ranges,
-/// neighbours of one multiplier joined, those of multiplier 1 left out.
+/// What options.multipliers, and the tensors' learning_rate_scale, mean for the coordinates of a manifest,
+/// as adam_step takes it: ascending ranges, neighbours of one multiplier joined, those of multiplier 1 left
+/// out.
 /// Throws Error(invalid_argument) on options out of range.
 std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
                                                     const AdamOptions& options);

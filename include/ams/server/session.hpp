@@ -16,6 +16,7 @@
 #include "ams/core/adam.hpp"
 #include "ams/core/coordinate_set.hpp"
 #include "ams/core/error.hpp"
+#include "ams/core/learning_rates_by_size.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/phi_score.hpp"
 #include "ams/core/random.hpp"
@@ -265,6 +266,7 @@ class ServerSession {
   double announced_interval_seconds_ = 0;
 
   // Training.
+  std::shared_ptr<const Manifest> trained_manifest_;  // held()'s, with its learning rates
   AdamState adam_;
   Random random_;
   std::optional<UpdatePlanner> planner_;  // with a downlink budget
@@ -338,6 +340,10 @@ ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options,
     throw Error(ErrorCode::invalid_argument,
                 "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
   }
+  trained_manifest_ = options_.learning_rates_by_size
+                          ? std::make_shared<const Manifest>(
+                                with_learning_rates_by_size(held().manifest(), held().values()))
+                          : held().manifest_ptr();
   // One that does not fit says so here; with a budget the session chooses one that does.
   if (options_.strategy) options_.strategy->required_gradients(held().manifest());
   adam_ = AdamState(held().manifest().dimension());
@@ -772,7 +778,7 @@ TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
   const SelectionStrategy& strategy = planner_ ? *choice.strategy : *options_.strategy;
   const SelectionStrategy& gradients = planner_ ? *choice.gradients : strategy;
   TrainingJob<Sample> job;
-  job.manifest = held().manifest_ptr();
+  job.manifest = trained_manifest_;
   job.parameters.assign(held().values().begin(), held().values().end());
   job.adam = adam_;
   job.adam_options = adam_options;

@@ -27,6 +27,10 @@ struct SessionOptions {
   std::size_t min_samples = 4;  ///< the first phase waits for so many labelled samples, >= 1
   AdamOptions adam = {};  ///< with a downlink_budget its multipliers are times the session's own
 
+  /// Tensors whose values are small at the beginning learn less fast (with_learning_rates_by_size()), so
+  /// that one learning rate suits most networks. false: as in the paper.
+  bool learning_rates_by_size = true;
+
   /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
   std::shared_ptr<const SelectionStrategy> strategy = nullptr;
 

@@ -108,6 +108,7 @@ def _context(flags: argparse.Namespace) -> Context:
     codec = {"target_bps": flags.uplink_target_kbps * 1000}
     training = {
         "learning_rate": flags.learning_rate,
+        "learning_rates_by_size": flags.learning_rates_by_size,
         "batch_size": flags.batch_size,
         "profile": profile,
         "codec": codec,

@@ -89,6 +89,13 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         "What a strategy trains learns faster by the multipliers below",
     )
     add(
+        "--learning-rates-by-size",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="weights whose values are small learn less fast, so that one learning rate suits most "
+        "students; --no-... is as in the paper",
+    )
+    add(
         "--gamma",
         type=_fraction,
         metavar="FRACTION",

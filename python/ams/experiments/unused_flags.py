@@ -6,7 +6,10 @@ import argparse
 import re
 
 _CHOICE = ("strategy", "gamma", "downlink_kbps", "downlink_link_kbps")
-_RATES = ("learning_rate_weight", "learning_rate_normalization", "learning_rate_head")
+_RATES = (
+    "learning_rates_by_size", "learning_rate_weight", "learning_rate_normalization",
+    "learning_rate_head",
+)  # fmt: skip
 _PHASES = (
     "iterations", "update_interval_seconds", "horizon_seconds", "first_batch_seconds",
     "uplink_target_kbps",

@@ -25,6 +25,8 @@ class AMS:
     strategy: as ams.selection_strategy_names() says; gamma: the fraction that an update carries.
     weight_multiplier, normalization_multiplier, head_multiplier: of the learning rate;
         ams.recommended_multipliers() gives them. With a budget they are times the session's own.
+    learning_rates_by_size: as ams.SessionOptions; not as in the paper, whose weights all learn
+        equally fast.
     profile: 'reference' or 'compact'; relative_step: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and relative_step are
         then the session's own choice. downlink_link_bps: what the link takes; 0: four times that.
@@ -41,6 +43,7 @@ class AMS:
     weight_multiplier: float = 1
     normalization_multiplier: float = 1
     head_multiplier: float = 1
+    learning_rates_by_size: bool = True
     iterations: int = 20
     batch_size: int = 8
     update_interval_seconds: float = 10
@@ -85,6 +88,7 @@ class AMS:
             "weight_multiplier": self.weight_multiplier,
             "normalization_multiplier": self.normalization_multiplier,
             "head_multiplier": self.head_multiplier,
+            "learning_rates_by_size": self.learning_rates_by_size,
             "iterations": self.iterations,
             "batch_size": self.batch_size,
             "update_interval_seconds": self.update_interval_seconds,

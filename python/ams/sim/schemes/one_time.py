@@ -20,12 +20,14 @@ class OneTime:
 
     first_seconds: 60 in the paper; never more than a third of the stream, so that short clips have
     something left to be judged on. Samples at 1 fps, compressed as one buffer as AMS does.
+    learning_rates_by_size: as ams.SessionOptions.
     iterations: in all. The default, 120, is what AMS makes in a minute (K = 20 every 10 s).
     """
 
     name: ClassVar[str] = "one_time"
     first_seconds: float = 60
     learning_rate: float = 1e-3
+    learning_rates_by_size: bool = True
     iterations: int = 120
     batch_size: int = 8
     profile: str = "reference"
@@ -61,6 +63,7 @@ class OneTime:
         return {
             "strategy": "full",
             "learning_rate": self.learning_rate,
+            "learning_rates_by_size": self.learning_rates_by_size,
             "iterations": self.iterations,
             "batch_size": self.batch_size,
             "min_samples": 1,

@@ -42,11 +42,16 @@ bool computes_all(const std::vector<bool>& computed, const Manifest& manifest) {
 }
 
 // How many times too large a rung's updates may be (Rung::coarseness). Writing coarsely costs a
-// group little: at 1 Kbps both groups, written coarsely, are better than scales alone. A fraction
-// that has to be written coarsely takes bytes from the groups, where they are worth more.
+// group little: at 1 Kbps both groups, written coarsely, are better than scales alone; and than the
+// last layers beside them, written more coarsely still. A fraction that has to be written coarsely
+// takes bytes from the groups, where they are worth more.
 constexpr double group_coarseness = 4;
-constexpr double last_layers_coarseness = 2;
+constexpr double last_layers_coarseness = 1.6;
 constexpr double guided_coarseness = 1;
+
+// A group that was trained stays worth it for so many times larger updates: going back and forth
+// changes how fast its layers learn, which costs more than either of both.
+constexpr double staying_coarseness = 1.5;
 
 constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 
@@ -177,7 +182,8 @@ UpdatePlanner::Choice UpdatePlanner::choose(double update_interval_seconds) cons
   const double steady = budget_.steady_bytes(update_interval_seconds);
   std::size_t best = 0;
   for (std::size_t i = 1; i < ladder_.size(); ++i) {
-    if (expected_bytes(ladder_[i]) <= ladder_[i].coarseness * steady) best = i;
+    const double stays = trained_group_ == i ? staying_coarseness : 1;
+    if (expected_bytes(ladder_[i]) <= stays * ladder_[i].coarseness * steady) best = i;
   }
   const std::size_t trained = has_moments_ ? best : ladder_[best].before_moments;
   return {ladder_[trained].strategy, ladder_[best].strategy, ladder_[trained].multipliers, trained};
@@ -220,6 +226,8 @@ std::optional<EncodeOptions> UpdatePlanner::fit(const Choice& choice, const Mode
   std::size_t way = usual_way;
   Trial trial = attempt(way);
   learn(ladder_[choice.rung], coordinates, trial.bytes);
+  trained_group_.reset();
+  if (ladder_[choice.rung].guided_bytes == 0) trained_group_ = choice.rung;
   has_moments_ =
       computes_all(choice.gradients->required_gradients(held.manifest()), held.manifest());
   if (trial.bytes <= allowance) {

@@ -45,6 +45,7 @@ struct Outcome {
   double largest = 0;    ///< update, bytes
   std::string strategy;  ///< of the last phase
   std::size_t withheld = 0;
+  std::size_t changes = 0;  ///< of the strategy, from phase to phase
 };
 
 /// A trainer that moves what it may by noise, harder when the scene changes; and a device that
@@ -67,6 +68,7 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
   for (double now = interval_seconds; now <= end; now += interval_seconds) {
     const auto choice = planner.choose(interval_seconds);
     const auto& strategy = *choice.strategy;
+    outcome.changes += !outcome.strategy.empty() && outcome.strategy != strategy.name();
     outcome.strategy = strategy.name();
     const bool has_weights = outcome.strategy.find("gradient_guided") != std::string::npos ||
                              outcome.strategy.find("last_layers") != std::string::npos;
@@ -141,6 +143,21 @@ TEST_CASE("more budget trains more of the model") {
   const auto plain = network(false);
   CHECK(stream(plain, 500, 10).strategy == "gradient_guided");
   CHECK(stream(plain, 200000, 10).strategy == "full");
+}
+
+TEST_CASE("groups are not traded for each other back and forth") {
+  const auto manifest = network(true);
+  std::size_t with_last_layers = 0, with_head = 0;
+  for (double budget_bps = 60; budget_bps <= 400; budget_bps += 10) {
+    CAPTURE(budget_bps);
+    const Outcome outcome = stream(manifest, budget_bps, 10);
+    if (outcome.strategy.find("gradient_guided") != std::string::npos) continue;
+    with_last_layers += outcome.strategy == "normalization+last_layers";
+    with_head += outcome.strategy == "normalization_and_head";
+    CHECK(outcome.changes <= 2);
+  }
+  CHECK(with_last_layers > 0);
+  CHECK(with_head > 0);
 }
 
 TEST_CASE(

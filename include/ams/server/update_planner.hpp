@@ -22,15 +22,16 @@ namespace ams {
 /// The strategies form a ladder: the normalisation layers, these and the classifier, these and all
 /// of the last 2% of the parameters, these and a growing gradient-guided fraction, the whole model.
 /// A network without such layers has the fractions alone, and one whose classifier is not within less
-/// than the last 2% goes without that rung. A phase trains the richest one that is worth it, going by how large updates
-/// have been so far: a fixed group is worth training even when its updates must be written four
-/// times as coarsely, a further fraction only when they fit. Where there is a group, a fraction is
-/// trained only after a phase that computed all gradients, so that there are moments to choose it
-/// by, instead of at random (Algorithm 2): a phase before trains the group and computes them. As
-/// long as there is a fraction it stays, and grows or shrinks with the rung: what says where its
-/// coordinates are is paid for once. What is trained learns as fast as recommended_multipliers()
-/// says, so the rates change with the rung. An update is then written as finely as its allowance
-/// takes (DownlinkBudget). A plain value; not thread-safe.
+/// than the last 2% goes without that rung. A phase trains the richest one that is worth it, going by
+/// how large updates have been so far: the normalisation layers and the classifier are worth training
+/// even when their updates must be written four times as coarsely, with the last layers 1.6 times, and
+/// what was trained before half as much again; a further fraction only when it fits. Where there is a
+/// group, a fraction is trained only after a phase that computed all gradients, so that there are
+/// moments to choose it by, instead of at random (Algorithm 2): a phase before trains the group and
+/// computes them. As long as there is a fraction it stays, and grows or shrinks with the rung: what
+/// says where its coordinates are is paid for once. What is trained learns as fast as
+/// recommended_multipliers() says, so the rates change with the rung. An update is then written as
+/// finely as its allowance takes (DownlinkBudget). A plain value; not thread-safe.
 class UpdatePlanner {
  public:
   /// What a phase trains, and which rung of the ladder that is.
@@ -78,7 +79,9 @@ class UpdatePlanner {
   std::vector<Rung> ladder_;  // ascending
   CoordinateSet written_;     // of the latest update
   DownlinkBudget budget_;
-  bool has_moments_ = false;                   // the latest phase computed all gradients
+  /// The latest phase: whether it computed all gradients; its rung, where that had no fraction.
+  bool has_moments_ = false;
+  std::optional<std::size_t> trained_group_;
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means
 };
 

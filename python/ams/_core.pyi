@@ -68,8 +68,8 @@ class Manifest:
         """
         tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind, role,
         learning_rate_scale); kind is 'parameter' or 'statistic', role is 'weight', 'normalization' or 'head',
-        learning_rate_scale is in (0, 1]. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more than
-        8 extents or a vector of 2^32 values and more.
+        learning_rate_scale is in (0, 1]. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more
+        than 8 extents or a vector of 2^32 values and more.
         """
     def __repr__(self) -> str:
         ...

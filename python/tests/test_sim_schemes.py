@@ -91,7 +91,12 @@ def test_a_downlink_budget_is_kept_with_every_byte_counted(kbps):
     assert "busiest_minute_kbps" not in result.details  # it is shorter
     minute = sim.run(sim.Stream([clip(seconds=70, fps=2, label_stride=1)]), budget, setting())
     assert 0.8 * kbps < minute.downlink_kbps <= 1.05 * kbps
-    assert 0.8 * kbps < minute.details["busiest_minute_kbps"] <= 1.05 * kbps
+    busiest_kbps = minute.details["busiest_minute_kbps"]
+    assert 0.8 * kbps < busiest_kbps <= 1.05 * kbps
+    # It is part of all that was sent, and two minutes cover that.
+    all_kilobits = minute.downlink_kbps * minute.seconds
+    assert busiest_kbps * 60 <= all_kilobits * (1 + 1e-9)
+    assert all_kilobits <= 2 * busiest_kbps * 60
 
 
 def test_a_phase_that_diverges_is_lost_and_nothing_else(caplog):

@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <thread>
@@ -55,6 +56,7 @@ struct Flags {
   int threads = 0;
   std::size_t max_devices = 64;
   std::size_t max_buffer_mib = 1024;
+  std::optional<std::size_t> max_buffer_samples;
   std::uint64_t damage_update = 0;
 } flags;
 
@@ -162,6 +164,8 @@ class Program {
                              {"iterations", session.iterations},
                              {"batch_size", session.batch_size},
                              {"update_interval_seconds", session.update_interval_seconds},
+                             {"horizon_seconds", session.horizon_seconds},
+                             {"max_buffer_samples", session.max_buffer_samples},
                              {"profile", session.downlink_budget ? "compact" : flags.profile}};
     if (session.downlink_budget) {
       report["downlink_budget_bps"] = session.downlink_budget->budget_bps;
@@ -485,6 +489,17 @@ std::unique_ptr<Teacher> make_teacher() {
   return make_network_teacher(flags.teacher.network());
 }
 
+/// How many samples a phase is to choose from: a minute's, or a T_update's where that is longer, at
+/// the highest sampling rate. A scene that is over is then soon forgotten, and a slow one, which is
+/// sampled less often, is remembered for up to T_horizon (docs/results.md).
+std::size_t default_buffer_samples(const SessionOptions& session) {
+  constexpr double seconds = 60;
+  constexpr double fewest = 60;
+  const double samples =
+      session.sampling.max_fps * std::max(seconds, session.update_interval_seconds);
+  return static_cast<std::size_t>(std::ceil(std::max(fewest, samples)));
+}
+
 /// Everything about training is wrong here or nowhere, and not when the first device connects.
 void check_training_flags() {
   const GivenMultipliers& given = flags.multipliers;
@@ -513,6 +528,8 @@ void check_training_flags() {
         "--fixed-sampling-rate: give one of them");
   }
   validate(flags.session);
+  flags.session.max_buffer_samples =
+      flags.max_buffer_samples.value_or(default_buffer_samples(flags.session));
 }
 
 int serve() {
@@ -700,6 +717,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   training->add_option("--horizon-seconds", flags.session.horizon_seconds, "T_horizon")
       ->capture_default_str();
+  training
+      ->add_option("--max-buffer-samples", flags.max_buffer_samples,
+                   "train on no more than the newest so many samples of T_horizon (default: 60, or "
+                   "what --sampling-max-fps gives in a minute or a T_update where that is more)")
+      ->check(CLI::Range(4, 1 << 20));
   training
       ->add_option("--update-interval-seconds", flags.session.update_interval_seconds, "T_update")
       ->capture_default_str();

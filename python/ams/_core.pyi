@@ -966,7 +966,7 @@ class SessionOptions:
             max_updates_in_flight: no phase begins while so many await their Ack, >= 1
             ack_timeout_seconds: a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has the time that it takes at the downlink budget, or at 8 Kbps where there is none
             max_consecutive_snapshots: sent in answer to refusals without an Ack between, >= 1
-            max_buffer_samples: in the replay buffer, >= 1
+            max_buffer_samples: in the replay buffer, >= 1; the newest ones stay
             max_buffer_bytes: of them, as size_of tells them, >= 1
             max_pending_batches: being labelled; more are dropped and counted, >= 1
             max_frames_per_batch: >= 1
@@ -1098,7 +1098,7 @@ class SessionOptions:
     @property
     def max_buffer_samples(self) -> int:
         """
-        in the replay buffer, >= 1
+        in the replay buffer, >= 1; the newest ones stay
         """
     @property
     def max_consecutive_snapshots(self) -> int:

@@ -139,7 +139,7 @@ Fields<PythonSessionOptions> session_option_fields() {
           "sent in answer to refusals without an Ack between, >= 1")
       .add(
           "max_buffer_samples", [](O & o) -> auto& { return o.options.max_buffer_samples; },
-          "in the replay buffer, >= 1")
+          "in the replay buffer, >= 1; the newest ones stay")
       .add(
           "max_buffer_bytes", [](O & o) -> auto& { return o.options.max_buffer_bytes; },
           "of them, as size_of tells them, >= 1")

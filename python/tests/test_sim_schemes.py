@@ -111,6 +111,7 @@ def test_wrong_options_are_refused_where_they_are_written():
         {"gamma": 2},
         {"strategy": "some"},
         {"iterations": 0},
+        {"max_buffer_samples": 0},
         {"first_batch_seconds": -1},
     ):
         (name,) = options

@@ -36,6 +36,7 @@ void validate(const SessionOptions& options) {
                 min_update_interval_seconds, max_update_interval_seconds);
   require_range("iterations", options.iterations, 1, 10000);
   require_range("batch_size", options.batch_size, 1, 4096);
+  require_range("max_buffer_samples", options.max_buffer_samples, 1, no_limit);
   require_range("min_samples", options.min_samples, 1, options.max_buffer_samples);
   validate(options.adam);
   if (options.downlink_budget) {
@@ -63,7 +64,6 @@ void validate(const SessionOptions& options) {
   require_range("max_updates_in_flight", options.max_updates_in_flight, 1, no_limit);
   require_range("ack_timeout_seconds", options.ack_timeout_seconds, 1e-3, 1e9);
   require_range("max_consecutive_snapshots", options.max_consecutive_snapshots, 1, no_limit);
-  require_range("max_buffer_samples", options.max_buffer_samples, 1, no_limit);
   require_range("max_buffer_bytes", options.max_buffer_bytes, 1, no_limit);
   require_range("max_pending_batches", options.max_pending_batches, 1, no_limit);
   require_range("max_frames_per_batch", options.max_frames_per_batch, 1, no_limit);

@@ -336,9 +336,14 @@ TEST_CASE("a sampling rate that never slows down is allowed") {
   CHECK(session.training_due());
 }
 
-TEST_CASE("mini-batches are drawn over the horizon, uniformly") {
+TEST_CASE("mini-batches are drawn over the horizon and the newest samples, uniformly") {
   SessionOptions options = options_for_tests();
-  options.horizon_seconds = 20;
+  SUBCASE("T_horizon is the shorter") {
+    options.horizon_seconds = 20;
+  }
+  SUBCASE("so many samples are less") {
+    options.max_buffer_samples = 21;
+  }
   options.batch_size = 4096;
   options.iterations = 1;
   Session session = make_session(options);

@@ -54,6 +54,18 @@ class Streaming(ProgramsTest):
         given_seconds = self.seconds + 5 + max(0, 20 - self.seconds / 2)
         self.assertLessEqual(report["updates"] * (report["update_bytes_mean"] + 40), 3000 / 8 * given_seconds)
 
+    def test_phases_choose_from_the_newest_minute_of_samples_unless_told_otherwise(self):
+        for flags, samples in (
+            ((), 60),
+            (("--sampling-max-fps", "0.5"), 60),  # which lets T_horizon rule
+            (("--sampling-max-fps", "1.5"), 90),
+            (("--max-buffer-samples", "240"), 240),
+        ):
+            with self.subTest(flags):
+                training = self.stop_server(self.start_server(*flags))["training"]
+                self.assertEqual(training["max_buffer_samples"], samples)
+                self.assertEqual(training["horizon_seconds"], 240)
+
     def test_two_devices_have_a_session_each(self):
         server = self.start_server()
         edges = [self.start_edge("--device-id", name, "--stop-after-seconds", "12", name=name) for name in ("a", "b")]

@@ -61,7 +61,7 @@ struct SessionOptions {
   std::size_t max_consecutive_snapshots = 4;
 
   // ---- what a device may make the server hold ----
-  std::size_t max_buffer_samples = 4096;     ///< in the replay buffer, >= 1
+  std::size_t max_buffer_samples = 4096;     ///< in the replay buffer, >= 1; the newest ones stay
   std::size_t max_buffer_bytes = 1UL << 30;  ///< of them, when the session knows their size
   std::size_t max_pending_batches = 8;       ///< being labelled; more are dropped and counted, >= 1
   std::size_t max_frames_per_batch = 256;    ///< >= 1; what decode_samples() takes by default

@@ -142,6 +142,7 @@ def _context(flags: argparse.Namespace) -> Context:
             "iterations": flags.iterations,
             "update_interval_seconds": flags.update_interval_seconds,
             "horizon_seconds": flags.horizon_seconds,
+            "max_buffer_samples": flags.max_buffer_samples,
             "first_batch_seconds": flags.first_batch_seconds,
         },
         multipliers={

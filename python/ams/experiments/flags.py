@@ -112,6 +112,14 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
     add("--update-interval-seconds", type=_positive, default=10.0, metavar="S", help="T_update")
     add("--horizon-seconds", type=_positive, default=240.0, metavar="S", help="T_horizon")
     add(
+        "--max-buffer-samples",
+        type=_integer(4, 2**31),
+        default=4096,
+        metavar="N",
+        help="AMS trains on no more than the newest N samples of T_horizon (the paper: on all; "
+        "ams-server: on 60, which is better where the scene changes)",
+    )
+    add(
         "--first-batch-seconds",
         type=_positive,
         default=5.0,

@@ -11,8 +11,8 @@ _RATES = (
     "learning_rate_head",
 )  # fmt: skip
 _PHASES = (
-    "iterations", "update_interval_seconds", "horizon_seconds", "first_batch_seconds",
-    "uplink_target_kbps",
+    "iterations", "update_interval_seconds", "horizon_seconds", "max_buffer_samples",
+    "first_batch_seconds", "uplink_target_kbps",
 )  # fmt: skip
 _AMS = (*_CHOICE, *_RATES, *_PHASES, "learning_rate", "profile")
 _TRACKING = ("flow_size", "flow_every_frame")

@@ -30,6 +30,8 @@ class AMS:
     profile: 'reference' or 'compact'; relative_step: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and relative_step are
         then the session's own choice. downlink_link_bps: what the link takes; 0: four times that.
+    horizon_seconds: T_horizon; max_buffer_samples: mini-batches are drawn from no more than so many
+        of its newest samples.
     first_batch_seconds: the first samples leave so long after the stream's beginning; min_samples:
         the first phase waits for so many.
     adapt_training_rate: longer T_update for slow scenes (appendix D).
@@ -48,6 +50,7 @@ class AMS:
     batch_size: int = 8
     update_interval_seconds: float = 10
     horizon_seconds: float = 240
+    max_buffer_samples: int = 4096
     first_batch_seconds: float = 5
     min_samples: int = 4
     adapt_sampling_rate: bool = True
@@ -93,6 +96,7 @@ class AMS:
             "batch_size": self.batch_size,
             "update_interval_seconds": self.update_interval_seconds,
             "horizon_seconds": self.horizon_seconds,
+            "max_buffer_samples": self.max_buffer_samples,
             "min_samples": self.min_samples,
             "adapt_sampling_rate": self.adapt_sampling_rate,
             "adapt_training_rate": self.adapt_training_rate,

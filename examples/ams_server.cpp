@@ -56,6 +56,7 @@ struct Flags {
   int threads = 0;
   std::size_t max_devices = 64;
   std::size_t max_buffer_mib = 1024;
+  std::optional<double> horizon_seconds;
   std::optional<std::size_t> max_buffer_samples;
   std::uint64_t damage_update = 0;
 } flags;
@@ -527,9 +528,13 @@ void check_training_flags() {
         "--adapt-update-interval follows the sampling rate (appendix D), so it does nothing with "
         "--fixed-sampling-rate: give one of them");
   }
+  flags.session.horizon_seconds = flags.horizon_seconds.value_or(flags.session.horizon_seconds);
   validate(flags.session);
-  flags.session.max_buffer_samples =
-      flags.max_buffer_samples.value_or(default_buffer_samples(flags.session));
+  if (flags.max_buffer_samples) {
+    flags.session.max_buffer_samples = *flags.max_buffer_samples;
+  } else if (!flags.horizon_seconds) {  // who says how long means all of it
+    flags.session.max_buffer_samples = default_buffer_samples(flags.session);
+  }
 }
 
 int serve() {
@@ -715,12 +720,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   training->add_option("--batch-size", flags.session.batch_size, "frames a step")
       ->capture_default_str();
-  training->add_option("--horizon-seconds", flags.session.horizon_seconds, "T_horizon")
-      ->capture_default_str();
+  training->add_option("--horizon-seconds", flags.horizon_seconds,
+                       "T_horizon (default: 240, of which no more than --max-buffer-samples)");
   training
-      ->add_option("--max-buffer-samples", flags.max_buffer_samples,
-                   "train on no more than the newest so many samples of T_horizon (default: 60, or "
-                   "what --sampling-max-fps gives in a minute or a T_update where that is more)")
+      ->add_option(
+          "--max-buffer-samples", flags.max_buffer_samples,
+          "train on no more than the newest so many samples of T_horizon (default: 60, or "
+          "what --sampling-max-fps gives in a minute or a T_update where that is more; with "
+          "--horizon-seconds all)")
       ->check(CLI::Range(4, 1 << 20));
   training
       ->add_option("--update-interval-seconds", flags.session.update_interval_seconds, "T_update")

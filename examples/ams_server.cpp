@@ -727,7 +727,7 @@ int main(int argc, char** argv) {
           "--max-buffer-samples", flags.max_buffer_samples,
           "train on no more than the newest so many samples of T_horizon (default: 60, or "
           "what --sampling-max-fps gives in a minute or a T_update where that is more; with "
-          "--horizon-seconds all)")
+          "--horizon-seconds 4096, at one a second more than an hour)")
       ->check(CLI::Range(4, 1 << 20));
   training
       ->add_option("--update-interval-seconds", flags.session.update_interval_seconds, "T_update")

@@ -68,6 +68,9 @@ class Streaming(ProgramsTest):
                 training = self.stop_server(self.start_server(*flags))["training"]
                 self.assertEqual(training["max_buffer_samples"], samples)
                 self.assertEqual(training["horizon_seconds"], horizon_seconds)
+        slow = ["--sampling-max-fps", "2", "--update-interval-seconds", "90"]  # no sample of a T_update is left out
+        training = self.stop_server(self.start_server(training=slow))["training"]
+        self.assertEqual(training["max_buffer_samples"], 180)
 
     def test_two_devices_have_a_session_each(self):
         server = self.start_server()

@@ -177,7 +177,7 @@ class TensorAdam:
     It is told its coordinates: ams.GradientGuidedAdam chooses them, GradientGuidedAdam of this module
     does both. first_moment, second_moment: float32 [dimension], copied. ranges: (begin, end,
     multiplier) as ams.learning_rate_ranges() gives them. Not thread-safe. Raises
-    InvalidArgumentError.
+    InvalidArgumentError, and UnavailableError for a device that is not there.
     """
     @staticmethod
     def of_job(job: ams._core.TrainingJob, *, device: typing.Any = 'cpu') -> TensorAdam:

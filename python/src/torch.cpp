@@ -5,6 +5,7 @@
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <torch/csrc/Device.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/pybind.h>
@@ -24,6 +25,7 @@
 
 #include "ams/torch/network_predictor.hpp"
 #include "ams/torch/network_teacher.hpp"
+#include "ams/torch/open_device.hpp"
 #include "ams/torch/open_network.hpp"
 #include "ams/torch/parameter_vector.hpp"
 #include "ams/torch/pretrain.hpp"
@@ -72,10 +74,13 @@ Normalization to_normalization(const Triple& mean, const Triple& standard_deviat
   return normalization;
 }
 
-/// A torch.device, or its name.
+/// A torch.device, or its name. Throws as open_device() does.
 at::Device to_device(const py::object& device) {
-  if (!py::isinstance<py::str>(device)) return device.cast<at::Device>();
-  return at::Device(device.cast<std::string>());
+  if (!py::isinstance<py::str>(device) && !THPDevice_Check(device.ptr())) {
+    throw_invalid("a device is a torch.device or its name; found " +
+                  py::repr(device).cast<std::string>().substr(0, 80));
+  }
+  return open_device(py::str(device));
 }
 
 // ---- Tensors of networks
@@ -492,7 +497,7 @@ is not dense float32 on the device of the others.)")
 It is told its coordinates: ams.GradientGuidedAdam chooses them, GradientGuidedAdam of this module
 does both. first_moment, second_moment: float32 [dimension], copied. ranges: (begin, end,
 multiplier) as ams.learning_rate_ranges() gives them. Not thread-safe. Raises
-InvalidArgumentError.)")
+InvalidArgumentError, and UnavailableError for a device that is not there.)")
       .def(py::init([](const py::object& first_moment, const py::object& second_moment,
                        std::int64_t step_count, const py::object& device, double learning_rate,
                        double beta1, double beta2, double epsilon,

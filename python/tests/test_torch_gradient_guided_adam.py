@@ -348,3 +348,13 @@ def test_arguments_that_are_refused():
     with pytest.raises(TypeError, match="state_dict"):
         copy.deepcopy(optimizer)
     assert isinstance(optimizer, torch.optim.Optimizer)
+
+
+def test_a_device_that_is_not_there_is_named():
+    moments = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    for device in ("gpu", "cuda:99", torch.device("cuda:99")):
+        with pytest.raises(ams.UnavailableError, match="'(gpu|cuda:99)' is not available"):
+            ams.torch.TensorAdam(*moments, 0, device=device)
+    with pytest.raises(ams.InvalidArgumentError, match="found 3"):
+        ams.torch.TensorAdam(*moments, 0, device=3)
+    assert ams.torch.TensorAdam(*moments, 0, device=torch.device("cpu")).state()["step_count"] == 0

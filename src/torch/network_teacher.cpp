@@ -4,6 +4,7 @@
 
 #include "ams/core/error.hpp"
 #include "ams/torch/image.hpp"
+#include "ams/torch/open_device.hpp"
 #include "ams/torch/open_network.hpp"
 #include "network_names.hpp"
 #include "translate_errors.hpp"

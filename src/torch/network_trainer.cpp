@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ams/core/error.hpp"
+#include "ams/torch/open_device.hpp"
 #include "ams/torch/tensor_adam.hpp"
 #include "autocast.hpp"
 #include "translate_errors.hpp"

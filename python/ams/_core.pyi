@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'recommended_weight_step', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -919,7 +919,7 @@ class SessionOptions:
     times those of recommended_multipliers()) and how finely every update is written, so that the budget is kept: strategy
     and gamma are then None.
     """
-    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 4096, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
+    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 4096, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
         """
             session_id: goes to the device in Welcome
             horizon_seconds: T_horizon, > 0
@@ -941,6 +941,7 @@ class SessionOptions:
             profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
             zstd_level: of updates, 1 to 19
             relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
+            weight_step_multiplier: likewise
             dead_zone: likewise
             step_exponents: likewise
             snapshot_zstd_level: 1 to 19
@@ -1229,6 +1230,11 @@ class SessionOptions:
     def weight_multiplier(self) -> float:
         """
         of learning_rate, for tensors of role 'weight'; (0, 1e6]
+        """
+    @property
+    def weight_step_multiplier(self) -> float:
+        """
+        likewise
         """
     @property
     def zstd_level(self) -> int:
@@ -2116,7 +2122,7 @@ def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typin
     The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
     a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
     """
-def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1, relative_step: typing.SupportsFloat | typing.SupportsIndex = 1.0, dead_zone: typing.SupportsFloat | typing.SupportsIndex = 0.5, step_exponents: dict[str, typing.SupportsInt | typing.SupportsIndex] = {}) -> bytes:
+def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1, relative_step: typing.SupportsFloat | typing.SupportsIndex = 1.0, weight_step_multiplier: typing.SupportsFloat | typing.SupportsIndex = 1.0, dead_zone: typing.SupportsFloat | typing.SupportsIndex = 0.5, step_exponents: dict[str, typing.SupportsInt | typing.SupportsIndex] = {}) -> bytes:
     """
     The bytes that move a device from `state` to trained[coordinates], and `state` with it.
     
@@ -2126,6 +2132,7 @@ def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinate
     'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
     step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
     power of two nearest to this times the root mean square of the differences, over the parameters of one role.
+    weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head.
     dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
     step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
     'statistic'.
@@ -2172,6 +2179,12 @@ def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typi
     stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
     selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
     InvalidArgumentError.
+    """
+def recommended_weight_step(*, strategy: str) -> float:
+    """
+    weight_step_multiplier of profile 'compact' for what a strategy trains, in a session, whose error feedback keeps what is
+    not sent: 4 for the whole model ('full'), as accurate as 1 and a sixth of the bytes; else 1. strategy: one of
+    selection_strategy_names(). Raises InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """

@@ -20,6 +20,7 @@
 #include "ams/core/model_state.hpp"
 #include "ams/core/phi_score.hpp"
 #include "ams/core/recommended_multipliers.hpp"
+#include "ams/core/recommended_weight_step.hpp"
 #include "ams/core/replay_buffer.hpp"
 #include "ams/core/update_codec.hpp"
 #include "ams/core/version.hpp"
@@ -338,10 +339,12 @@ digests and the number of values.)")
   m.def(
       "encode_update",
       [](ModelState& state, const ArrayLike& trained, const CoordinatesLike& coordinates,
-         const std::string& profile, int zstd_level, double relative_step, double dead_zone,
+         const std::string& profile, int zstd_level, double relative_step,
+         double weight_step_multiplier, double dead_zone,
          const py::typing::Dict<py::str, int>& step_exponents) {
         EncodeOptions options{parse_word<UpdateProfile>("profile", profile), zstd_level, {}};
         options.compact.relative_step = relative_step;
+        options.compact.weight_step_multiplier = weight_step_multiplier;
         options.compact.dead_zone = dead_zone;
         read_argument(options.compact.step_exponents, "step_exponents", step_exponents);
         const ConstFloats values(trained, "trained");
@@ -355,6 +358,7 @@ digests and the number of values.)")
       },
       "state"_a, "trained"_a, "coordinates"_a, py::kw_only(), "profile"_a = "reference",
       "zstd_level"_a = 1, "relative_step"_a = CompactOptions{}.relative_step,
+      "weight_step_multiplier"_a = CompactOptions{}.weight_step_multiplier,
       "dead_zone"_a = CompactOptions{}.dead_zone, "step_exponents"_a = py::dict(), R"(
 The bytes that move a device from `state` to trained[coordinates], and `state` with it.
 
@@ -364,6 +368,7 @@ integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2
 'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
 step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
 power of two nearest to this times the root mean square of the differences, over the parameters of one role.
+weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head.
 dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
 step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
 'statistic'.
@@ -462,6 +467,10 @@ that name it 4 times; the rest at that rate. What is given
 stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
 selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
 InvalidArgumentError.)");
+  m.def("recommended_weight_step", &recommended_weight_step, py::kw_only(), "strategy"_a, R"(
+weight_step_multiplier of profile 'compact' for what a strategy trains, in a session, whose error feedback keeps what is
+not sent: 4 for the whole model ('full'), as accurate as 1 and a sixth of the bytes; else 1. strategy: one of
+selection_strategy_names(). Raises InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
   add_multiplier_fields(multipliers,
                         [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });

@@ -97,6 +97,10 @@ Fields<PythonSessionOptions> session_option_fields() {
           "relative_step", [](O & o) -> auto& { return o.options.encode.compact.relative_step; },
           "of profile 'compact', as encode_update(); with a budget the session chooses it")
       .add(
+          "weight_step_multiplier",
+          [](O & o) -> auto& { return o.options.encode.compact.weight_step_multiplier; },
+          "likewise")
+      .add(
           "dead_zone", [](O & o) -> auto& { return o.options.encode.compact.dead_zone; },
           "likewise")
       .add(

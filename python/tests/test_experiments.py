@@ -247,9 +247,38 @@ def test_a_strategy_learns_as_fast_as_ams_server_would(out, tmp_path):
     }
 
 
+def steps_of_runs(out):
+    """By series and profile."""
+    found = {}
+    for path in (out / "runs").glob("*.json"):
+        options = json.loads(path.read_text())["settings"]["options"]
+        name = "budget" if options["downlink_budget_bps"] else options["strategy"]
+        steps = options["relative_step"], options.get("weight_step_multiplier")
+        found[name, options["profile"]] = steps
+    return found
+
+
+def test_steps_are_those_recommended_unless_given(tmp_path):
+    series = ["full", "normalization_and_head/compact", "budget"]
+    short = {"max-seconds": 4, "seeds": 1, "learning-rate-factors": [1]}
+    run("bandwidth", tmp_path / "usual", series=series, **short, **{"budgets-kbps": [50]})
+    assert steps_of_runs(tmp_path / "usual") == {
+        ("full", "reference"): (1, None),
+        ("full", "compact"): (1, 4),
+        ("normalization_and_head", "compact"): (1, 1),
+        ("budget", "compact"): (1, None),
+    }
+    flags = {"relative-step": 0.5, "relative-step-weight": 2}
+    run("bandwidth", tmp_path / "flags", series=["full/compact"], **short, **flags)
+    assert steps_of_runs(tmp_path / "flags") == {("full", "compact"): (0.5, 2)}
+
+
 @pytest.mark.parametrize(
     ("experiment", "flags", "reason"),
     [
+        ("fig3", {"relative-step": 2}, "of the profiles compact alone has steps"),
+        ("fig3", {"downlink-kbps": 9, "relative-step-weight": 2}, "chooses its steps"),
+        ("bandwidth", {"series": ["budget"], "relative-step": 2}, "takes no --relative-step"),
         ("bandwidth", {"downlink-kbps": 2}, "bandwidth takes no --downlink-kbps: name --series"),
         ("bandwidth", {"strategy": "full"}, "bandwidth takes no --strategy"),
         ("table3", {"gamma": 0.1}, "table3 takes no --gamma: it runs its own"),

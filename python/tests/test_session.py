@@ -616,10 +616,18 @@ def test_compact_and_multipliers_are_options_of_a_session():
     assert head / weight == pytest.approx(0.5, rel=1e-3)
     assert world.server.counters.updates > 1
     assert world.device.held_version == world.server.held_version
-    options = ams.SessionOptions(profile="compact", relative_step=0.5, step_exponents=exponents)
+    options = ams.SessionOptions(
+        profile="compact", relative_step=0.5, weight_step_multiplier=4, step_exponents=exponents
+    )
     assert (options.profile, options.relative_step) == ("compact", 0.5)
+    assert options.weight_step_multiplier == 4
     assert options.step_exponents == exponents
-    for wrong in ({"relative_step": -1}, {"step_exponents": [1]}, {"head_multiplier": 0}):
+    for wrong in (
+        {"relative_step": -1},
+        {"weight_step_multiplier": 0},
+        {"step_exponents": [1]},
+        {"head_multiplier": 0},
+    ):
         with pytest.raises(ams.InvalidArgumentError, match=next(iter(wrong)).split("_")[0]):
             ams.SessionOptions(**wrong)
 

@@ -248,6 +248,28 @@ def test_compact_is_as_exact_as_its_step(relative_step):
     assert np.array_equal(state.values[300:], before[300:])
 
 
+def test_weights_may_be_written_more_coarsely():
+    everything = ams.CoordinateSet.all(GROUPS.dimension)
+
+    def errors(**options):
+        state = grouped_state()
+        trained = moved(state, 3)
+        ams.encode_update(state, trained, everything, profile="compact", **options)
+        error = np.abs(state.values - trained)
+        return [error[t.offset : t.offset + t.size].max() for t in GROUPS.tensors]
+
+    usual, coarse = errors(), errors(weight_step_multiplier=8)
+    assert coarse[0] > 3 * usual[0]
+    assert coarse[1:] == usual[1:]
+
+
+def test_recommended_weight_step():
+    assert ams.recommended_weight_step(strategy="full") == 4
+    assert ams.recommended_weight_step(strategy="normalization_and_head") == 1
+    with pytest.raises(ams.InvalidArgumentError, match="best.*gradient_guided"):
+        ams.recommended_weight_step(strategy="best")
+
+
 def test_steps_may_be_set_by_group():
     exponents = {"weight": -9, "normalization": -6, "head": -20, "statistic": -7}
     state = grouped_state()
@@ -296,6 +318,7 @@ def test_bad_compact_updates_change_nothing():
         ({"profile": "Compact"}, "'reference', 'compact'"),
         ({"relative_step": 0}, "relative_step"),
         ({"relative_step": float("nan")}, "relative_step"),
+        ({"weight_step_multiplier": 0}, "weight_step_multiplier"),
         ({"step_exponents": {"weights": 1}}, "'weights'.*'weight'"),
         ({"step_exponents": {"weight": 1.5}}, "'weight'.*whole number"),
         ({"step_exponents": {"head": 999}}, "step exponent is 999"),

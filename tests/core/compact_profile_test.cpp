@@ -305,6 +305,16 @@ TEST_CASE("automatic steps are the power of two nearest to the group's root mean
   finer.relative_step = 0.25;
   CHECK(step_of(finer, "conv1") == 6 * std::ldexp(1.0F, -9));  // 0.011 in steps of 2^-9
   CHECK(step_of(finer, "mean") == 100.0F);
+  CompactOptions weights;
+  weights.weight_step_multiplier = 2;
+  CHECK(step_of(weights, "conv1") == std::ldexp(1.0F, -6));
+  CHECK(step_of(weights, "scale") == 0.25F);
+  CHECK(step_of(weights, "head") == std::ldexp(1.0F, -15));
+  CHECK(step_of(weights, "mean") == 104.0F);
+  weights.relative_step = 0.125;
+  CHECK(step_of(weights, "conv1") == 6 * std::ldexp(1.0F, -9));
+  weights.step_exponents.weight = -7;  // in place of both
+  CHECK(step_of(weights, "conv1") == std::ldexp(1.0F, -7));
   CompactOptions chosen;
   chosen.step_exponents.normalization = 0;
   chosen.step_exponents.statistic = 4;
@@ -614,6 +624,12 @@ TEST_CASE("options out of range are refused by name") {
         ErrorCode::invalid_argument,
         [&] { encode_update(state, trained, CoordinateSet::all(n), compact(options)); },
         "relative_step");
+    options = {};
+    options.weight_step_multiplier = bad;
+    expect_error(
+        ErrorCode::invalid_argument,
+        [&] { encode_update(state, trained, CoordinateSet::all(n), compact(options)); },
+        "weight_step_multiplier");
   }
   for (const double bad : {0.0, 0.49, 4.5, std::nan("")}) {
     CompactOptions options;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <variant>
@@ -447,6 +448,94 @@ TEST_CASE("Adam's memory and the held values go from phase to phase") {
     session.on_phase_done(std::move(result), now + 5);
     session.on_ack({session.held().version()}, now + 5);
   }
+}
+
+namespace {
+
+/// A phase that moves value i by moved[i]; what it began with and has come to.
+struct MovedPhase {
+  std::vector<float> began, wanted;
+  std::vector<std::byte> update;
+};
+
+MovedPhase move_by(Session& session, const std::vector<float>& moved, double now) {
+  MovedPhase phase;
+  TrainingJob<toy::Sample> job = session.begin_phase(now);
+  phase.began = job.parameters;
+  phase.wanted = job.parameters;
+  for (std::size_t i = 0; i < moved.size(); ++i) phase.wanted[i] += moved[i];
+  TrainingResult result;
+  result.parameters = phase.wanted;
+  result.adam = job.adam;
+  const ServerActions actions = session.on_phase_done(std::move(result), now);
+  const Update* update = find_message<Update>(actions);
+  REQUIRE(update != nullptr);
+  phase.update = update->bytes;
+  session.on_ack({session.held().version()}, now);
+  return phase;
+}
+
+double largest_difference(std::span<const float> a, std::span<const float> b) {
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(double{a[i]} - double{b[i]}));
+  }
+  return largest;
+}
+
+const std::vector<float> one_far_the_others_less = {0.4F,  0.03F,  -0.05F, 0.02F,
+                                                    0.06F, -0.01F, 0.02F};
+
+}  // namespace
+
+TEST_CASE("what an update leaves out, the next phases begin with, and their updates bring it") {
+  for (const UpdateProfile profile : {UpdateProfile::compact, UpdateProfile::reference}) {
+    SessionOptions options = options_for_tests();
+    options.encode.profile = profile;
+    const bool has_feedback = profile == UpdateProfile::compact;
+    CAPTURE(has_feedback);
+    Session session = make_session(options);
+    session.on_hello(hello(), 0);
+    feed(session, 1, {0, 1, 2, 3}, 4);
+    const MovedPhase first = move_by(session, one_far_the_others_less, 4);
+    const double left_out = largest_difference(session.held().values(), first.wanted);
+    CHECK(left_out > (has_feedback ? 0.01 : 0));
+    CHECK(left_out < (has_feedback ? 0.1 : 1e-3));
+
+    double now = 14;
+    for (std::uint64_t id = 2; id <= 7; ++id, now += 10) {
+      feed(session, id, {now - 3, now - 2, now - 1}, now);
+      const std::vector<float> held(session.held().values().begin(), session.held().values().end());
+      const MovedPhase next = move_by(session, {}, now);
+      CHECK(largest_difference(next.began, has_feedback ? first.wanted : held) < 1e-6);
+    }
+    if (has_feedback) {
+      CHECK(largest_difference(session.held().values(), first.wanted) < left_out / 10);
+    }
+  }
+}
+
+TEST_CASE("weights are written more finely at first") {
+  const auto updates_with = [](double multiplier) {
+    SessionOptions options = options_for_tests();
+    options.encode.profile = UpdateProfile::compact;
+    options.encode.compact.weight_step_multiplier = multiplier;
+    Session session = make_session(options);
+    session.on_hello(hello(), 0);
+    std::vector<std::vector<std::byte>> updates;
+    double now = 4;
+    for (std::uint64_t id = 1; id <= 4; ++id, now += 10) {
+      feed(session, id, {now - 4, now - 3, now - 2, now - 1}, now);
+      updates.push_back(move_by(session, one_far_the_others_less, now).update);
+    }
+    return updates;
+  };
+  const auto fine = updates_with(1), twice = updates_with(2), coarse = updates_with(4);
+  CHECK(coarse[0] == fine[0]);
+  CHECK(twice[0] == fine[0]);
+  CHECK(coarse[1] == twice[1]);
+  CHECK(coarse[1] != fine[1]);
+  CHECK(coarse[2] != twice[2]);
 }
 
 TEST_CASE("weights that are small at the beginning learn less fast, unless told otherwise") {

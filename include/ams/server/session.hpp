@@ -32,6 +32,7 @@
 #include "ams/server/session_options.hpp"
 #include "ams/server/training_job.hpp"
 #include "ams/server/update_planner.hpp"
+#include "ams/server/weight_step_warm_up.hpp"
 
 namespace ams {
 
@@ -270,9 +271,7 @@ class ServerSession {
   AdamState adam_;
   Random random_;
   std::optional<UpdatePlanner> planner_;  // with a downlink budget
-  // Used with a downlink budget. Without one, updates are written so finely that what rounding
-  // leaves is not worth its bytes.
-  ErrorFeedback error_feedback_;
+  ErrorFeedback error_feedback_;          // with profile compact
   SceneChange scene_;
   Phase phase_ = Phase::idle;
   bool has_left_ = false;             // the device said goodbye and has not come back
@@ -867,12 +866,14 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
     }
   }
   ModelFeed::Published published =
-      feed_.publish(result.parameters, phase_coordinates_, now_seconds_, encode);
-  if (planner_) {
-    // One that waits for an absent device is charged when the device is back and gets it.
-    if (published.message) {
-      planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
-    }
+      feed_.publish(result.parameters, phase_coordinates_, now_seconds_,
+                    encode.value_or(warmed_up(options_.encode, counters_.updates)));
+  // One that waits for an absent device is charged when the device is back and gets it.
+  if (planner_ && published.message) {
+    planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
+  }
+  // fp16 leaves nothing that is worth it.
+  if (planner_ || options_.encode.profile == UpdateProfile::compact) {
     error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
   }
   adam_ = std::move(result.adam);

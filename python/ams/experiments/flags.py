@@ -156,6 +156,20 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
             "for the strategy, or as weights; with a budget times the session's own)",
         )
     add(
+        "--relative-step",
+        type=_multiplier,
+        default=1.0,
+        metavar="TIMES",
+        help="AMS, profile compact: its step, times the root mean square of what moved",
+    )
+    add(
+        "--relative-step-weight",
+        type=_multiplier,
+        metavar="TIMES",
+        help="AMS, profile compact: times as much for weights (default: as "
+        "ams.recommended_weight_step() says for the strategy)",
+    )
+    add(
         "--downlink-kbps",
         type=_positive,
         metavar="KBPS",

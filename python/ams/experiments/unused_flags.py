@@ -10,11 +10,12 @@ _RATES = (
     "learning_rates_by_size", "learning_rate_weight", "learning_rate_normalization",
     "learning_rate_head",
 )  # fmt: skip
+_STEPS = ("relative_step", "relative_step_weight")
 _PHASES = (
     "iterations", "update_interval_seconds", "horizon_seconds", "max_buffer_samples",
     "first_batch_seconds", "uplink_target_kbps",
 )  # fmt: skip
-_AMS = (*_CHOICE, *_RATES, *_PHASES, "learning_rate", "profile")
+_AMS = (*_CHOICE, *_RATES, *_STEPS, *_PHASES, "learning_rate", "profile")
 _TRACKING = ("flow_size", "flow_every_frame")
 _TUNING = ("jit_tolerance",)
 _JUST_IN_TIME = ("jit_learning_rate",)
@@ -48,10 +49,15 @@ def _is_ams(series: str) -> bool:
     return _trains(series) and series != "just_in_time"
 
 
+def _has_steps(series: str) -> bool:
+    return _is_ams(series) and series != "budget"
+
+
 # By flag of bandwidth: whether a series takes it. --gamma is the fraction of Just-In-Time alone.
 _TAKES = {
     **dict.fromkeys(("learning_rate_factors", "seeds"), _trains),
     **dict.fromkeys((*_RATES, *_PHASES, "learning_rate", "batch_size"), _is_ams),
+    **dict.fromkeys(_STEPS, _has_steps),
     **dict.fromkeys(("gamma", *_JUST_IN_TIME), "just_in_time".__eq__),
     "budgets_kbps": "budget".__eq__,
 }
@@ -106,6 +112,11 @@ def _why_unused(flags: argparse.Namespace, name: str) -> str | None:
         return _UNUSED[flags.experiment][name]
     if name in ("iteration_seconds", "iteration_sample_seconds") and flags.measured:
         return "with --measured steps take as long as they take"
+    if name in _STEPS and flags.experiment != "bandwidth":
+        if flags.downlink_kbps is not None:
+            return "with --downlink-kbps the session chooses its steps"
+        if flags.profile != "compact":
+            return "of the profiles compact alone has steps"
     if name == "gamma" and flags.strategy in _WITHOUT_FRACTION:
         return f"the strategy {flags.strategy} trains no fraction"
     return None

@@ -230,6 +230,7 @@ Changes code_body(Coder& coder, const ModelState& held, const Plan& plan) {
 
 /// The groups whose steps are chosen: the roles, and all statistics.
 constexpr std::size_t group_count = 4;
+constexpr std::size_t weight_group = static_cast<std::size_t>(TensorRole::weight);
 constexpr std::size_t statistic_group = 3;
 
 std::size_t group_of(const TensorSpec& tensor) {
@@ -289,9 +290,11 @@ class Encoding {
       for_each_in(t, [&](std::size_t, double difference) { square.add(difference); });
     }
     for (std::size_t group = 0; group < group_count; ++group) {
+      const double times = group == weight_group ? options.weight_step_multiplier : 1;
       exponents_[group] =
-          chosen_[group] ? *chosen_[group]
-                         : nearest_exponent(options.relative_step * squares[group].root_mean());
+          chosen_[group]
+              ? *chosen_[group]
+              : nearest_exponent(times * options.relative_step * squares[group].root_mean());
     }
   }
 
@@ -394,11 +397,13 @@ Changes decode_body(const ModelState& held, std::span<const std::byte> body, std
 }  // namespace
 
 void check(const CompactOptions& options) {
-  if (!(options.relative_step >= 0x1p-20 && options.relative_step <= 0x1p20)) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("relative_step is {}: 2^-20 to 2^20 is allowed", options.relative_step));
-  }
+  const auto check_times = [](const char* name, double value) {
+    if (value >= 0x1p-20 && value <= 0x1p20) return;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} is {}: 2^-20 to 2^20 is allowed", name, value));
+  };
+  check_times("relative_step", options.relative_step);
+  check_times("weight_step_multiplier", options.weight_step_multiplier);
   if (!(options.dead_zone >= 0.5 && options.dead_zone <= 4)) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("dead_zone is {}: 0.5 to 4 is allowed", options.dead_zone));

@@ -27,9 +27,10 @@ class AMS:
         ams.recommended_multipliers() gives them. With a budget they are times the session's own.
     learning_rates_by_size: as ams.SessionOptions; not as in the paper, whose weights all learn
         equally fast.
-    profile: 'reference' or 'compact'; relative_step: of 'compact'.
-    downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and relative_step are
-        then the session's own choice. downlink_link_bps: what the link takes; 0: four times that.
+    profile: 'reference' or 'compact'; relative_step, weight_step_multiplier: of 'compact';
+        ams.recommended_weight_step() gives the latter.
+    downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and steps are then
+        the session's own choice. downlink_link_bps: what the link takes; 0: four times that.
     horizon_seconds: T_horizon; max_buffer_samples: mini-batches are drawn from no more than so many
         of its newest samples.
     first_batch_seconds: the first samples leave so long after the stream's beginning; min_samples:
@@ -57,6 +58,7 @@ class AMS:
     adapt_training_rate: bool = False
     profile: str = "reference"
     relative_step: float = 1
+    weight_step_multiplier: float = 1
     downlink_budget_bps: float | None = None
     downlink_link_bps: float = 0
     codec: Codec = field(default_factory=X264Codec)
@@ -102,5 +104,6 @@ class AMS:
             "adapt_training_rate": self.adapt_training_rate,
             "profile": self.profile,
             "relative_step": self.relative_step,
+            "weight_step_multiplier": self.weight_step_multiplier,
             **budget,
         }

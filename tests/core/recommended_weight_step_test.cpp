@@ -1,0 +1,14 @@
+#include "ams/core/recommended_weight_step.hpp"
+
+#include <doctest/doctest.h>
+
+#include "ams/core/selection.hpp"
+#include "expect_error.hpp"
+
+TEST_CASE("how coarsely a strategy's weights are written") {
+  for (const std::string_view name : ams::selection_strategy_names()) {
+    CHECK(ams::recommended_weight_step(name) == (name == "full" ? 4 : 1));
+  }
+  ams::test::expect_error(
+      ams::ErrorCode::invalid_argument, [] { ams::recommended_weight_step("fulll"); }, "fulll");
+}

@@ -13,16 +13,22 @@ from programs import BIN, NOBODY, PAPER, STUDENT, ProgramsTest
 
 class Streaming(ProgramsTest):
     def test_both_ends_hold_the_same_model_and_count_the_same_bytes(self):
-        for sent, most_bits, rates in (([], 4, [1, 5, 4]), (PAPER, 23.2, [16, 16, 16])):
+        groups = ["--strategy", "normalization_and_head"]
+        for sent, most_bits, rates, weight_step in (
+            ([], 4, [1, 1, 1], 4),
+            ([*groups, "--relative-step-weight", "2"], 4, [1, 5, 4], 2),
+            (PAPER, 23.2, [16, 16, 16], 1),
+        ):
             with self.subTest(sent=sent):
-                self.stream_and_compare(sent, most_bits, rates)
+                self.stream_and_compare(sent, most_bits, rates, weight_step)
 
-    def stream_and_compare(self, sent, most_bits, rates):
+    def stream_and_compare(self, sent, most_bits, rates, weight_step):
         server = self.start_server(*sent)
         edge = self.start_edge("--compare")
         self.finish(edge)
         told = self.stop_server(server)
         self.assertEqual(self.rates_of(told), rates)
+        self.assertEqual(told["training"]["relative_step_weight"], weight_step)
         session, = told["sessions"]
         report = self.report()
         self.assertGreaterEqual(report["updates"], 3)

@@ -42,7 +42,8 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=150, help="length of the rendered stream (default 150)")
     parser.add_argument("--input", default="256x128", help="student's input, WxH (default 256x128)")
     parser.add_argument("--strategy",
-                        help="which parameters: see ams-server --help (default normalization_and_head)")
+                        help="which parameters: see ams-server --help (default normalization_and_head, which two "
+                             "cores train in time)")
     parser.add_argument("--gamma", type=float,
                         help="fraction of parameters sent, with a gradient-guided strategy (default 0.05)")
     parser.add_argument("--profile", help="how updates are written: reference or compact (default)")

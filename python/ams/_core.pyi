@@ -2183,8 +2183,8 @@ def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typi
 def recommended_weight_step(*, strategy: str) -> float:
     """
     weight_step_multiplier of profile 'compact' for what a strategy trains, in a session, whose error feedback keeps what is
-    not sent: 4 for the whole model ('full'), as accurate as 1 and a sixth of the bytes; else 1. strategy: one of
-    selection_strategy_names(). Raises InvalidArgumentError.
+    not sent: 4 for the whole model ('full'), half to a quarter of the bytes of 1 at about its accuracy; else 1. strategy:
+    one of selection_strategy_names(). Raises InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """

@@ -469,8 +469,8 @@ selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of Session
 InvalidArgumentError.)");
   m.def("recommended_weight_step", &recommended_weight_step, py::kw_only(), "strategy"_a, R"(
 weight_step_multiplier of profile 'compact' for what a strategy trains, in a session, whose error feedback keeps what is
-not sent: 4 for the whole model ('full'), as accurate as 1 and a sixth of the bytes; else 1. strategy: one of
-selection_strategy_names(). Raises InvalidArgumentError.)");
+not sent: 4 for the whole model ('full'), half to a quarter of the bytes of 1 at about its accuracy; else 1. strategy:
+one of selection_strategy_names(). Raises InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
   add_multiplier_fields(multipliers,
                         [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });

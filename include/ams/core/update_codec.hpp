@@ -35,8 +35,8 @@ struct CompactOptions {
   /// scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
   double relative_step = 1;
 
-  /// Times as large for weights (TensorRole::weight). Few of them have moved far; with four, only
-  /// those are sent, which is as accurate where error feedback keeps the rest. 2^-20 to 2^20.
+  /// Times as large for weights (TensorRole::weight), of which few have moved far: with four only those
+  /// are sent. Whoever writes coarsely keeps the rest for later (ErrorFeedback). 2^-20 to 2^20.
   double weight_step_multiplier = 1;
 
   /// Exponents of the steps of some groups in place of that; -100 to 104.

@@ -12,7 +12,7 @@
 
 #include "ams/core/phi_score.hpp"
 #include "ams/core/recommended_multipliers.hpp"
-#include "ams/core/recommended_weight_step.hpp"
+#include "ams/core/recommended_weight_step_multiplier.hpp"
 #include "ams/edge/client_options.hpp"
 #include "ams/net/certificate.hpp"
 #include "ams/net/server.hpp"
@@ -48,7 +48,7 @@ struct Flags {
   // (docs/results.md); the library's defaults are the paper's.
   std::string strategy = "full", profile = "compact";
   GivenMultipliers multipliers;  // of the learning rate
-  std::optional<double> relative_step_weight;
+  std::optional<double> relative_step, relative_step_weight;
   RolePatterns roles;
   double gamma = 0.05;
   double downlink_kbps = 0;
@@ -175,8 +175,10 @@ class Program {
     } else {
       report["strategy"] = flags.strategy;
       report["gamma"] = flags.gamma;
-      report["relative_step"] = session.encode.compact.relative_step;
-      report["relative_step_weight"] = session.encode.compact.weight_step_multiplier;
+      if (session.encode.profile == UpdateProfile::compact) {
+        report["relative_step"] = session.encode.compact.relative_step;
+        report["relative_step_weight"] = session.encode.compact.weight_step_multiplier;
+      }
     }
     return report;
   }
@@ -516,10 +518,19 @@ void check_training_flags() {
   } else {
     flags.session.adam.multipliers = recommended_multipliers(flags.strategy, flags.gamma, given);
     flags.session.strategy = make_selection_strategy(flags.strategy, flags.gamma);
-    flags.session.encode.compact.weight_step_multiplier =
-        flags.relative_step_weight.value_or(recommended_weight_step(flags.strategy));
   }
-  flags.session.encode.profile = update_profile(flags.profile);
+  EncodeOptions& encode = flags.session.encode;
+  encode.profile = update_profile(flags.profile);
+  if (encode.profile == UpdateProfile::compact) {
+    encode.compact.relative_step = flags.relative_step.value_or(1);
+    encode.compact.weight_step_multiplier =
+        flags.relative_step_weight.value_or(recommended_weight_step_multiplier(flags.strategy));
+  } else if (flags.relative_step || flags.relative_step_weight) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        "--relative-step and --relative-step-weight are for --profile compact: the other one "
+        "has no steps");
+  }
   if (flags.session.sampling.max_fps > max_device_sampling_rate_fps) {
     throw Error(ErrorCode::invalid_argument, "--sampling-max-fps must be at most " +
                                                  std::to_string(int(max_device_sampling_rate_fps)) +
@@ -614,7 +625,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Teaches devices: labels their sampled frames with a teacher, trains a copy of each one's "
       "student on its last\n"
-      "minutes of video, and streams back the few parameters that matter.\n\n"
+      "minutes of video, and streams back what has moved most.\n\n"
       "  ams-server --generate-certificate tls\n"
       "  ams-server --certificate tls/certificate.pem --private-key tls/private_key.pem "
       "--token-file token \\\n"
@@ -706,13 +717,16 @@ int main(int argc, char** argv) {
       ->add_option("--profile", flags.profile,
                    "how updates are written: " + joined(update_profile_names()))
       ->capture_default_str();
-  training
-      ->add_option("--relative-step", flags.session.encode.compact.relative_step,
-                   "profile compact: its step, times the root mean square of what moved")
-      ->capture_default_str();
-  training->add_option("--relative-step-weight", flags.relative_step_weight,
-                       "profile compact: times as much for weights; the first updates are written "
-                       "more finely (default: 4 with strategy full, else 1)");
+  const auto add_step = [&](const char* name, std::optional<double>& value,
+                            const std::string& what) {
+    training->add_option(name, value, "profile compact: " + what)
+        ->check(CLI::Range(0x1p-20, 0x1p20));
+  };
+  add_step("--relative-step", flags.relative_step,
+           "its step, times the root mean square of what moved (default: 1)");
+  add_step("--relative-step-weight", flags.relative_step_weight,
+           "times as much for weights; less in the first updates (default: 4 with strategy full, "
+           "else 1)");
   auto* budget =
       training->add_option("--downlink-kbps", flags.downlink_kbps,
                            "what the downlink may carry on the mean of a minute; strategy, gamma, "

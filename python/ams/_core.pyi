@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'recommended_weight_step', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'recommended_weight_step_multiplier', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -941,7 +941,7 @@ class SessionOptions:
             profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
             zstd_level: of updates, 1 to 19
             relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
-            weight_step_multiplier: likewise
+            weight_step_multiplier: likewise; grows from 1 over the first updates, and what it leaves out comes later
             dead_zone: likewise
             step_exponents: likewise
             snapshot_zstd_level: 1 to 19
@@ -1234,7 +1234,7 @@ class SessionOptions:
     @property
     def weight_step_multiplier(self) -> float:
         """
-        likewise
+        likewise; grows from 1 over the first updates, and what it leaves out comes later
         """
     @property
     def zstd_level(self) -> int:
@@ -1434,7 +1434,7 @@ class TrainingJob:
     @property
     def parameters(self) -> numpy.ndarray:
         """
-        w_n, float32 [dimension]: a view that can be written to; at first what the device holds, with a downlink budget also what is unsent yet.
+        w_n, float32 [dimension]: a view that can be written to; at first what the device holds, with a downlink budget or coarse steps also what is unsent yet.
         """
     @property
     def required_gradients(self) -> list[bool]:
@@ -1636,8 +1636,8 @@ class ServerSession:
     Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions (SendToDevice,
     LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order. docs/sessions.md describes both ends.
     
-    It owns what the device holds, the replay buffer, Adam's memory and the two rate controllers, and lives on while the
-    device is away. Samples are any objects. Every event takes now_seconds, the driver's clock, finite. Whatever a device
+    It owns what the device holds and what is unsent yet, the replay buffer, Adam's memory and the two rate controllers, and
+    lives on while the device is away. Samples are any objects. Every event takes now_seconds, the driver's clock, finite. Whatever a device
     sends, no event raises; what the driver may not do raises InvalidArgumentError and changes nothing. Not
     thread-safe.
     """
@@ -2132,7 +2132,8 @@ def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinate
     'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
     step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
     power of two nearest to this times the root mean square of the differences, over the parameters of one role.
-    weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head.
+    weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head. Above 1
+    somebody has to keep what is left out for later, as a ServerSession does.
     dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
     step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
     'statistic'.
@@ -2180,7 +2181,7 @@ def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typi
     selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
     InvalidArgumentError.
     """
-def recommended_weight_step(*, strategy: str) -> float:
+def recommended_weight_step_multiplier(*, strategy: str) -> float:
     """
     weight_step_multiplier of profile 'compact' for what a strategy trains, in a session, whose error feedback keeps what is
     not sent: 4 for the whole model ('full'), half to a quarter of the bytes of 1 at about its accuracy; else 1. strategy:

@@ -99,7 +99,7 @@ Fields<PythonSessionOptions> session_option_fields() {
       .add(
           "weight_step_multiplier",
           [](O & o) -> auto& { return o.options.encode.compact.weight_step_multiplier; },
-          "likewise")
+          "likewise; grows from 1 over the first updates, and what it leaves out comes later")
       .add(
           "dead_zone", [](O & o) -> auto& { return o.options.encode.compact.dead_zone; },
           "likewise")
@@ -325,7 +325,7 @@ changes parameters in place, with step() or an optimiser of its own:
             return float_view(self.cast<const PythonTrainingJob&>().parameters, self, true);
           },
           "w_n, float32 [dimension]: a view that can be written to; at first what the device "
-          "holds, with a downlink budget also what is unsent yet.")
+          "holds, with a downlink budget or coarse steps also what is unsent yet.")
       .def_property_readonly(
           "adam", [](PythonTrainingJob& self) -> AdamState& { return self.adam; },
           py::return_value_policy::reference_internal, "Adam's memory, an AdamState.")
@@ -495,8 +495,8 @@ Send what is queued, then close the connection and call on_disconnect().)")
 Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions (SendToDevice,
 LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order. docs/sessions.md describes both ends.
 
-It owns what the device holds, the replay buffer, Adam's memory and the two rate controllers, and lives on while the
-device is away. Samples are any objects. Every event takes now_seconds, the driver's clock, finite. Whatever a device
+It owns what the device holds and what is unsent yet, the replay buffer, Adam's memory and the two rate controllers, and
+lives on while the device is away. Samples are any objects. Every event takes now_seconds, the driver's clock, finite. Whatever a device
 sends, no event raises; what the driver may not do raises InvalidArgumentError and changes nothing. Not
 thread-safe.)")
       .def(py::init([](const ModelState& initial, const PythonSessionOptions& options,

@@ -253,7 +253,7 @@ def steps_of_runs(out):
     for path in (out / "runs").glob("*.json"):
         options = json.loads(path.read_text())["settings"]["options"]
         name = "budget" if options["downlink_budget_bps"] else options["strategy"]
-        steps = options["relative_step"], options.get("weight_step_multiplier")
+        steps = options.get("relative_step"), options.get("weight_step_multiplier")
         found[name, options["profile"]] = steps
     return found
 
@@ -263,14 +263,27 @@ def test_steps_are_those_recommended_unless_given(tmp_path):
     short = {"max-seconds": 4, "seeds": 1, "learning-rate-factors": [1]}
     run("bandwidth", tmp_path / "usual", series=series, **short, **{"budgets-kbps": [50]})
     assert steps_of_runs(tmp_path / "usual") == {
-        ("full", "reference"): (1, None),
-        ("full", "compact"): (1, 4),
-        ("normalization_and_head", "compact"): (1, 1),
-        ("budget", "compact"): (1, None),
+        ("full", "reference"): (None, None),
+        ("full", "compact"): (None, 4),
+        ("normalization_and_head", "compact"): (None, 1),
+        ("budget", "compact"): (None, None),
     }
-    flags = {"relative-step": 0.5, "relative-step-weight": 2}
-    run("bandwidth", tmp_path / "flags", series=["full/compact"], **short, **flags)
-    assert steps_of_runs(tmp_path / "flags") == {("full", "compact"): (0.5, 2)}
+    flags = {"relative-step": 0.5, "relative-step-weight": 2, "budgets-kbps": [50]}
+    run("bandwidth", tmp_path / "flags", series=["full", "budget"], **short, **flags)
+    assert steps_of_runs(tmp_path / "flags") == {
+        ("full", "reference"): (None, None),
+        ("full", "compact"): (0.5, 2),
+        ("budget", "compact"): (None, None),
+    }
+
+
+def test_coarser_steps_take_fewer_bytes(tmp_path):
+    def kbps(folder, **flags):
+        short = {"max-seconds": 8, "seeds": 1, "learning-rate-factors": [1]}
+        rows, _ = run("bandwidth", tmp_path / folder, series=["full/compact"], **short, **flags)
+        return sum(float(row["downlink_kbps"]) for row in rows)
+
+    assert kbps("fine", **{"relative-step": 0.25}) > 1.2 * kbps("usual")
 
 
 @pytest.mark.parametrize(
@@ -279,6 +292,7 @@ def test_steps_are_those_recommended_unless_given(tmp_path):
         ("fig3", {"relative-step": 2}, "of the profiles compact alone has steps"),
         ("fig3", {"downlink-kbps": 9, "relative-step-weight": 2}, "chooses its steps"),
         ("bandwidth", {"series": ["budget"], "relative-step": 2}, "takes no --relative-step"),
+        ("bandwidth", {"series": ["full/reference"], "relative-step-weight": 2}, "no --relative"),
         ("bandwidth", {"downlink-kbps": 2}, "bandwidth takes no --downlink-kbps: name --series"),
         ("bandwidth", {"strategy": "full"}, "bandwidth takes no --strategy"),
         ("table3", {"gamma": 0.1}, "table3 takes no --gamma: it runs its own"),

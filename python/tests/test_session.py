@@ -622,13 +622,13 @@ def test_compact_and_multipliers_are_options_of_a_session():
     assert (options.profile, options.relative_step) == ("compact", 0.5)
     assert options.weight_step_multiplier == 4
     assert options.step_exponents == exponents
-    for wrong in (
-        {"relative_step": -1},
-        {"weight_step_multiplier": 0},
-        {"step_exponents": [1]},
-        {"head_multiplier": 0},
+    for wrong, word in (
+        ({"relative_step": -1}, "relative_step"),
+        ({"weight_step_multiplier": 0}, "weight_step_multiplier"),
+        ({"step_exponents": [1]}, "step"),
+        ({"head_multiplier": 0}, "head"),
     ):
-        with pytest.raises(ams.InvalidArgumentError, match=next(iter(wrong)).split("_")[0]):
+        with pytest.raises(ams.InvalidArgumentError, match=word):
             ams.SessionOptions(**wrong)
 
 

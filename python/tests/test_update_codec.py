@@ -263,11 +263,11 @@ def test_weights_may_be_written_more_coarsely():
     assert coarse[1:] == usual[1:]
 
 
-def test_recommended_weight_step():
-    assert ams.recommended_weight_step(strategy="full") == 4
-    assert ams.recommended_weight_step(strategy="normalization_and_head") == 1
+def test_recommended_weight_step_multiplier():
+    assert ams.recommended_weight_step_multiplier(strategy="full") == 4
+    assert ams.recommended_weight_step_multiplier(strategy="normalization_and_head") == 1
     with pytest.raises(ams.InvalidArgumentError, match="best.*gradient_guided"):
-        ams.recommended_weight_step(strategy="best")
+        ams.recommended_weight_step_multiplier(strategy="best")
 
 
 def test_steps_may_be_set_by_group():

@@ -21,7 +21,7 @@ enum class UpdateProfile : std::uint8_t {
   /// (running variances reach it), is sent as float32, exactly.
   reference = 1,
 
-  /// A kilobit a second: differences against what the device holds, in steps of a power of two,
+  /// From a kilobit a second on: differences against what the device holds, in steps of a power of two,
   /// under an adaptive range coder that remembers from update to update how often and how far each
   /// coordinate moves. A coordinate of the set that moves by less than half a step (dead_zone) is
   /// not sent.
@@ -60,6 +60,10 @@ struct EncodeOptions {
 
 /// Throws Error(invalid_argument), naming the field and what is allowed.
 void validate(const EncodeOptions& options);
+
+/// Whether it is profile compact and leaves out more than its usual steps do: a relative_step or
+/// weight_step_multiplier above 1, or a dead_zone above 0.5. Somebody should keep that for later.
+bool is_coarse(const EncodeOptions& options);
 
 /// "reference" and "compact".
 std::string_view to_string(UpdateProfile profile);

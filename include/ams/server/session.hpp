@@ -102,8 +102,8 @@ struct SessionCounters {
 };
 
 /// Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in,
-/// actions come out. It owns what the device holds, the replay buffer, Adam's memory and the two
-/// rate controllers, and lives on while the device is away. Sample is what the trainer learns from
+/// actions come out. It owns what the device holds and what is unsent yet, the replay buffer, Adam's
+/// memory and the two rate controllers, and lives on while the device is away. Sample is what the trainer learns from
 /// (LabelledFramePtr for segmentation); copying it must be cheap.
 ///
 /// Time: now_seconds is the driver's clock, finite (else Error(invalid_argument)); a clock that
@@ -271,7 +271,8 @@ class ServerSession {
   AdamState adam_;
   Random random_;
   std::optional<UpdatePlanner> planner_;  // with a downlink budget
-  ErrorFeedback error_feedback_;          // with profile compact
+  // Used where updates are written coarsely. What the usual steps leave is not worth its bytes.
+  ErrorFeedback error_feedback_;
   SceneChange scene_;
   Phase phase_ = Phase::idle;
   bool has_left_ = false;             // the device said goodbye and has not come back
@@ -872,8 +873,7 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
   if (planner_ && published.message) {
     planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
   }
-  // fp16 leaves nothing that is worth it.
-  if (planner_ || options_.encode.profile == UpdateProfile::compact) {
+  if (planner_ || is_coarse(options_.encode)) {
     error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
   }
   adam_ = std::move(result.adam);

@@ -137,7 +137,6 @@ def _context(flags: argparse.Namespace) -> Context:
             **training,
             "gamma": gamma,
             "strategy": flags.strategy or "gradient_guided",
-            "relative_step": flags.relative_step,
             "downlink_budget_bps": flags.downlink_kbps and flags.downlink_kbps * 1000,
             "downlink_link_bps": (flags.downlink_link_kbps or 0) * 1000,
             "iterations": flags.iterations,
@@ -151,7 +150,14 @@ def _context(flags: argparse.Namespace) -> Context:
             for role in ROLES
             if getattr(flags, f"learning_rate_{role}") is not None
         },
-        weight_step=flags.relative_step_weight,
+        steps={
+            name: value
+            for name, value in (
+                ("relative_step", flags.relative_step),
+                ("weight_step_multiplier", flags.relative_step_weight),
+            )
+            if value is not None
+        },
         # As many steps as AMS makes in a minute, or as a phase may have.
         one_time={
             **training,

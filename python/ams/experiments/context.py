@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ams import recommended_multipliers, recommended_weight_step, sim
+from ams import recommended_multipliers, recommended_weight_step_multiplier, sim
 from ams.experiments.job import ClipFile, Job, StudentFile
 from ams.experiments.pool import Pool
 from ams.experiments.tuning import Tuned
@@ -30,8 +30,8 @@ class Context:
     """The command's flags, checked. streams: the clips of each run: one each, or all as one stream.
 
     students: one for each stream. ams, one_time, remote_tracking, just_in_time: options of the
-    schemes. multipliers: of AMS's learning rate by role, where the flags give any. weight_step:
-    its weight_step_multiplier, where they give it.
+    schemes. multipliers: of AMS's learning rate by role, where the flags give any. steps: its
+    relative_step and weight_step_multiplier, likewise.
     jit_tolerance: points of mIoU that Just-In-Time may stay below AMS. fig6_devices: how many
     share one accelerator.
     """
@@ -48,7 +48,7 @@ class Context:
     costs: sim.Costs
     ams: dict[str, Any]
     multipliers: dict[str, float]
-    weight_step: float | None
+    steps: dict[str, float]
     one_time: dict[str, Any]
     remote_tracking: dict[str, Any]
     just_in_time: dict[str, Any]
@@ -68,7 +68,7 @@ class Context:
         trains = scheme in ("ams", "one_time", "just_in_time")
         options = {**base.get(scheme, {}), **options}
         if scheme == "ams":
-            options |= self._multipliers(options) | self._steps(options)
+            options = self._steps(options) | options | self._multipliers(options)
         return [
             Job(
                 clips=clips,
@@ -98,8 +98,8 @@ class Context:
         """Likewise; of profile compact without a budget, which alone has any."""
         if options["downlink_budget_bps"] or options["profile"] != "compact":
             return {}
-        recommended = recommended_weight_step(strategy=options["strategy"])
-        return {"weight_step_multiplier": self.weight_step or recommended}
+        recommended = recommended_weight_step_multiplier(strategy=options["strategy"])
+        return {"weight_step_multiplier": recommended} | self.steps
 
 
 @dataclass(frozen=True, kw_only=True)

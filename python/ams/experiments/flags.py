@@ -157,17 +157,18 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         )
     add(
         "--relative-step",
-        type=_multiplier,
-        default=1.0,
+        type=_step,
         metavar="TIMES",
-        help="AMS, profile compact: its step, times the root mean square of what moved",
+        help="AMS, profile compact: its step, times the root mean square of what moved (default: "
+        "1; with a budget the session's own)",
     )
     add(
         "--relative-step-weight",
-        type=_multiplier,
+        type=_step,
         metavar="TIMES",
-        help="AMS, profile compact: times as much for weights (default: as "
-        "ams.recommended_weight_step() says for the strategy)",
+        help="AMS, profile compact: times as much for weights, less in the first updates (default: "
+        "as ams.recommended_weight_step_multiplier() says for the strategy; with a budget the "
+        "session's own)",
     )
     add(
         "--downlink-kbps",
@@ -377,6 +378,10 @@ def _positive(text: str) -> float:
 
 def _multiplier(text: str) -> float:
     return _number(text, "a number above 0, up to 1e6", lambda v: 0 < v <= 1e6)
+
+
+def _step(text: str) -> float:
+    return _number(text, "a number from 2^-20 to 2^20", lambda v: 2**-20 <= v <= 2**20)
 
 
 def _not_negative(text: str) -> float:

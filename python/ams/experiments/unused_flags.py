@@ -49,15 +49,16 @@ def _is_ams(series: str) -> bool:
     return _trains(series) and series != "just_in_time"
 
 
-def _has_steps(series: str) -> bool:
-    return _is_ams(series) and series != "budget"
+def _has_steps(text: str) -> bool:
+    """Of a series as it is named: in profile compact, without a budget."""
+    series = re.split("[@/]", text)[0]
+    return _is_ams(series) and series != "budget" and not text.endswith("/reference")
 
 
 # By flag of bandwidth: whether a series takes it. --gamma is the fraction of Just-In-Time alone.
 _TAKES = {
     **dict.fromkeys(("learning_rate_factors", "seeds"), _trains),
     **dict.fromkeys((*_RATES, *_PHASES, "learning_rate", "batch_size"), _is_ams),
-    **dict.fromkeys(_STEPS, _has_steps),
     **dict.fromkeys(("gamma", *_JUST_IN_TIME), "just_in_time".__eq__),
     "budgets_kbps": "budget".__eq__,
 }
@@ -108,6 +109,12 @@ def _why_unused(flags: argparse.Namespace, name: str) -> str | None:
         series = [re.split("[@/]", text)[0] for text in flags.series]
         if not any(map(_TAKES[name], series)):
             return "no series that takes it is named"
+    if (
+        flags.experiment == "bandwidth"
+        and name in _STEPS
+        and not any(map(_has_steps, flags.series))
+    ):
+        return "no series that takes it is named"
     if name in _UNUSED[flags.experiment]:
         return _UNUSED[flags.experiment][name]
     if name in ("iteration_seconds", "iteration_sample_seconds") and flags.measured:

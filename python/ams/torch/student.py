@@ -26,10 +26,9 @@ class ServerStudent:
             device.apply(update)                         # bit for bit what the server holds
 
     `module` and the options are those of GradientGuidedAdam; `profile`, `zstd_level`,
-    `relative_step`, `weight_step_multiplier` and `step_exponents` those of `ams.encode_update`. A
-    fraction learns at `lr` itself, as in the paper; with
-    `**ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)` among the options
-    sixteen times as fast, as `ams-server --strategy gradient_guided`.
+    `relative_step` and `step_exponents` those of `ams.encode_update`. A fraction learns at `lr`
+    itself, as in the paper; `**ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)`
+    among the options makes that sixteen times as fast, as `ams-server --strategy gradient_guided`.
 
     The module's values are what the device holds, rounding included; it runs in eval mode (batch
     norm frozen, its scale and shift trained). ModuleTrainer in an `ams.ServerSession` does the same
@@ -44,7 +43,6 @@ class ServerStudent:
         profile: str = "reference",
         zstd_level: int = 1,
         relative_step: float = 1,
-        weight_step_multiplier: float = 1,
         step_exponents: Mapping[str, int] | None = None,
         **options: Any,
     ) -> None:
@@ -54,7 +52,6 @@ class ServerStudent:
             "profile": profile,
             "zstd_level": zstd_level,
             "relative_step": relative_step,
-            "weight_step_multiplier": weight_step_multiplier,
             "step_exponents": dict(step_exponents or {}),
         }
         _check_encoding(self._encoding)  # before the module changes, and not after a phase

@@ -1,4 +1,4 @@
-#include "ams/core/recommended_weight_step.hpp"
+#include "ams/core/recommended_weight_step_multiplier.hpp"
 
 #include <doctest/doctest.h>
 
@@ -7,8 +7,9 @@
 
 TEST_CASE("how coarsely a strategy's weights are written") {
   for (const std::string_view name : ams::selection_strategy_names()) {
-    CHECK(ams::recommended_weight_step(name) == (name == "full" ? 4 : 1));
+    CHECK(ams::recommended_weight_step_multiplier(name) == (name == "full" ? 4 : 1));
   }
   ams::test::expect_error(
-      ams::ErrorCode::invalid_argument, [] { ams::recommended_weight_step("fulll"); }, "fulll");
+      ams::ErrorCode::invalid_argument, [] { ams::recommended_weight_step_multiplier("fulll"); },
+      "fulll");
 }

@@ -9,6 +9,6 @@ namespace ams {
 /// at about its accuracy (docs/results.md, "The whole model, coarsely"); 1 for the others, whose few
 /// weights have learned fast and moved far. name: as make_selection_strategy (selection.hpp) takes it;
 /// throws as it does for an unknown one.
-double recommended_weight_step(std::string_view name);
+double recommended_weight_step_multiplier(std::string_view name);
 
 }  // namespace ams

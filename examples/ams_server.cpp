@@ -44,8 +44,8 @@ struct Flags {
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;
-  // The cheapest whose accuracy stayed within noise of the best on recorded and rendered drives
-  // (docs/results.md); the library's defaults are the paper's.
+  // Loses least of the whole model's accuracy for its bytes, over recorded and rendered drives
+  // (docs/results.md, "The whole model, coarsely"); the library's defaults are the paper's.
   std::string strategy = "full", profile = "compact";
   GivenMultipliers multipliers;  // of the learning rate
   std::optional<double> relative_step, relative_step_weight;

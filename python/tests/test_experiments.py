@@ -279,11 +279,17 @@ def test_steps_are_those_recommended_unless_given(tmp_path):
 
 def test_coarser_steps_take_fewer_bytes(tmp_path):
     def kbps(folder, **flags):
-        short = {"max-seconds": 8, "seeds": 1, "learning-rate-factors": [1]}
-        rows, _ = run("bandwidth", tmp_path / folder, series=["full/compact"], **short, **flags)
+        # Updates enough for the first ones, whose weights are written finely, to be few.
+        short = {"max-seconds": 8, "update-interval-seconds": 1, "first-batch-seconds": 1}
+        once = {"seeds": 1, "learning-rate-factors": [1]}
+        rows, _ = run(
+            "bandwidth", tmp_path / folder, series=["full/compact"], **short, **once, **flags
+        )
         return sum(float(row["downlink_kbps"]) for row in rows)
 
-    assert kbps("fine", **{"relative-step": 0.25}) > 1.2 * kbps("usual")
+    usual = kbps("usual")
+    assert kbps("fine", **{"relative-step": 0.25}) > 1.2 * usual
+    assert kbps("fine weights", **{"relative-step-weight": 1}) > 1.2 * usual
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ struct SessionCounters {
 
 /// Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in,
 /// actions come out. It owns what the device holds and what is unsent yet, the replay buffer, Adam's
-/// memory and the two rate controllers, and lives on while the device is away. Sample is what the trainer learns from
-/// (LabelledFramePtr for segmentation); copying it must be cheap.
+/// memory and the two rate controllers, and lives on while the device is away. Sample is what the
+/// trainer learns from (LabelledFramePtr for segmentation); copying it must be cheap.
 ///
 /// Time: now_seconds is the driver's clock, finite (else Error(invalid_argument)); a clock that
 /// steps back is taken to stand still. Capture times are the device's; the session maps them to a

@@ -941,7 +941,7 @@ class SessionOptions:
             profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
             zstd_level: of updates, 1 to 19
             relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
-            weight_step_multiplier: likewise; grows from 1 over the first updates, and what it leaves out comes later
+            weight_step_multiplier: likewise; grows from 1 over the first updates
             dead_zone: likewise
             step_exponents: likewise
             snapshot_zstd_level: 1 to 19
@@ -1234,7 +1234,7 @@ class SessionOptions:
     @property
     def weight_step_multiplier(self) -> float:
         """
-        likewise; grows from 1 over the first updates, and what it leaves out comes later
+        likewise; grows from 1 over the first updates
         """
     @property
     def zstd_level(self) -> int:
@@ -2132,8 +2132,7 @@ def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinate
     'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
     step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
     power of two nearest to this times the root mean square of the differences, over the parameters of one role.
-    weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head. Above 1
-    somebody has to keep what is left out for later, as a ServerSession does.
+    weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head.
     dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
     step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
     'statistic'.
@@ -2183,9 +2182,8 @@ def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typi
     """
 def recommended_weight_step_multiplier(*, strategy: str) -> float:
     """
-    weight_step_multiplier of profile 'compact' for what a strategy trains, in a session, whose error feedback keeps what is
-    not sent: 4 for the whole model ('full'), half to a quarter of the bytes of 1 at about its accuracy; else 1. strategy:
-    one of selection_strategy_names(). Raises InvalidArgumentError.
+    weight_step_multiplier of profile 'compact' for what a strategy trains: 2 for the whole model ('full'), half the bytes of
+    1 at its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """

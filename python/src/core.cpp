@@ -368,8 +368,7 @@ integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2
 'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
 step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
 power of two nearest to this times the root mean square of the differences, over the parameters of one role.
-weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head. Above 1
-somebody has to keep what is left out for later, as a ServerSession does.
+weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head.
 dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
 step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
 'statistic'.
@@ -470,9 +469,8 @@ selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of Session
 InvalidArgumentError.)");
   m.def("recommended_weight_step_multiplier", &recommended_weight_step_multiplier, py::kw_only(),
         "strategy"_a, R"(
-weight_step_multiplier of profile 'compact' for what a strategy trains, in a session, whose error feedback keeps what is
-not sent: 4 for the whole model ('full'), half to a quarter of the bytes of 1 at about its accuracy; else 1. strategy:
-one of selection_strategy_names(). Raises InvalidArgumentError.)");
+weight_step_multiplier of profile 'compact' for what a strategy trains: 2 for the whole model ('full'), half the bytes of
+1 at its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
   add_multiplier_fields(multipliers,
                         [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });

@@ -264,15 +264,15 @@ def test_steps_are_those_recommended_unless_given(tmp_path):
     run("bandwidth", tmp_path / "usual", series=series, **short, **{"budgets-kbps": [50]})
     assert steps_of_runs(tmp_path / "usual") == {
         ("full", "reference"): (None, None),
-        ("full", "compact"): (None, 4),
+        ("full", "compact"): (None, 2),
         ("normalization_and_head", "compact"): (None, 1),
         ("budget", "compact"): (None, None),
     }
-    flags = {"relative-step": 0.5, "relative-step-weight": 2, "budgets-kbps": [50]}
+    flags = {"relative-step": 0.5, "relative-step-weight": 4, "budgets-kbps": [50]}
     run("bandwidth", tmp_path / "flags", series=["full", "budget"], **short, **flags)
     assert steps_of_runs(tmp_path / "flags") == {
         ("full", "reference"): (None, None),
-        ("full", "compact"): (0.5, 2),
+        ("full", "compact"): (0.5, 4),
         ("budget", "compact"): (None, None),
     }
 

@@ -264,7 +264,7 @@ def test_weights_may_be_written_more_coarsely():
 
 
 def test_recommended_weight_step_multiplier():
-    assert ams.recommended_weight_step_multiplier(strategy="full") == 4
+    assert ams.recommended_weight_step_multiplier(strategy="full") == 2
     assert ams.recommended_weight_step_multiplier(strategy="normalization_and_head") == 1
     with pytest.raises(ams.InvalidArgumentError, match="best.*gradient_guided"):
         ams.recommended_weight_step_multiplier(strategy="best")

@@ -6,7 +6,7 @@ namespace ams {
 
 double recommended_weight_step_multiplier(std::string_view name) {
   (void)make_selection_strategy(name, 1);  // throws
-  return name == "full" ? 4 : 1;
+  return name == "full" ? 2 : 1;
 }
 
 }  // namespace ams

@@ -213,13 +213,6 @@ void validate(const EncodeOptions& options) {
   detail::check(options.compact);
 }
 
-bool is_coarse(const EncodeOptions& options) {
-  const CompactOptions& compact = options.compact;
-  return options.profile == UpdateProfile::compact &&
-         (compact.relative_step > 1 || compact.weight_step_multiplier > 1 ||
-          compact.dead_zone > 0.5);
-}
-
 std::string_view to_string(UpdateProfile profile) {
   const Profile* found = detail::find_profile(static_cast<std::uint8_t>(profile));
   return found ? found->name : "unknown";

@@ -935,21 +935,3 @@ TEST_CASE("write the golden updates" * doctest::skip()) {
     MESSAGE(golden.file << " " << state.version().digest);
   }
 }
-
-TEST_CASE("what leaves out more than the usual steps do is coarse") {
-  EncodeOptions options;
-  CHECK_FALSE(is_coarse(options));
-  options.compact.weight_step_multiplier = 4;
-  CHECK_FALSE(is_coarse(options));  // profile reference
-  options.profile = UpdateProfile::compact;
-  CHECK(is_coarse(options));
-  options.compact = {};
-  CHECK_FALSE(is_coarse(options));
-  options.compact.relative_step = 0.25;
-  CHECK_FALSE(is_coarse(options));
-  options.compact.relative_step = 1.5;
-  CHECK(is_coarse(options));
-  options.compact = {};
-  options.compact.dead_zone = 0.6;
-  CHECK(is_coarse(options));
-}

@@ -35,8 +35,8 @@ struct CompactOptions {
   /// scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
   double relative_step = 1;
 
-  /// Times as large for weights (TensorRole::weight), of which few have moved far: with four only those
-  /// are sent. Whoever writes coarsely keeps the rest for later (ErrorFeedback). 2^-20 to 2^20.
+  /// Times as large for weights (TensorRole::weight), of which few have moved far: with two only those
+  /// are sent. 2^-20 to 2^20.
   double weight_step_multiplier = 1;
 
   /// Exponents of the steps of some groups in place of that; -100 to 104.
@@ -60,10 +60,6 @@ struct EncodeOptions {
 
 /// Throws Error(invalid_argument), naming the field and what is allowed.
 void validate(const EncodeOptions& options);
-
-/// Whether it is profile compact and leaves out more than its usual steps do: a relative_step or
-/// weight_step_multiplier above 1, or a dead_zone above 0.5. Somebody should keep that for later.
-bool is_coarse(const EncodeOptions& options);
 
 /// "reference" and "compact".
 std::string_view to_string(UpdateProfile profile);

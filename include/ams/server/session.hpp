@@ -271,7 +271,8 @@ class ServerSession {
   AdamState adam_;
   Random random_;
   std::optional<UpdatePlanner> planner_;  // with a downlink budget
-  // Used where updates are written coarsely. What the usual steps leave is not worth its bytes.
+  // Used with a downlink budget. Without one, what updates leave out is not worth its bytes: what
+  // matters moves again.
   ErrorFeedback error_feedback_;
   SceneChange scene_;
   Phase phase_ = Phase::idle;
@@ -869,11 +870,11 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
   ModelFeed::Published published =
       feed_.publish(result.parameters, phase_coordinates_, now_seconds_,
                     encode.value_or(warmed_up(options_.encode, counters_.updates)));
-  // One that waits for an absent device is charged when the device is back and gets it.
-  if (planner_ && published.message) {
-    planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
-  }
-  if (planner_ || is_coarse(options_.encode)) {
+  if (planner_) {
+    // One that waits for an absent device is charged when the device is back and gets it.
+    if (published.message) {
+      planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
+    }
     error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
   }
   adam_ = std::move(result.adam);

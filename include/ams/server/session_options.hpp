@@ -34,9 +34,8 @@ struct SessionOptions {
   /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
   std::shared_ptr<const SelectionStrategy> strategy = nullptr;
 
-  /// Of updates; ignored with a downlink_budget. Where is_coarse(), the next phase that trains a
-  /// coordinate begins with what is unsent there (ErrorFeedback), and the first updates are written more
-  /// finely (warmed_up()).
+  /// Of updates; ignored with a downlink_budget. The first one's weights are written more finely
+  /// (warmed_up()).
   EncodeOptions encode = {};
 
   /// What the downlink may carry. Then the session chooses the coordinates of every phase, how fast

@@ -44,7 +44,7 @@ struct Flags {
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;
-  // In the steps that are recommended for it, as accurate as the whole model at half its bytes
+  // In the steps that are recommended for it, about as accurate as the whole model at half its bytes
   // (docs/results.md, "The whole model, coarsely"); the library's defaults are the paper's.
   std::string strategy = "full", profile = "compact";
   GivenMultipliers multipliers;  // of the learning rate

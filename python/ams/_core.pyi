@@ -2183,7 +2183,7 @@ def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typi
 def recommended_weight_step_multiplier(*, strategy: str) -> float:
     """
     weight_step_multiplier of profile 'compact' for what a strategy trains: 2 for the whole model ('full'), half the bytes of
-    1 at its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.
+    1 at about its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """

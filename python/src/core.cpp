@@ -470,7 +470,7 @@ InvalidArgumentError.)");
   m.def("recommended_weight_step_multiplier", &recommended_weight_step_multiplier, py::kw_only(),
         "strategy"_a, R"(
 weight_step_multiplier of profile 'compact' for what a strategy trains: 2 for the whole model ('full'), half the bytes of
-1 at its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.)");
+1 at about its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
   add_multiplier_fields(multipliers,
                         [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });

@@ -498,7 +498,7 @@ std::unique_ptr<Teacher> make_teacher() {
 
 /// How many samples a phase is to choose from: a minute's, or a T_update's where that is longer, at
 /// the highest sampling rate. A scene that is over is then soon forgotten, and a slow one, which is
-/// sampled less often, is remembered for up to T_horizon (docs/results.md).
+/// sampled less often, is remembered for up to T_horizon (docs/trials.md).
 std::size_t default_buffer_samples(const SessionOptions& session) {
   constexpr double seconds = 60;
   constexpr double fewest = 60;

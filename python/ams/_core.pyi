@@ -1434,7 +1434,7 @@ class TrainingJob:
     @property
     def parameters(self) -> numpy.ndarray:
         """
-        w_n, float32 [dimension]: a view that can be written to; at first what the device holds, with a downlink budget or coarse steps also what is unsent yet.
+        w_n, float32 [dimension]: a view that can be written to; at first what the device holds, with a downlink budget also what is unsent yet.
         """
     @property
     def required_gradients(self) -> list[bool]:

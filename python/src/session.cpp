@@ -325,7 +325,7 @@ changes parameters in place, with step() or an optimiser of its own:
             return float_view(self.cast<const PythonTrainingJob&>().parameters, self, true);
           },
           "w_n, float32 [dimension]: a view that can be written to; at first what the device "
-          "holds, with a downlink budget or coarse steps also what is unsent yet.")
+          "holds, with a downlink budget also what is unsent yet.")
       .def_property_readonly(
           "adam", [](PythonTrainingJob& self) -> AdamState& { return self.adam; },
           py::return_value_policy::reference_internal, "Adam's memory, an AdamState.")

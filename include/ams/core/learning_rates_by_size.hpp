@@ -13,7 +13,7 @@ inline constexpr double whole_rate_root_mean_square = 0.4;
 /// learning rate suits networks whose weights are of different sizes: Adam moves every coordinate equally
 /// far, which is little for a weight of 0.8 and a lot for one of 0.06. Both are weights of good students
 /// (EDANet's that were trained on Cityscapes, and those that a usual initialisation leaves in wide layers),
-/// and eight times less is best for the second (docs/results.md). Adafactor's relative step sizes are the
+/// and eight times less is best for the second (docs/trials.md). Adafactor's relative step sizes are the
 /// same idea (Shazeer and Stern 2018, section 8).
 /// A parameter of two or more extents whose root mean square is below whole_rate_root_mean_square learns in
 /// proportion, down to a sixteenth; all others, biases and normalisation layers among them, and one that

@@ -34,7 +34,7 @@ struct SessionOptions {
   /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
   std::shared_ptr<const SelectionStrategy> strategy = nullptr;
 
-  /// Of updates; ignored with a downlink_budget. The first one's weights are written more finely
+  /// Of updates; ignored with a downlink_budget. The first ones' weights are written more finely
   /// (warmed_up()).
   EncodeOptions encode = {};
 

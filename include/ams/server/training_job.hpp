@@ -15,7 +15,7 @@ namespace ams {
 template <class Sample>
 struct TrainingJob {
   std::shared_ptr<const Manifest> manifest;
-  std::vector<float> parameters;  ///< w_{n,0}: what the device holds, and what is unsent yet
+  std::vector<float> parameters;  ///< w_{n,0}: what the device holds and, with a budget, the unsent
   AdamState adam;
   AdamOptions adam_options;
   CoordinateSet coordinates;                      ///< I_n

@@ -60,7 +60,6 @@ from ._core import (
     learning_rate_ranges,
     random_coordinates,
     recommended_multipliers,
-    recommended_weight_step_multiplier,
     selection_strategy_names,
     update_profile_names,
 )
@@ -142,7 +141,6 @@ __all__ = [
     "learning_rate_ranges",
     "random_coordinates",
     "recommended_multipliers",
-    "recommended_weight_step_multiplier",
     "selection_strategy_names",
     "update_profile_names",
 ]

@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'recommended_weight_step_multiplier', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -941,7 +941,7 @@ class SessionOptions:
             profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
             zstd_level: of updates, 1 to 19
             relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
-            weight_step_multiplier: likewise; grows from 1 over the first updates
+            weight_step_multiplier: likewise
             dead_zone: likewise
             step_exponents: likewise
             snapshot_zstd_level: 1 to 19
@@ -1234,7 +1234,7 @@ class SessionOptions:
     @property
     def weight_step_multiplier(self) -> float:
         """
-        likewise; grows from 1 over the first updates
+        likewise
         """
     @property
     def zstd_level(self) -> int:
@@ -2179,11 +2179,6 @@ def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typi
     stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
     selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
     InvalidArgumentError.
-    """
-def recommended_weight_step_multiplier(*, strategy: str) -> float:
-    """
-    weight_step_multiplier of profile 'compact' for what a strategy trains: 2 for the whole model ('full'), half the bytes of
-    1 at about its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """

@@ -20,7 +20,6 @@
 #include "ams/core/model_state.hpp"
 #include "ams/core/phi_score.hpp"
 #include "ams/core/recommended_multipliers.hpp"
-#include "ams/core/recommended_weight_step_multiplier.hpp"
 #include "ams/core/replay_buffer.hpp"
 #include "ams/core/update_codec.hpp"
 #include "ams/core/version.hpp"
@@ -467,10 +466,6 @@ that name it 4 times; the rest at that rate. What is given
 stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
 selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
 InvalidArgumentError.)");
-  m.def("recommended_weight_step_multiplier", &recommended_weight_step_multiplier, py::kw_only(),
-        "strategy"_a, R"(
-weight_step_multiplier of profile 'compact' for what a strategy trains: 2 for the whole model ('full'), half the bytes of
-1 at about its accuracy; else 1. strategy: one of selection_strategy_names(). Raises InvalidArgumentError.)");
   Fields<LearningRateMultipliers> multipliers;
   add_multiplier_fields(multipliers,
                         [](LearningRateMultipliers& l) -> LearningRateMultipliers& { return l; });

@@ -99,7 +99,7 @@ Fields<PythonSessionOptions> session_option_fields() {
       .add(
           "weight_step_multiplier",
           [](O & o) -> auto& { return o.options.encode.compact.weight_step_multiplier; },
-          "likewise; grows from 1 over the first updates")
+          "likewise")
       .add(
           "dead_zone", [](O & o) -> auto& { return o.options.encode.compact.dead_zone; },
           "likewise")

@@ -263,13 +263,6 @@ def test_weights_may_be_written_more_coarsely():
     assert coarse[1:] == usual[1:]
 
 
-def test_recommended_weight_step_multiplier():
-    assert ams.recommended_weight_step_multiplier(strategy="full") == 2
-    assert ams.recommended_weight_step_multiplier(strategy="normalization_and_head") == 1
-    with pytest.raises(ams.InvalidArgumentError, match="best.*gradient_guided"):
-        ams.recommended_weight_step_multiplier(strategy="best")
-
-
 def test_steps_may_be_set_by_group():
     exponents = {"weight": -9, "normalization": -6, "head": -20, "statistic": -7}
     state = grouped_state()

@@ -35,8 +35,8 @@ struct CompactOptions {
   /// scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
   double relative_step = 1;
 
-  /// Times as large for weights (TensorRole::weight), of which few have moved far: with two only those
-  /// are sent. 2^-20 to 2^20.
+  /// Times as large for weights (TensorRole::weight): with two, updates of the whole model have half
+  /// the bytes and are less accurate where scenes change (docs/trials.md). 2^-20 to 2^20.
   double weight_step_multiplier = 1;
 
   /// Exponents of the steps of some groups in place of that; -100 to 104.

@@ -32,7 +32,6 @@
 #include "ams/server/session_options.hpp"
 #include "ams/server/training_job.hpp"
 #include "ams/server/update_planner.hpp"
-#include "ams/server/weight_step_warm_up.hpp"
 
 namespace ams {
 
@@ -867,9 +866,8 @@ void ServerSession<Sample>::publish(TrainingResult result, ServerActions& action
       return;
     }
   }
-  ModelFeed::Published published =
-      feed_.publish(result.parameters, phase_coordinates_, now_seconds_,
-                    encode.value_or(warmed_up(options_.encode, counters_.updates)));
+  ModelFeed::Published published = feed_.publish(result.parameters, phase_coordinates_,
+                                                 now_seconds_, encode.value_or(options_.encode));
   if (planner_) {
     // One that waits for an absent device is charged when the device is back and gets it.
     if (published.message) {

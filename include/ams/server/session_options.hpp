@@ -34,8 +34,7 @@ struct SessionOptions {
   /// Chooses the coordinates of every phase; null means gradient_guided with gamma = 5%.
   std::shared_ptr<const SelectionStrategy> strategy = nullptr;
 
-  /// Of updates; ignored with a downlink_budget. The first ones' weights are written more finely
-  /// (warmed_up()).
+  /// Of updates; ignored with a downlink_budget.
   EncodeOptions encode = {};
 
   /// What the downlink may carry. Then the session chooses the coordinates of every phase, how fast

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ams import recommended_multipliers, recommended_weight_step_multiplier, sim
+from ams import recommended_multipliers, sim
 from ams.experiments.job import ClipFile, Job, StudentFile
 from ams.experiments.pool import Pool
 from ams.experiments.tuning import Tuned
@@ -95,11 +95,9 @@ class Context:
         )
 
     def _steps(self, options: dict[str, Any]) -> dict[str, float]:
-        """Likewise; of profile compact without a budget, which alone has any."""
-        if options["downlink_budget_bps"] or options["profile"] != "compact":
-            return {}
-        recommended = recommended_weight_step_multiplier(strategy=options["strategy"])
-        return {"weight_step_multiplier": recommended} | self.steps
+        """The flags'; of profile compact without a budget, which alone has any."""
+        has_steps = options["profile"] == "compact" and not options["downlink_budget_bps"]
+        return self.steps if has_steps else {}
 
 
 @dataclass(frozen=True, kw_only=True)

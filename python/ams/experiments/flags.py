@@ -166,8 +166,7 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         "--relative-step-weight",
         type=_step,
         metavar="TIMES",
-        help="AMS, profile compact: times as much for weights, less in the first updates (default: "
-        "as ams.recommended_weight_step_multiplier() says for the strategy; with a budget the "
+        help="AMS, profile compact: times as much for weights (default: 1; with a budget the "
         "session's own)",
     )
     add(

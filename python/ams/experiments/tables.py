@@ -144,13 +144,10 @@ def _draw_table2(context: Context, comparison: Comparison) -> None:
 def table3(context: Context) -> None:
     """Which parameters to send: strategies and fractions against the whole model."""
     choices = [("full", 1.0)] + [(s, f) for f in FRACTIONS for s in STRATEGIES]
-    # The whole model is what the others are compared with: no more coarsely than they.
-    is_compact = context.ams["profile"] == "compact"
-    same_steps = {"weight_step_multiplier": 1.0} | context.steps if is_compact else {}
     jobs = [
         job
         for strategy, fraction in choices
-        for job in context.jobs("ams", **_selection(strategy, fraction), **same_steps)
+        for job in context.jobs("ams", **_selection(strategy, fraction))
     ]
     results = iter(context.pool.run(jobs, title="strategies"))
     by_choice = {choice: [next(results) for _ in context.streams] for choice in choices}

@@ -27,8 +27,7 @@ class AMS:
         ams.recommended_multipliers() gives them. With a budget they are times the session's own.
     learning_rates_by_size: as ams.SessionOptions; not as in the paper, whose weights all learn
         equally fast.
-    profile: 'reference' or 'compact'; relative_step, weight_step_multiplier: of 'compact';
-        ams.recommended_weight_step_multiplier() gives the latter.
+    profile: 'reference' or 'compact'; relative_step, weight_step_multiplier: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and steps are then
         the session's own choice. downlink_link_bps: what the link takes; 0: four times that.
     horizon_seconds: T_horizon; max_buffer_samples: mini-batches are drawn from no more than so many

@@ -300,12 +300,13 @@ def plot(timeline_path, report, scenes, path):
 def print_summary(report, out):
     gain = report["miou"] - report["miou_no_customization"]
     latency, swap, phase = report["frame_latency_ms"], report["swap_ms"], report["phase_seconds"]
+    times = report["downlink_bps_paper_format"] / max(report["downlink_bps"], 1)
     rows = [
         ("clip, student", f"{report['clip']}, {report['student']}"),
         ("mIoU adapted / un-customised", f"{report['miou']:.1f} / {report['miou_no_customization']:.1f} % ({gain:+.1f})"),
         ("downlink / uplink, every byte", f"{report['downlink_bps'] / 1e3:.1f} / {report['uplink_bps'] / 1e3:.1f} Kbps"),
         ("the paper's format and 5%", f"about {report['downlink_bps_paper_format'] / 1e3:.0f} Kbps down for as many updates, "
-                                      f"{report['downlink_bps_paper_format'] / max(report['downlink_bps'], 1):.0f} times as much "
+                                      f"{times:.{0 if times >= 10 else 1}f} times as much "
                                       "(estimated from its table 3)"),
         ("updates", f"{report['updates']} of {report['update_bytes_mean'] / 1e3:.1f} kB, "
                     f"{report['bits_per_coordinate']:.1f} bits per sent parameter"),

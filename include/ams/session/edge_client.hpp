@@ -11,14 +11,16 @@
 #include <variant>
 #include <vector>
 
+#include "ams/core/bytes.hpp"
 #include "ams/core/error.hpp"
+#include "ams/core/handle.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/update_codec.hpp"
-#include "ams/edge/backoff.hpp"
-#include "ams/edge/client_options.hpp"
-#include "ams/edge/sample_clock.hpp"
-#include "ams/protocol/messages.hpp"
-#include "ams/protocol/text.hpp"
+#include "ams/session/backoff.hpp"
+#include "ams/session/client_options.hpp"
+#include "ams/session/sample_clock.hpp"
+#include "ams/session/messages.hpp"
+#include "ams/session/text.hpp"
 
 namespace ams {
 
@@ -34,10 +36,9 @@ struct SendToServer {
 
 /// Compress these frames together (section 3.2), then call on_encoded() or on_encode_failed(). The
 /// next one comes only after that.
-template <class FrameHandle>
 struct EncodeBuffer {
   std::uint64_t batch_id = 0;
-  std::vector<FrameHandle> frames;      ///< at least one
+  std::vector<Handle> frames;           ///< at least one, as on_frame() got them
   std::vector<double> capture_seconds;  ///< one per frame, strictly ascending
   double period_seconds =
       0;  ///< how much video they stand for: times the bitrate it is the bits to spend
@@ -60,11 +61,9 @@ struct DisconnectServer {
   std::string reason;
 };
 
-template <class FrameHandle>
-using EdgeAction = std::variant<ConnectToServer, SendToServer, EncodeBuffer<FrameHandle>, Publish,
-                                Persist, DisconnectServer>;
-template <class FrameHandle>
-using EdgeActions = std::vector<EdgeAction<FrameHandle>>;
+using EdgeAction =
+    std::variant<ConnectToServer, SendToServer, EncodeBuffer, Publish, Persist, DisconnectServer>;
+using EdgeActions = std::vector<EdgeAction>;
 
 /// What a client has done so far.
 struct ClientCounters {
@@ -90,8 +89,7 @@ struct ClientCounters {
 /// The device's half of AMS, as a state machine without I/O, clock or threads: events go in,
 /// actions come out. It holds the device's model state, samples frames at the server's rate, sends
 /// them every T_update, applies updates as transactions, and comes back after every loss of
-/// connection. The driver keeps inferring all the while. FrameHandle is whatever the driver calls a
-/// frame; moving it must be cheap.
+/// connection. The driver keeps inferring all the while. What a frame is, only the driver knows.
 ///
 /// Time: now_seconds is the driver's clock, finite (else Error(invalid_argument)); a clock that
 /// steps back is taken to stand still. Capture times are on the video's own timeline, 0 to max_capture_seconds.
@@ -99,11 +97,8 @@ struct ClientCounters {
 /// Whatever a server sends, no event throws: what does not check out is refused (Refusal) or ends
 /// the connection, and the model stays as it was. Calls that the driver may not make throw
 /// Error(invalid_argument) and change nothing. Not thread-safe. Movable.
-template <class FrameHandle>
 class EdgeClient {
  public:
-  using Actions = EdgeActions<FrameHandle>;
-
   /// initial: w_0, or the state that Persist saved; the driver's model has these values loaded
   /// already. Throws Error(invalid_argument) on options out of range.
   EdgeClient(ModelState initial, ClientOptions options);
@@ -111,41 +106,41 @@ class EdgeClient {
   // ---- events: the connection ----
 
   /// No effect unless stopped().
-  Actions on_start(double now_seconds);
-  Actions on_connected(double now_seconds);
+  EdgeActions on_start(double now_seconds);
+  EdgeActions on_connected(double now_seconds);
 
   /// The connection is gone or could not be opened. Tries again after a delay that doubles with
   /// every failure, unless stopped.
-  Actions on_disconnected(const std::string& reason, double now_seconds);
-  Actions on_message(const ServerMessage& message, double now_seconds);
+  EdgeActions on_disconnected(const std::string& reason, double now_seconds);
+  EdgeActions on_message(const ServerMessage& message, double now_seconds);
 
   /// Says Bye and stays away until on_start(). Frames that were not sent yet are dropped. Updates
   /// that are on their way are still taken over until the server closes the connection, so that
   /// both ends hold the same; after goodbye_timeout_seconds the client closes it.
-  Actions on_stop(const std::string& reason, double now_seconds);
+  EdgeActions on_stop(const std::string& reason, double now_seconds);
 
   // ---- events: frames ----
 
   /// Every frame of the video, or at least those for which wants_frame(). The handle is kept only
   /// if the frame is sampled: the first frame at or after each sampling time; a gap in the video
   /// gives no burst.
-  Actions on_frame(double capture_seconds, FrameHandle frame, double now_seconds);
+  EdgeActions on_frame(double capture_seconds, Handle frame, double now_seconds);
 
   /// Would on_frame() sample a frame of this time? Saves drivers the making of a handle.
   bool wants_frame(double capture_seconds) const noexcept;
 
   /// Result of the EncodeBuffer action with this id.
-  Actions on_encoded(std::uint64_t batch_id, std::vector<std::byte> bitstream, double now_seconds);
-  Actions on_encode_failed(std::uint64_t batch_id, double now_seconds);
+  EdgeActions on_encoded(std::uint64_t batch_id, Bytes bitstream, double now_seconds);
+  EdgeActions on_encode_failed(std::uint64_t batch_id, double now_seconds);
 
   // ---- events: the model ----
 
   /// The driver now runs this version. Older versions than held() need not be reported.
-  Actions on_published(ModelVersion version, double now_seconds);
+  EdgeActions on_published(ModelVersion version, double now_seconds);
 
   // ---- time ----
 
-  Actions on_time(double now_seconds);
+  EdgeActions on_time(double now_seconds);
 
   /// When on_time() is wanted next; nothing while the client waits for other events.
   std::optional<double> next_wake_seconds() const;
@@ -184,7 +179,7 @@ class EdgeClient {
   struct BufferedFrame {
     double capture_seconds;
     double period_seconds;  // between samples at the time
-    FrameHandle frame;
+    Handle frame;
   };
   struct Encoding {
     std::uint64_t batch_id;
@@ -201,17 +196,17 @@ class EdgeClient {
   }
 
   void advance(double now_seconds);
-  void poll(Actions& actions);
-  void flush(Actions& actions);
-  void send_batch(KeptBatch& kept, Actions& actions);
-  void close(const std::string& reason, Actions& actions);
-  void refuse(const Error& error, Actions& actions);
-  void taken_over(Actions& actions);
-  bool set_rates(double sampling_rate_fps, double update_interval_seconds, Actions& actions);
-  void welcome(const Welcome& welcome, Actions& actions);
-  void fault(const Fault& fault, Actions& actions);
-  void update(const Update& update, Actions& actions);
-  void snapshot(const Snapshot& snapshot, Actions& actions);
+  void poll(EdgeActions& actions);
+  void flush(EdgeActions& actions);
+  void send_batch(KeptBatch& kept, EdgeActions& actions);
+  void close(const std::string& reason, EdgeActions& actions);
+  void refuse(const Error& error, EdgeActions& actions);
+  void taken_over(EdgeActions& actions);
+  bool set_rates(double sampling_rate_fps, double update_interval_seconds, EdgeActions& actions);
+  void welcome(const Welcome& welcome, EdgeActions& actions);
+  void fault(const Fault& fault, EdgeActions& actions);
+  void update(const Update& update, EdgeActions& actions);
+  void snapshot(const Snapshot& snapshot, EdgeActions& actions);
   Encoding finish_encoding(std::uint64_t batch_id, double now_seconds);
 
   ClientOptions options_;
@@ -244,8 +239,7 @@ class EdgeClient {
 
 // ---- implementation ----
 
-template <class FrameHandle>
-EdgeClient<FrameHandle>::EdgeClient(ModelState initial, ClientOptions options)
+inline EdgeClient::EdgeClient(ModelState initial, ClientOptions options)
     : options_((validate(options), std::move(options))),
       held_(std::move(initial)),
       backoff_(options_.reconnect_min_seconds, options_.reconnect_max_seconds, options_.seed),
@@ -256,8 +250,7 @@ EdgeClient<FrameHandle>::EdgeClient(ModelState initial, ClientOptions options)
   }
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::advance(double now_seconds) {
+inline void EdgeClient::advance(double now_seconds) {
   if (!std::isfinite(now_seconds)) {
     throw Error(ErrorCode::invalid_argument, "EdgeClient: now_seconds must be finite");
   }
@@ -266,8 +259,7 @@ void EdgeClient<FrameHandle>::advance(double now_seconds) {
 }
 
 /// What has become due by now.
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::poll(Actions& actions) {
+inline void EdgeClient::poll(EdgeActions& actions) {
   if (link_ == Link::waiting && now_seconds_ >= reconnect_seconds_) {
     link_ = Link::connecting;
     actions.emplace_back(ConnectToServer{});
@@ -293,10 +285,9 @@ void EdgeClient<FrameHandle>::poll(Actions& actions) {
 
 /// Hands the due frames to the encoder, as many as go into one batch. A batch has ascending capture
 /// times within max_batch_span_seconds: where the video jumped, a new one begins.
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::flush(Actions& actions) {
+inline void EdgeClient::flush(EdgeActions& actions) {
   const std::size_t most = std::min(due_frames_, options_.max_frames_per_batch);
-  EncodeBuffer<FrameHandle> batch;
+  EncodeBuffer batch;
   while (batch.frames.size() < most) {
     BufferedFrame& next = buffer_.front();
     if (!batch.frames.empty() &&
@@ -316,25 +307,22 @@ void EdgeClient<FrameHandle>::flush(Actions& actions) {
   actions.emplace_back(std::move(batch));
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::send_batch(KeptBatch& kept, Actions& actions) {
+inline void EdgeClient::send_batch(KeptBatch& kept, EdgeActions& actions) {
   ++(kept.sent ? counters_.batches_sent_again : counters_.batches);
   if (!kept.sent) counters_.batch_bytes += kept.batch.bitstream.size();
   kept.sent = true;
   actions.emplace_back(SendToServer{kept.batch});
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::close(const std::string& reason, Actions& actions) {
+inline void EdgeClient::close(const std::string& reason, EdgeActions& actions) {
   link_ = Link::closing;
   last_error_ = reason;
   actions.emplace_back(DisconnectServer{reason});
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_start(double now_seconds) {
+inline EdgeActions EdgeClient::on_start(double now_seconds) {
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   if (link_ == Link::stopped) {
     link_ = Link::connecting;
     actions.emplace_back(ConnectToServer{});
@@ -342,15 +330,14 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_start(double now_seconds) {
   return actions;
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_connected(double now_seconds) {
+inline EdgeActions EdgeClient::on_connected(double now_seconds) {
   const bool unwanted = link_ == Link::ending || link_ == Link::stopped;  // it came too late
   if (link_ != Link::connecting && !unwanted) {
     throw Error(ErrorCode::invalid_argument,
                 "EdgeClient::on_connected: only allowed after ConnectToServer");
   }
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   if (unwanted) {
     actions.emplace_back(DisconnectServer{"stopped"});
     return actions;
@@ -368,11 +355,10 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_connected(double now_second
   return actions;
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_disconnected(const std::string& reason,
+inline EdgeActions EdgeClient::on_disconnected(const std::string& reason,
                                                                   double now_seconds) {
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   if (link_ == Link::stopped || link_ == Link::waiting) return actions;
   // When we closed it, why we did says more than that it is closed.
   if (link_ != Link::closing && link_ != Link::ending) last_error_ = reason;
@@ -393,11 +379,10 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_disconnected(const std::str
   return actions;
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_stop(const std::string& reason,
+inline EdgeActions EdgeClient::on_stop(const std::string& reason,
                                                           double now_seconds) {
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   if (link_ == Link::greeting || link_ == Link::streaming) {
     link_ = Link::leaving;
     goodbye_deadline_seconds_ = now_seconds_ + options_.goodbye_timeout_seconds;
@@ -416,9 +401,8 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_stop(const std::string& rea
   return actions;
 }
 
-template <class FrameHandle>
-bool EdgeClient<FrameHandle>::set_rates(double sampling_rate_fps, double update_interval_seconds,
-                                        Actions& actions) {
+inline bool EdgeClient::set_rates(double sampling_rate_fps, double update_interval_seconds,
+                                        EdgeActions& actions) {
   // Written so that NaN is out of range.
   if (!(sampling_rate_fps >= min_sampling_rate_fps &&
         sampling_rate_fps <= options_.max_sampling_rate_fps) ||
@@ -442,8 +426,7 @@ bool EdgeClient<FrameHandle>::set_rates(double sampling_rate_fps, double update_
   return true;
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::welcome(const Welcome& welcome, Actions& actions) {
+inline void EdgeClient::welcome(const Welcome& welcome, EdgeActions& actions) {
   if (welcome.version != protocol_version) {
     backoff_.slow_down();
     close("the server speaks protocol version " + std::to_string(welcome.version) +
@@ -466,8 +449,7 @@ void EdgeClient<FrameHandle>::welcome(const Welcome& welcome, Actions& actions) 
   next_batch_id_ = std::max(next_batch_id_, welcome.last_batch_id + 1);
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::fault(const Fault& fault, Actions& actions) {
+inline void EdgeClient::fault(const Fault& fault, EdgeActions& actions) {
   // Trying again soon does not help against these.
   if (fault.code == ErrorCode::unauthorized || fault.code == ErrorCode::unsupported_version ||
       fault.code == ErrorCode::manifest_mismatch) {
@@ -483,8 +465,7 @@ void EdgeClient<FrameHandle>::fault(const Fault& fault, Actions& actions) {
 }
 
 /// held_ has moved on.
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::taken_over(Actions& actions) {
+inline void EdgeClient::taken_over(EdgeActions& actions) {
   refusals_in_a_row_ = 0;
   const ModelVersion version = held_.version();
   actions.emplace_back(Publish{version});
@@ -493,8 +474,7 @@ void EdgeClient<FrameHandle>::taken_over(Actions& actions) {
     actions.emplace_back(SendToServer{Ack{version}});
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::refuse(const Error& error, Actions& actions) {
+inline void EdgeClient::refuse(const Error& error, EdgeActions& actions) {
   ++counters_.refusals;
   last_error_ = std::string(to_string(error.code())) + ": " + error.what();
   if (!streaming()) return;  // leaving: nobody would heal it
@@ -507,10 +487,9 @@ void EdgeClient<FrameHandle>::refuse(const Error& error, Actions& actions) {
   }
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::update(const Update& update, Actions& actions) {
+inline void EdgeClient::update(const Update& update, EdgeActions& actions) {
   try {
-    apply_update(update.bytes, held_);
+    apply_update(update.bytes.span(), held_);
   } catch (const Error& error) {
     return refuse(error, actions);
   }
@@ -519,10 +498,9 @@ void EdgeClient<FrameHandle>::update(const Update& update, Actions& actions) {
   taken_over(actions);
 }
 
-template <class FrameHandle>
-void EdgeClient<FrameHandle>::snapshot(const Snapshot& snapshot, Actions& actions) {
+inline void EdgeClient::snapshot(const Snapshot& snapshot, EdgeActions& actions) {
   try {
-    held_ = decode_snapshot(snapshot.bytes, held_.manifest_ptr());
+    held_ = decode_snapshot(snapshot.bytes.span(), held_.manifest_ptr());
   } catch (const Error& error) {
     return refuse(error, actions);
   }
@@ -531,11 +509,10 @@ void EdgeClient<FrameHandle>::snapshot(const Snapshot& snapshot, Actions& action
   taken_over(actions);
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_message(const ServerMessage& message,
+inline EdgeActions EdgeClient::on_message(const ServerMessage& message,
                                                              double now_seconds) {
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   if (link_ == Link::greeting) {
     if (const auto* w = std::get_if<Welcome>(&message)) {
       welcome(*w, actions);
@@ -568,17 +545,15 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_message(const ServerMessage
   return actions;
 }
 
-template <class FrameHandle>
-bool EdgeClient<FrameHandle>::wants_frame(double capture_seconds) const noexcept {
+inline bool EdgeClient::wants_frame(double capture_seconds) const noexcept {
   return link_ != Link::stopped && link_ != Link::leaving && link_ != Link::ending &&
          is_capture_time(capture_seconds) && clock_.wants(capture_seconds);
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_frame(double capture_seconds,
-                                                           FrameHandle frame, double now_seconds) {
+inline EdgeActions EdgeClient::on_frame(double capture_seconds,
+                                                           Handle frame, double now_seconds) {
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   ++counters_.frames;
   if (!is_capture_time(capture_seconds)) {
     ++counters_.frames_invalid;
@@ -597,8 +572,7 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_frame(double capture_second
   return actions;
 }
 
-template <class FrameHandle>
-typename EdgeClient<FrameHandle>::Encoding EdgeClient<FrameHandle>::finish_encoding(
+inline EdgeClient::Encoding EdgeClient::finish_encoding(
     std::uint64_t batch_id, double now_seconds) {
   if (!encoding_ || encoding_->batch_id != batch_id) {
     throw Error(ErrorCode::invalid_argument,
@@ -609,13 +583,12 @@ typename EdgeClient<FrameHandle>::Encoding EdgeClient<FrameHandle>::finish_encod
   return std::move(*std::exchange(encoding_, std::nullopt));
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encoded(std::uint64_t batch_id,
-                                                             std::vector<std::byte> bitstream,
+inline EdgeActions EdgeClient::on_encoded(std::uint64_t batch_id,
+                                                             Bytes bitstream,
                                                              double now_seconds) {
   if (bitstream.empty()) return on_encode_failed(batch_id, now_seconds);
   Encoding encoding = finish_encoding(batch_id, now_seconds);
-  Actions actions;
+  EdgeActions actions;
   kept_.push_back(
       {FrameBatch{batch_id, std::move(encoding.capture_seconds), std::move(bitstream)}, false});
   if (link_ == Link::streaming) send_batch(kept_.back(), actions);
@@ -624,22 +597,20 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encoded(std::uint64_t batch
   return actions;
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_encode_failed(std::uint64_t batch_id,
+inline EdgeActions EdgeClient::on_encode_failed(std::uint64_t batch_id,
                                                                    double now_seconds) {
   finish_encoding(batch_id, now_seconds);
   ++counters_.batches_failed;
   last_error_ = "batch " + std::to_string(batch_id) + " could not be encoded";
-  Actions actions;
+  EdgeActions actions;
   poll(actions);
   return actions;
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_published(ModelVersion version,
+inline EdgeActions EdgeClient::on_published(ModelVersion version,
                                                                double now_seconds) {
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   // While a newer version waits to be published, its Ack will say it all.
   if (link_ == Link::streaming && options_.ack_policy == AckPolicy::published &&
       version == held_.version()) {
@@ -649,16 +620,14 @@ EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_published(ModelVersion vers
   return actions;
 }
 
-template <class FrameHandle>
-EdgeActions<FrameHandle> EdgeClient<FrameHandle>::on_time(double now_seconds) {
+inline EdgeActions EdgeClient::on_time(double now_seconds) {
   advance(now_seconds);
-  Actions actions;
+  EdgeActions actions;
   poll(actions);
   return actions;
 }
 
-template <class FrameHandle>
-std::optional<double> EdgeClient<FrameHandle>::next_wake_seconds() const {
+inline std::optional<double> EdgeClient::next_wake_seconds() const {
   if (link_ == Link::waiting) return reconnect_seconds_;
   if (link_ == Link::greeting) return welcome_deadline_seconds_;
   if (link_ == Link::leaving) return goodbye_deadline_seconds_;

@@ -5,33 +5,33 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "ams/core/adam.hpp"
+#include "ams/core/bytes.hpp"
 #include "ams/core/coordinate_set.hpp"
 #include "ams/core/error.hpp"
-#include "ams/core/learning_rates_by_size.hpp"
+#include "ams/core/format.hpp"
+#include "ams/core/handle.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/phi_score.hpp"
 #include "ams/core/random.hpp"
 #include "ams/core/replay_buffer.hpp"
-#include "ams/core/sampling_rate.hpp"
-#include "ams/core/selection.hpp"
-#include "ams/core/training_rate.hpp"
-#include "ams/protocol/messages.hpp"
-#include "ams/protocol/text.hpp"
-#include "ams/server/error_feedback.hpp"
-#include "ams/server/model_feed.hpp"
-#include "ams/server/scene_change.hpp"
-#include "ams/server/session_options.hpp"
-#include "ams/server/training_job.hpp"
-#include "ams/server/update_planner.hpp"
+#include "ams/session/messages.hpp"
+#include "ams/session/model_feed.hpp"
+#include "ams/session/session_options.hpp"
+#include "ams/session/task.hpp"
+#include "ams/session/text.hpp"
+#include "ams/session/training_job.hpp"
+#include "ams/session/update_policy.hpp"
+#include "ams/session/write_update.hpp"
 
 namespace ams {
 
@@ -47,7 +47,7 @@ struct SendToDevice {
 struct LabelBatch {
   std::uint64_t batch_id = 0;
   std::vector<double> capture_seconds;  ///< one per frame, strictly ascending
-  std::vector<std::byte> bitstream;     ///< H.264 Annex B: hostile until decoded
+  Bytes bitstream;                      ///< H.264 Annex B: hostile until decoded
 };
 
 /// A training phase is due: get the session a turn on the trainer, then call begin_phase(). Comes
@@ -64,10 +64,9 @@ using ServerAction = std::variant<SendToDevice, LabelBatch, TrainingDue, Disconn
 using ServerActions = std::vector<ServerAction>;
 
 /// One labelled frame.
-template <class Sample>
 struct TimedSample {
   double capture_seconds = 0;  ///< of the frame, as in LabelBatch
-  Sample sample;
+  Handle sample;               ///< of Task::sample()
 };
 
 /// What a session has done so far.
@@ -100,30 +99,38 @@ struct SessionCounters {
   std::uint64_t faults = 0;  ///< connections ended for a protocol violation
 };
 
+/// What a store keeps of a session (runtime/store.hpp): what the device holds, and what training
+/// needs to go on from it. Samples, rates and the policy's own memory begin anew.
+struct SessionRecord {
+  std::string device_id;
+  ModelState held;
+  AdamState adam;
+  std::uint64_t last_batch_id = 0;
+  SessionCounters counters;
+};
+
 /// Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in,
-/// actions come out. It owns what the device holds and what is unsent yet, the replay buffer, Adam's
-/// memory and the two rate controllers, and lives on while the device is away. Sample is what the
-/// trainer learns from (LabelledFramePtr for segmentation); copying it must be cheap.
+/// actions come out. It owns what the device holds, the replay buffer and Adam's memory, and lives on
+/// while the device is away. What a phase trains, when, and how its update is written is the
+/// policy's decision (UpdatePolicy); what a sample is, the task's (Task).
 ///
 /// Time: now_seconds is the driver's clock, finite (else Error(invalid_argument)); a clock that
-/// steps back is taken to stand still. Capture times are the device's; the session maps them to a
+/// steps back is taken to stand still. Capture times are the device's. The session maps them to a
 /// timeline of its own that only moves forward, also when a restarted device begins again at 0.
 ///
 /// Whatever a device sends, no event throws: a message that breaks the protocol gives Fault and
 /// DisconnectDevice, and the session's model and samples stay as they were. Calls that the driver
 /// may not make throw Error(invalid_argument) and change nothing. Not thread-safe. Movable.
-template <class Sample>
 class ServerSession {
  public:
-  /// phi-score of two consecutive samples, >= 0 (section 3.2); nothing where they cannot be
-  /// compared. Belongs to the task. A result that is not finite and an Error are skipped.
-  using Phi = std::function<std::optional<double>(const Sample& previous, const Sample& current)>;
-  using SizeFunction = typename HorizonReplayBuffer<Sample>::SizeFunction;
+  /// initial: w_0. Throws Error(invalid_argument) on options out of range, a null task or policy, a
+  /// state without manifest, and what UpdatePolicy::prepare() throws.
+  ServerSession(ModelState initial, std::shared_ptr<const Task> task,
+                std::unique_ptr<UpdatePolicy> policy, SessionOptions options = {});
 
-  /// initial: w_0. size_of: bytes of a sample, for max_buffer_bytes. Throws Error(invalid_argument)
-  /// on options out of range, a state without manifest, or a null phi while the sampling rate
-  /// adapts.
-  ServerSession(ModelState initial, SessionOptions options, Phi phi, SizeFunction size_of = {});
+  /// Goes on from what record() gave. Throws likewise.
+  ServerSession(SessionRecord record, std::shared_ptr<const Task> task,
+                std::unique_ptr<UpdatePolicy> policy, SessionOptions options = {});
 
   // ---- events: the connection ----
 
@@ -148,23 +155,38 @@ class ServerSession {
 
   /// Samples of a LabelBatch action: capture times from that batch, strictly ascending; frames
   /// without a label may be left out.
-  ServerActions on_labelled(std::uint64_t batch_id, std::vector<TimedSample<Sample>> samples,
+  ServerActions on_labelled(std::uint64_t batch_id, std::vector<TimedSample> samples,
                             double now_seconds);
   ServerActions on_label_failed(std::uint64_t batch_id, double now_seconds);
 
   // ---- events: training ----
 
   /// The phase that TrainingDue announced, with the newest samples. One phase is out at a time.
-  /// Throws Error(invalid_argument) unless training_due().
-  TrainingJob<Sample> begin_phase(double now_seconds);
+  /// Throws Error(invalid_argument) unless training_due(), and what UpdatePolicy::plan() throws;
+  /// nothing has changed then.
+  TrainingJob begin_phase(double now_seconds);
 
-  /// Encodes the update, moves held() and sends it. A result that is not finite or that the update
-  /// format cannot carry counts as a failed phase. Throws Error(invalid_argument) when no phase is
-  /// out or sizes are wrong.
+  /// What on_trained() gives.
+  struct Trained {
+    std::optional<UpdateJob> job;  ///< hand it to write_update(), then call on_written()
+    ServerActions actions;         ///< where there is no job: the phase has ended
+  };
+
+  /// The phase is trained. Asks the policy how to write the update. A result that is not finite counts
+  /// as a failed phase. Throws Error(invalid_argument) when no phase is out or sizes are wrong.
+  Trained on_trained(TrainingResult result, double now_seconds);
+
+  /// The update is written: moves held() and sends it. Throws Error(invalid_argument) unless
+  /// on_trained() gave a job.
+  ServerActions on_written(WrittenUpdate written, double now_seconds);
+
+  /// on_trained(), write_update() and on_written() at once, for drivers that need no second thread.
+  /// An update that cannot be written counts as a failed phase.
   ServerActions on_phase_done(TrainingResult result, double now_seconds);
 
-  /// Nothing is lost but the phase; the next one comes after T_update, while the device is away only
-  /// when new samples come.
+  /// The phase that is due or out has failed: nothing is lost but the phase. The next one comes after
+  /// T_update; while the device is away, only when new samples come. Throws Error(invalid_argument)
+  /// when no phase is due or out.
   ServerActions on_phase_failed(const Error& error, double now_seconds);
 
   // ---- time ----
@@ -176,9 +198,11 @@ class ServerSession {
 
   // ---- state ----
 
-  const ModelState& held() const noexcept {
-    return feed_.held();
-  }  ///< what the device holds, or will
+  /// What the device holds, or will.
+  const ModelState& held() const noexcept { return feed_.held(); }
+
+  /// For a store.
+  SessionRecord record() const;
 
   /// What the device last said that it holds.
   ModelVersion confirmed() const noexcept { return feed_.confirmed(); }
@@ -190,9 +214,11 @@ class ServerSession {
   bool training_due() const noexcept { return phase_ == Phase::due; }
 
   /// begin_phase() was called and the result is still to come.
-  bool phase_running() const noexcept { return phase_ == Phase::running; }
-  double sampling_rate_fps() const noexcept { return sampling_.rate_fps(); }
-  double update_interval_seconds() const noexcept;  ///< T_update
+  bool phase_running() const noexcept {
+    return phase_ == Phase::running || phase_ == Phase::writing;
+  }
+  double sampling_rate_fps() const { return policy_->sampling_rate_fps(); }
+  double update_interval_seconds() const { return policy_->update_interval_seconds(); }  ///< T_update
   std::size_t buffered_samples() const { return replay_->size(); }
   std::size_t pending_batches() const noexcept { return pending_.size(); }  ///< being labelled
   double last_event_seconds() const noexcept { return now_seconds_; }
@@ -204,6 +230,8 @@ class ServerSession {
   const std::string& last_error() const noexcept { return last_error_; }
   const SessionCounters& counters() const noexcept { return counters_; }
   const SessionOptions& options() const noexcept { return options_; }
+  const Task& task() const noexcept { return *task_; }
+  const UpdatePolicy& policy() const noexcept { return *policy_; }
 
  private:
   enum class Link {
@@ -211,22 +239,36 @@ class ServerSession {
     connected,
     closing,  // DisconnectDevice was given, on_disconnect() is to come
   };
-  enum class Phase { idle, due, running };
+  enum class Phase {
+    idle,
+    due,      // TrainingDue was given, begin_phase() is to come
+    running,  // begin_phase() was called, on_trained() is to come
+    writing,  // on_trained() gave a job, on_written() is to come
+  };
   struct Batch {
     std::uint64_t id = 0;
     std::vector<double> capture_seconds;
     double offset_seconds = 0;    // from capture time to the session's timeline
     bool is_continuation = true;  // of the video of the batch before
     bool is_answered = false;
-    std::vector<TimedSample<Sample>> samples;
+    std::vector<TimedSample> samples;
   };
 
+  /// phi-score by the task.
+  struct TaskPhi {
+    std::shared_ptr<const Task> task;
+    std::optional<double> operator()(const Handle& current, const Handle& previous) const {
+      return task->phi(previous, current);
+    }
+  };
+
+  PhaseContext context() const;
   void advance(double now_seconds);
   void poll(ServerActions& actions);
   std::optional<double> next_phase_seconds() const;
   std::optional<double> ack_deadline_seconds() const;
   void announce_rates(ServerActions& actions);
-  void send(ServerMessage message, ServerActions& actions);
+  void send(ServerMessage message, ServerActions& actions, bool is_repeated = false);
   void close(ServerMessage farewell, const std::string& reason, ServerActions& actions);
   void fault(ErrorCode code, const std::string& message, ServerActions& actions);
   void heal(const ModelFeed::Answer& answer, ServerActions& actions);
@@ -234,13 +276,16 @@ class ServerSession {
   void place_on_timeline(Batch& batch);
   Batch& unanswered_batch(std::uint64_t batch_id);
   void take_answered_batches();
-  void take_sample(TimedSample<Sample> timed, const Batch& batch);
+  void take_sample(TimedSample timed, const Batch& batch);
   void decide_sampling_rate();
   void take_back_phase();
   void phase_failed(const std::string& reason);
-  void publish(TrainingResult result, ServerActions& actions);
+  ServerActions end_phase();
+  void publish(WrittenUpdate& written, ServerActions& actions);
 
   SessionOptions options_;
+  std::shared_ptr<const Task> task_;
+  std::unique_ptr<UpdatePolicy> policy_;
   ModelFeed feed_;
   Link link_ = Link::none;
   std::string device_id_;
@@ -248,7 +293,7 @@ class ServerSession {
   bool has_time_ = false;
 
   // Samples. Behind a pointer because a buffer that is safe to share cannot move.
-  std::unique_ptr<HorizonReplayBuffer<Sample>> replay_;
+  std::unique_ptr<HorizonReplayBuffer<Handle>> replay_;
   std::deque<Batch> pending_;
   std::uint64_t last_batch_id_ = 0;
   bool has_timeline_ = false;
@@ -257,31 +302,21 @@ class ServerSession {
   double timeline_moved_seconds_ = 0;   // now_seconds_ then
   double newest_sample_seconds_ = 0;    // on the session's timeline
   std::size_t new_samples_ = 0;         // since the latest phase began
+  PhiScoreTracker<Handle, TaskPhi> phi_;
 
-  // Rates.
-  PhiScoreTracker<Sample, Phi> phi_;  // its label is a sample
-  SamplingRateController sampling_;
-  TrainingRateController training_rate_;
+  // What the device was told.
   double announced_rate_fps_ = 0;
   double announced_interval_seconds_ = 0;
 
   // Training.
-  std::shared_ptr<const Manifest> trained_manifest_;  // held()'s, with its learning rates
   AdamState adam_;
   Random random_;
-  std::optional<UpdatePlanner> planner_;  // with a downlink budget
-  // Used with a downlink budget. Without one, what updates leave out is not worth its bytes: what
-  // matters moves again.
-  ErrorFeedback error_feedback_;
-  SceneChange scene_;
   Phase phase_ = Phase::idle;
   bool has_left_ = false;             // the device said goodbye and has not come back
-  bool has_trained_ = false;          // a phase has begun
   bool latest_phase_failed_ = false;  // and no sample has come since
-  double phase_begin_seconds_ = 0;
+  std::optional<double> phase_begin_seconds_;  // of the latest phase
   CoordinateSet phase_coordinates_;
-  bool has_guided_ = false;             // these were chosen by moments, not at random
-  UpdatePlanner::Choice phase_choice_;  // with a downlink budget
+  bool has_moments_ = false;  // these were chosen after the first step, not at random
   std::size_t phase_new_samples_ = 0;
 
   std::string last_error_;
@@ -292,79 +327,159 @@ class ServerSession {
 
 namespace session_detail {
 
-/// Checks what a device says; the message of the Error goes to the device.
-void check_hello(const Hello& hello, const Manifest& manifest, const std::string& known_device_id);
-void check_frame_batch(const FrameBatch& batch, const SessionOptions& options);
-
-/// Why this result cannot be used; empty when it can. Throws Error(invalid_argument) on wrong
-/// sizes.
-std::string unusable_reason(const TrainingResult& result, std::size_t dimension);
-
-/// With what is derived from other options filled in; throws as validate() does.
-SessionOptions completed(SessionOptions options);
-ModelFeedOptions feed_options(const SessionOptions& options);
-
-/// A link that is not called broken, where no budget says how little it may carry.
-inline constexpr double slowest_link_bps = 8000;
-
-/// What a connection costs the downlink before Welcome (docs/protocol.md, "What is counted").
-inline constexpr std::size_t connection_bytes = 960;
-
-/// Role by role, at most 1e6 each.
-LearningRateMultipliers multiplied(const LearningRateMultipliers& a,
-                                   const LearningRateMultipliers& b);
-
-/// Takes a message that goes out off the downlink budget. Updates are charged where they are sent.
-void charge(UpdatePlanner& planner, const ServerMessage& message, double now_seconds);
-
-/// A jump of the device's timeline beyond this, or any jump back, is a new beginning.
+/// A jump of the device's timeline beyond this, or any jump back, is a new beginning. Seconds.
 inline constexpr double max_gap_seconds = 86400;
+
+inline bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+/// Throws what the device is told.
+inline void check_hello(const Hello& hello, const Manifest& manifest, const std::string& known_device_id) {
+  if (hello.version != protocol_version) {
+    throw Error(ErrorCode::unsupported_version,
+                fmt::format("Hello: protocol version {}; this server speaks {}", hello.version,
+                            protocol_version));
+  }
+  if (!is_device_id(hello.device_id)) {
+    throw Error(ErrorCode::malformed_data,
+                fmt::format("Hello: device id of {} bytes; allowed are 1 to {} of UTF-8 without "
+                            "control characters",
+                            hello.device_id.size(), max_device_id_bytes));
+  }
+  if (!known_device_id.empty() && hello.device_id != known_device_id) {
+    throw Error(ErrorCode::protocol_violation, "Hello: this session belongs to another device");
+  }
+  if (hello.manifest_digest != manifest.digest()) {
+    throw Error(
+        ErrorCode::manifest_mismatch,
+        fmt::format("Hello: the device's student has manifest {:016x}; this server teaches {:016x}",
+                    hello.manifest_digest, manifest.digest()));
+  }
+}
+
+/// Throws what the device is told.
+inline void check_frame_batch(const FrameBatch& batch, const SessionLimits& limits) {
+  const auto refuse = [](ErrorCode code, const std::string& message) {
+    throw Error(code, "FrameBatch: " + message);
+  };
+  const std::vector<double>& times = batch.capture_seconds;
+  if (batch.batch_id < 1 || batch.batch_id > max_batch_id) {
+    refuse(ErrorCode::malformed_data,
+           fmt::format("batch id {}; allowed are 1 to 2^62", batch.batch_id));
+  }
+  if (times.empty() || times.size() > limits.max_frames_per_batch) {
+    refuse(ErrorCode::limit_exceeded, fmt::format("{} frames; allowed are 1 to {}", times.size(),
+                                                  limits.max_frames_per_batch));
+  }
+  if (batch.bitstream.empty() || batch.bitstream.size() > limits.max_bitstream_bytes) {
+    refuse(ErrorCode::limit_exceeded,
+           fmt::format("bitstream of {} bytes; allowed are 1 to {}", batch.bitstream.size(),
+                       limits.max_bitstream_bytes));
+  }
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    // Written so that NaN is out of range.
+    if (!(times[i] >= 0 && times[i] <= max_capture_seconds)) {
+      refuse(ErrorCode::malformed_data,
+             fmt::format("capture time {}; allowed are 0 to {} s", times[i], max_capture_seconds));
+    }
+    if (i > 0 && times[i] <= times[i - 1]) {
+      refuse(ErrorCode::malformed_data,
+             fmt::format("capture time {} after {}; they must ascend", times[i], times[i - 1]));
+    }
+  }
+  if (times.back() - times.front() > max_batch_span_seconds) {
+    refuse(ErrorCode::malformed_data,
+           fmt::format("its frames span {} s; allowed are {}", times.back() - times.front(),
+                       max_batch_span_seconds));
+  }
+}
+
+/// Why a result cannot be used; empty when it can. Throws Error(invalid_argument) on wrong sizes.
+inline std::string unusable_reason(const TrainingResult& result, std::size_t dimension) {
+  if (result.parameters.size() != dimension || result.adam.first_moment.size() != dimension ||
+      result.adam.second_moment.size() != dimension) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("ServerSession::on_phase_done: parameters and moments must have {} values",
+                    dimension));
+  }
+  const auto finite = [](double loss) { return std::isfinite(loss); };
+  if (!std::all_of(result.losses.begin(), result.losses.end(), finite)) {
+    return "training diverged: a loss is not finite";
+  }
+  if (!all_finite(result.adam.first_moment) || !all_finite(result.adam.second_moment)) {
+    return "training diverged: a moment of Adam is not finite";
+  }
+  return {};
+}
+
+
+inline ModelFeedOptions feed_options(const SessionOptions& options) {
+  ModelFeedOptions feed;
+  feed.snapshot_zstd_level = options.snapshot_zstd_level;
+  feed.max_history_updates = options.limits.max_history_updates;
+  feed.max_history_bytes = options.limits.max_history_bytes;
+  feed.max_consecutive_snapshots = options.limits.max_consecutive_snapshots;
+  return feed;
+}
+
+template <class Pointer>
+Pointer not_null(Pointer pointer, const char* what) {
+  if (pointer) return pointer;
+  throw Error(ErrorCode::invalid_argument, std::string("ServerSession: the ") + what + " is null");
+}
 
 }  // namespace session_detail
 
-template <class Sample>
-ServerSession<Sample>::ServerSession(ModelState initial, SessionOptions options, Phi phi,
-                                     SizeFunction size_of)
-    : options_(session_detail::completed(std::move(options))),
+inline ServerSession::ServerSession(ModelState initial, std::shared_ptr<const Task> task,
+                                    std::unique_ptr<UpdatePolicy> policy, SessionOptions options)
+    : options_((validate(options), options)),
+      task_(session_detail::not_null(std::move(task), "task")),
+      policy_(session_detail::not_null(std::move(policy), "policy")),
       feed_(std::move(initial), session_detail::feed_options(options_)),
-      replay_(std::make_unique<HorizonReplayBuffer<Sample>>(
-          ReplayBufferOptions{options_.horizon_seconds, options_.max_buffer_samples,
-                              options_.max_buffer_bytes},
-          std::move(size_of))),
-      phi_([phi](const Sample& current, const Sample& previous) { return phi(previous, current); }),
-      sampling_(options_.sampling),
-      training_rate_(options_.training_rate),
-      random_(options_.seed),
-      scene_(std::max(0.0, options_.sampling.phi_target)) {
-  if (options_.adapt_sampling_rate && !phi) {
-    throw Error(ErrorCode::invalid_argument,
-                "ServerSession: phi is null; it is needed unless adapt_sampling_rate is false");
-  }
-  trained_manifest_ = options_.learning_rates_by_size
-                          ? std::make_shared<const Manifest>(
-                                with_learning_rates_by_size(held().manifest(), held().values()))
-                          : held().manifest_ptr();
-  // One that does not fit says so here; with a budget the session chooses one that does.
-  if (options_.strategy) options_.strategy->required_gradients(held().manifest());
+      phi_(TaskPhi{task_}),
+      random_(options_.seed) {
+  policy_->prepare(held());
+  replay_ = std::make_unique<HorizonReplayBuffer<Handle>>(
+      ReplayBufferOptions{policy_->horizon_seconds(), options_.limits.max_buffer_samples,
+                          options_.limits.max_buffer_bytes},
+      [kept = task_](const Handle& sample) { return kept->size_bytes(sample); });
   adam_ = AdamState(held().manifest().dimension());
 }
 
-template <class Sample>
-double ServerSession<Sample>::update_interval_seconds() const noexcept {
-  return options_.adapt_training_rate ? training_rate_.interval_seconds()
-                                      : options_.update_interval_seconds;
+inline ServerSession::ServerSession(SessionRecord record, std::shared_ptr<const Task> task,
+                                    std::unique_ptr<UpdatePolicy> policy, SessionOptions options)
+    : ServerSession(std::move(record.held), std::move(task), std::move(policy), options) {
+  const std::size_t dimension = held().manifest().dimension();
+  if (record.adam.first_moment.size() != dimension ||
+      record.adam.second_moment.size() != dimension) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("SessionRecord: Adam's moments must have {} values", dimension));
+  }
+  device_id_ = std::move(record.device_id);
+  adam_ = std::move(record.adam);
+  last_batch_id_ = record.last_batch_id;
+  counters_ = record.counters;
+  // Other numbers than those that were drawn before.
+  random_ = Random(mix64(options_.seed ^ counters_.phases));
 }
 
-template <class Sample>
-void ServerSession<Sample>::advance(double now_seconds) {
+inline SessionRecord ServerSession::record() const {
+  return {device_id_, held(), adam_, last_batch_id_, counters_};
+}
+
+inline PhaseContext ServerSession::context() const {
+  return {now_seconds_,     held(),       adam_, phase_begin_seconds_,
+          has_moments_ ? &phase_coordinates_ : nullptr, counters_.samples, new_samples_};
+}
+
+inline void ServerSession::advance(double now_seconds) {
   if (!std::isfinite(now_seconds)) {
     throw Error(ErrorCode::invalid_argument, "ServerSession: now_seconds must be finite");
   }
   if (!has_time_) {
-    sampling_ = SamplingRateController(options_.sampling, now_seconds);
-    if (options_.downlink_budget) {
-      planner_.emplace(held().manifest_ptr(), *options_.downlink_budget, now_seconds);
-    }
+    policy_->start(now_seconds);
     now_seconds_ = now_seconds;
     has_time_ = true;
   }
@@ -372,31 +487,25 @@ void ServerSession<Sample>::advance(double now_seconds) {
 }
 
 /// When the next phase may begin, as far as is known now.
-template <class Sample>
-std::optional<double> ServerSession<Sample>::next_phase_seconds() const {
+inline std::optional<double> ServerSession::next_phase_seconds() const {
   if (phase_ != Phase::idle || new_samples_ == 0 || has_left_) return std::nullopt;
   // Nobody waits for what fails over and over.
   if (latest_phase_failed_ && !connected()) return std::nullopt;
-  if (feed_.in_flight() >= options_.max_updates_in_flight) return std::nullopt;
-  if (has_trained_) return phase_begin_seconds_ + update_interval_seconds();
-  if (counters_.samples < options_.min_samples) return std::nullopt;
-  return now_seconds_;
+  if (feed_.in_flight() >= options_.limits.max_updates_in_flight) return std::nullopt;
+  return policy_->next_phase_seconds(context());
 }
 
 /// When the connection ends for want of an Ack.
-template <class Sample>
-std::optional<double> ServerSession<Sample>::ack_deadline_seconds() const {
+inline std::optional<double> ServerSession::ack_deadline_seconds() const {
   const auto waiting_since = feed_.waiting_since_seconds();
   if (!connected() || !waiting_since) return std::nullopt;
-  const double slowest_link_bps = options_.downlink_budget ? options_.downlink_budget->budget_bps
-                                                           : session_detail::slowest_link_bps;
-  const double travel_seconds = 8 * static_cast<double>(feed_.in_flight_bytes()) / slowest_link_bps;
-  return *waiting_since + options_.ack_timeout_seconds + travel_seconds;
+  const double travel_seconds =
+      8 * static_cast<double>(feed_.in_flight_bytes()) / policy_->slowest_link_bps();
+  return *waiting_since + options_.limits.ack_timeout_seconds + travel_seconds;
 }
 
 /// What has become due by now.
-template <class Sample>
-void ServerSession<Sample>::poll(ServerActions& actions) {
+inline void ServerSession::poll(ServerActions& actions) {
   if (const auto deadline = ack_deadline_seconds(); deadline && now_seconds_ >= *deadline) {
     const std::string reason =
         "no Ack within " + std::to_string(now_seconds_ - *feed_.waiting_since_seconds()) + " s";
@@ -409,8 +518,7 @@ void ServerSession<Sample>::poll(ServerActions& actions) {
   }
 }
 
-template <class Sample>
-std::optional<double> ServerSession<Sample>::next_wake_seconds() const {
+inline std::optional<double> ServerSession::next_wake_seconds() const {
   std::optional<double> wake = next_phase_seconds();
   if (const auto deadline = ack_deadline_seconds()) {
     wake = wake ? std::min(*wake, *deadline) : deadline;
@@ -418,8 +526,7 @@ std::optional<double> ServerSession<Sample>::next_wake_seconds() const {
   return wake;
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_time(double now_seconds) {
+inline ServerActions ServerSession::on_time(double now_seconds) {
   advance(now_seconds);
   ServerActions actions;
   poll(actions);
@@ -429,18 +536,16 @@ ServerActions ServerSession<Sample>::on_time(double now_seconds) {
 // ---- the connection ----
 
 /// Counts and sends.
-template <class Sample>
-void ServerSession<Sample>::send(ServerMessage message, ServerActions& actions) {
+inline void ServerSession::send(ServerMessage message, ServerActions& actions, bool is_repeated) {
   if (const auto* snapshot = std::get_if<Snapshot>(&message)) {
     ++counters_.snapshots;
     counters_.snapshot_bytes += snapshot->bytes.size();
   }
-  if (planner_) session_detail::charge(*planner_, message, now_seconds_);
+  policy_->on_sent(message, is_repeated, now_seconds_);
   actions.emplace_back(SendToDevice{std::move(message)});
 }
 
-template <class Sample>
-void ServerSession<Sample>::close(ServerMessage farewell, const std::string& reason,
+inline void ServerSession::close(ServerMessage farewell, const std::string& reason,
                                   ServerActions& actions) {
   last_error_ = reason;
   feed_.disconnect();
@@ -449,16 +554,14 @@ void ServerSession<Sample>::close(ServerMessage farewell, const std::string& rea
   actions.emplace_back(DisconnectDevice{reason});
 }
 
-template <class Sample>
-void ServerSession<Sample>::fault(ErrorCode code, const std::string& message,
+inline void ServerSession::fault(ErrorCode code, const std::string& message,
                                   ServerActions& actions) {
   ++counters_.faults;
   close(Fault{code, std::string(cut_text(message, max_text_bytes))}, message, actions);
 }
 
 /// False when the message must not be looked at.
-template <class Sample>
-bool ServerSession<Sample>::expect_connected(const char* message_name, ServerActions& actions) {
+inline bool ServerSession::expect_connected(const char* message_name, ServerActions& actions) {
   if (link_ == Link::none) {
     fault(ErrorCode::protocol_violation,
           std::string(message_name) + " before Hello; the first message must be Hello", actions);
@@ -467,8 +570,7 @@ bool ServerSession<Sample>::expect_connected(const char* message_name, ServerAct
 }
 
 /// Control, when the device does not know the rates yet.
-template <class Sample>
-void ServerSession<Sample>::announce_rates(ServerActions& actions) {
+inline void ServerSession::announce_rates(ServerActions& actions) {
   if (!connected()) return;
   const double rate = sampling_rate_fps();
   const double interval = update_interval_seconds();
@@ -478,8 +580,7 @@ void ServerSession<Sample>::announce_rates(ServerActions& actions) {
   send(Control{rate, interval}, actions);
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_message(DeviceMessage message, double now_seconds) {
+inline ServerActions ServerSession::on_message(DeviceMessage message, double now_seconds) {
   if (auto* batch = std::get_if<FrameBatch>(&message)) {
     return on_frame_batch(std::move(*batch), now_seconds);
   }
@@ -490,8 +591,7 @@ ServerActions ServerSession<Sample>::on_message(DeviceMessage message, double no
   return on_bye(std::get<Bye>(message), now_seconds);
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_seconds) {
+inline ServerActions ServerSession::on_hello(const Hello& hello, double now_seconds) {
   advance(now_seconds);
   ServerActions actions;
   if (link_ == Link::closing) return actions;
@@ -510,7 +610,7 @@ ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_sec
   has_left_ = false;
   link_ = Link::connected;
   ++counters_.connections;
-  if (planner_) planner_->owe(now_seconds_, session_detail::connection_bytes);
+  policy_->on_connected(now_seconds_);
   ModelFeed::Resumption resumption = feed_.connect(hello.held, now_seconds_);
   Welcome welcome;
   welcome.session_id = options_.session_id;
@@ -531,23 +631,18 @@ ServerActions ServerSession<Sample>::on_hello(const Hello& hello, double now_sec
       break;
   }
   for (ServerMessage& message : resumption.messages) {
-    if (const auto* update = std::get_if<Update>(&message)) {
-      ++counters_.updates_sent_again;
-      if (planner_) planner_->owe_message(now_seconds_, update->bytes.size());
-    }
-    send(std::move(message), actions);
+    if (std::holds_alternative<Update>(message)) ++counters_.updates_sent_again;
+    send(std::move(message), actions, true);
   }
   poll(actions);
   return actions;
 }
 
-template <class Sample>
-void ServerSession<Sample>::heal(const ModelFeed::Answer& answer, ServerActions& actions) {
+inline void ServerSession::heal(const ModelFeed::Answer& answer, ServerActions& actions) {
   if (answer.message) send(*answer.message, actions);
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_ack(const Ack& ack, double now_seconds) {
+inline ServerActions ServerSession::on_ack(const Ack& ack, double now_seconds) {
   advance(now_seconds);
   ServerActions actions;
   if (!expect_connected("Ack", actions)) return actions;
@@ -563,8 +658,7 @@ ServerActions ServerSession<Sample>::on_ack(const Ack& ack, double now_seconds) 
   return actions;
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_refusal(const Refusal& refusal, double now_seconds) {
+inline ServerActions ServerSession::on_refusal(const Refusal& refusal, double now_seconds) {
   advance(now_seconds);
   ServerActions actions;
   if (!expect_connected("Refusal", actions)) return actions;
@@ -580,8 +674,7 @@ ServerActions ServerSession<Sample>::on_refusal(const Refusal& refusal, double n
   return actions;
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_bye(const Bye&, double now_seconds) {
+inline ServerActions ServerSession::on_bye(const Bye&, double now_seconds) {
   advance(now_seconds);
   ServerActions actions;
   if (!expect_connected("Bye", actions)) return actions;
@@ -594,8 +687,7 @@ ServerActions ServerSession<Sample>::on_bye(const Bye&, double now_seconds) {
   return actions;
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_disconnect(double now_seconds) {
+inline ServerActions ServerSession::on_disconnect(double now_seconds) {
   advance(now_seconds);
   feed_.disconnect();
   link_ = Link::none;
@@ -609,8 +701,7 @@ ServerActions ServerSession<Sample>::on_disconnect(double now_seconds) {
 /// Capture times are whatever the device says. The session's own timeline follows them while they
 /// go forward at a believable pace; else (the device was restarted, its video looped) the batch is
 /// placed where the time since the batch before puts it.
-template <class Sample>
-void ServerSession<Sample>::place_on_timeline(Batch& batch) {
+inline void ServerSession::place_on_timeline(Batch& batch) {
   const double first = batch.capture_seconds.front();
   const double last = batch.capture_seconds.back();
   const double elapsed = now_seconds_ - timeline_moved_seconds_;
@@ -629,13 +720,12 @@ void ServerSession<Sample>::place_on_timeline(Batch& batch) {
   timeline_moved_seconds_ = now_seconds_;
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_frame_batch(FrameBatch frames, double now_seconds) {
+inline ServerActions ServerSession::on_frame_batch(FrameBatch frames, double now_seconds) {
   advance(now_seconds);
   ServerActions actions;
   if (!expect_connected("FrameBatch", actions)) return actions;
   try {
-    session_detail::check_frame_batch(frames, options_);
+    session_detail::check_frame_batch(frames, options_.limits);
   } catch (const Error& error) {
     fault(error.code(), error.what(), actions);
     return actions;
@@ -645,7 +735,7 @@ ServerActions ServerSession<Sample>::on_frame_batch(FrameBatch frames, double no
     return actions;
   }
   last_batch_id_ = frames.batch_id;
-  if (pending_.size() >= options_.max_pending_batches) {
+  if (pending_.size() >= options_.limits.max_pending_batches) {
     ++counters_.batches_dropped;
     return actions;
   }
@@ -662,8 +752,7 @@ ServerActions ServerSession<Sample>::on_frame_batch(FrameBatch frames, double no
   return actions;
 }
 
-template <class Sample>
-typename ServerSession<Sample>::Batch& ServerSession<Sample>::unanswered_batch(
+inline ServerSession::Batch& ServerSession::unanswered_batch(
     std::uint64_t batch_id) {
   const auto found = std::find_if(pending_.begin(), pending_.end(),
                                   [&](const Batch& b) { return b.id == batch_id; });
@@ -675,13 +764,12 @@ typename ServerSession<Sample>::Batch& ServerSession<Sample>::unanswered_batch(
   return *found;
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_labelled(std::uint64_t batch_id,
-                                                 std::vector<TimedSample<Sample>> samples,
+inline ServerActions ServerSession::on_labelled(std::uint64_t batch_id,
+                                                 std::vector<TimedSample> samples,
                                                  double now_seconds) {
   Batch& batch = unanswered_batch(batch_id);
   auto expected = batch.capture_seconds.begin();
-  for (const TimedSample<Sample>& timed : samples) {
+  for (const TimedSample& timed : samples) {
     expected = std::find(expected, batch.capture_seconds.end(), timed.capture_seconds);
     if (expected == batch.capture_seconds.end()) {
       throw Error(
@@ -700,8 +788,7 @@ ServerActions ServerSession<Sample>::on_labelled(std::uint64_t batch_id,
   return actions;
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_label_failed(std::uint64_t batch_id, double now_seconds) {
+inline ServerActions ServerSession::on_label_failed(std::uint64_t batch_id, double now_seconds) {
   Batch& batch = unanswered_batch(batch_id);
   advance(now_seconds);
   batch.is_answered = true;
@@ -715,22 +802,20 @@ ServerActions ServerSession<Sample>::on_label_failed(std::uint64_t batch_id, dou
 }
 
 /// In the order of capture, whatever the order of the answers: phi compares consecutive samples.
-template <class Sample>
-void ServerSession<Sample>::take_answered_batches() {
+inline void ServerSession::take_answered_batches() {
   while (!pending_.empty() && pending_.front().is_answered) {
     Batch batch = std::move(pending_.front());
     pending_.pop_front();
     if (!batch.is_continuation) phi_.forget_label();
-    for (TimedSample<Sample>& timed : batch.samples) take_sample(std::move(timed), batch);
+    for (TimedSample& timed : batch.samples) take_sample(std::move(timed), batch);
   }
   decide_sampling_rate();
 }
 
-template <class Sample>
-void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& batch) {
-  if (options_.adapt_sampling_rate) {
+inline void ServerSession::take_sample(TimedSample timed, const Batch& batch) {
+  if (policy_->wants_phi()) {
     try {
-      if (const auto phi = phi_.add(timed.sample)) scene_.on_phi(*phi);
+      if (const auto phi = phi_.add(timed.sample)) policy_->on_phi(*phi);
     } catch (const Error&) {
       // Two samples that cannot be compared say nothing about the pace of the scene.
       phi_.forget_label();
@@ -751,151 +836,160 @@ void ServerSession<Sample>::take_sample(TimedSample<Sample> timed, const Batch& 
   latest_phase_failed_ = false;
 }
 
-/// Equation (1), every delta_t.
-template <class Sample>
-void ServerSession<Sample>::decide_sampling_rate() {
-  if (!options_.adapt_sampling_rate || phi_.count() == 0 || !sampling_.due(now_seconds_)) return;
-  const double rate = sampling_.decide(now_seconds_, *phi_.take_mean());
-  if (options_.adapt_training_rate) training_rate_.observe(rate);
+inline void ServerSession::decide_sampling_rate() {
+  if (phi_.count() == 0 || !policy_->rate_due(now_seconds_)) return;
+  policy_->decide_rate(now_seconds_, *phi_.take_mean());
 }
 
 // ---- training ----
 
-template <class Sample>
-TrainingJob<Sample> ServerSession<Sample>::begin_phase(double now_seconds) {
+inline TrainingJob ServerSession::begin_phase(double now_seconds) {
   if (!training_due()) {
     throw Error(ErrorCode::invalid_argument,
                 "ServerSession::begin_phase: only allowed after TrainingDue, once");
   }
-  Random random = random_;  // the session's own changes only when all has gone well
-  UpdatePlanner::Choice choice;
-  AdamOptions adam_options = options_.adam;
-  if (planner_) {
-    choice = planner_->choose(update_interval_seconds());
-    adam_options.multipliers =
-        session_detail::multiplied(adam_options.multipliers, choice.multipliers);
-  }
-  const SelectionStrategy& strategy = planner_ ? *choice.strategy : *options_.strategy;
-  const SelectionStrategy& gradients = planner_ ? *choice.gradients : strategy;
-  TrainingJob<Sample> job;
-  job.manifest = trained_manifest_;
-  job.parameters.assign(held().values().begin(), held().values().end());
-  job.adam = adam_;
-  job.adam_options = adam_options;
-  job.coordinates = strategy.select(SelectionInput{*job.manifest, adam_, adam_options,
-                                                   has_guided_ ? &phase_coordinates_ : nullptr},
-                                    random);
-  error_feedback_.add_to(job.parameters, job.coordinates);
-  job.required_gradients = gradients.required_gradients(*job.manifest);
-  job.mini_batches =
-      replay_->draw(newest_sample_seconds_, options_.iterations, options_.batch_size, random);
-  CoordinateSet coordinates = job.coordinates;
-
   advance(now_seconds);
+  Random random = random_;  // the session's own changes only when all has gone well
+  PhasePlan plan = policy_->plan(context(), random);
+  const std::size_t dimension = held().manifest().dimension();
+  if (plan.parameters.size() != dimension || plan.coordinates.dimension() != dimension ||
+      plan.required_gradients.size() != held().manifest().tensors().size()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("PhasePlan: parameters and coordinates must be of dimension {}, "
+                            "required_gradients one for each of {} tensors",
+                            dimension, held().manifest().tensors().size()));
+  }
+  TrainingJob job;
+  job.manifest = held().manifest_ptr();
+  job.parameters = std::move(plan.parameters);
+  job.adam = adam_;
+  job.adam_options = plan.adam;
+  job.learning_rates = std::move(plan.learning_rates);
+  job.required_gradients = std::move(plan.required_gradients);
+  job.mini_batches = replay_->draw(newest_sample_seconds_, plan.iterations, plan.batch_size, random);
+  job.coordinates = plan.coordinates;
+
   random_ = random;
   phase_ = Phase::running;
-  has_trained_ = true;
   latest_phase_failed_ = false;
-  has_guided_ = adam_.step_count > 0;
+  has_moments_ = adam_.step_count > 0;
   phase_begin_seconds_ = now_seconds_;
-  phase_coordinates_ = std::move(coordinates);
-  phase_choice_ = std::move(choice);
+  phase_coordinates_ = std::move(plan.coordinates);
   phase_new_samples_ = std::exchange(new_samples_, 0);
-  scene_.begin_phase();
   return job;
 }
 
 /// What the latest phase was to learn from is still to be learned.
-template <class Sample>
-void ServerSession<Sample>::take_back_phase() {
-  new_samples_ += phase_new_samples_;
-  scene_.take_back_phase();
+inline void ServerSession::take_back_phase() {
+  new_samples_ += std::exchange(phase_new_samples_, 0);
+  policy_->on_phase_lost();
 }
 
-template <class Sample>
-void ServerSession<Sample>::phase_failed(const std::string& reason) {
+inline void ServerSession::phase_failed(const std::string& reason) {
   ++counters_.phases_failed;
   latest_phase_failed_ = true;
   last_error_ = reason;
   take_back_phase();
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_phase_done(TrainingResult result, double now_seconds) {
-  if (!phase_running()) {
-    throw Error(ErrorCode::invalid_argument, "ServerSession::on_phase_done: no phase is running");
-  }
-  const std::string unusable =
-      session_detail::unusable_reason(result, held().manifest().dimension());
-  advance(now_seconds);
-  ServerActions actions;
+/// What follows when a phase has ended, however it has.
+inline ServerActions ServerSession::end_phase() {
   phase_ = Phase::idle;
-  if (has_left_) {
-    ++counters_.phases_abandoned;
-    take_back_phase();
-  } else if (!unusable.empty()) {
-    phase_failed(unusable);
-  } else {
-    const SceneChange scene = scene_;
-    try {
-      publish(std::move(result), actions);
-    } catch (const Error& error) {
-      scene_ = scene;
-      phase_failed(error.what());
-    }
-  }
+  ServerActions actions;
   announce_rates(actions);
   poll(actions);
   return actions;
 }
 
-/// Sends what the phase has given, as far as the downlink budget takes it.
-template <class Sample>
-void ServerSession<Sample>::publish(TrainingResult result, ServerActions& actions) {
-  std::optional<EncodeOptions> encode;
-  if (planner_) {
-    encode =
-        planner_->fit(phase_choice_, held(), result.parameters,
-                      feed_.with_statistics(result.parameters, phase_coordinates_), now_seconds_,
-                      update_interval_seconds(), scene_.end_phase(result.losses));
-    if (!encode) {
-      scene_.take_back_phase();
-      error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
-      adam_ = std::move(result.adam);
-      ++counters_.phases_withheld;
-      return;
-    }
+inline ServerSession::Trained ServerSession::on_trained(TrainingResult result,
+                                                        double now_seconds) {
+  if (phase_ != Phase::running) {
+    throw Error(ErrorCode::invalid_argument, "ServerSession::on_trained: no phase is running");
   }
-  ModelFeed::Published published = feed_.publish(result.parameters, phase_coordinates_,
-                                                 now_seconds_, encode.value_or(options_.encode));
-  if (planner_) {
-    // One that waits for an absent device is charged when the device is back and gets it.
-    if (published.message) {
-      planner_->spend(now_seconds_, published.bytes, update_interval_seconds());
-    }
-    error_feedback_.remember(held().values(), result.parameters, phase_coordinates_);
+  const std::string unusable =
+      session_detail::unusable_reason(result, held().manifest().dimension());
+  advance(now_seconds);
+  if (has_left_) {
+    ++counters_.phases_abandoned;
+    take_back_phase();
+    return {std::nullopt, end_phase()};
   }
-  adam_ = std::move(result.adam);
-  ++counters_.phases;
-  counters_.phase_seconds += result.seconds;
-  ++counters_.updates;
-  counters_.update_bytes += published.bytes;
-  counters_.update_coordinates += published.coordinates;
-  if (published.message) send(std::move(*published.message), actions);
-  if (options_.adapt_training_rate) training_rate_.advance();
+  if (!unusable.empty()) {
+    phase_failed(unusable);
+    return {std::nullopt, end_phase()};
+  }
+  phase_ = Phase::writing;
+  UpdateJob job{feed_.held_ptr(),
+                std::move(result.parameters),
+                std::move(result.adam),
+                phase_coordinates_,
+                policy_->encode(now_seconds_, result.losses),
+                result.seconds};
+  return {std::move(job), {}};
 }
 
-template <class Sample>
-ServerActions ServerSession<Sample>::on_phase_failed(const Error& error, double now_seconds) {
-  if (!phase_running()) {
-    throw Error(ErrorCode::invalid_argument, "ServerSession::on_phase_failed: no phase is running");
+inline ServerActions ServerSession::on_written(WrittenUpdate written, double now_seconds) {
+  if (phase_ != Phase::writing) {
+    throw Error(ErrorCode::invalid_argument,
+                "ServerSession::on_written: on_trained() has given no job");
   }
   advance(now_seconds);
   ServerActions actions;
-  phase_ = Phase::idle;
-  phase_failed(error.what());
-  poll(actions);
+  if (has_left_) {
+    ++counters_.phases_abandoned;
+    take_back_phase();
+  } else {
+    publish(written, actions);
+  }
+  ServerActions rest = end_phase();
+  std::move(rest.begin(), rest.end(), std::back_inserter(actions));
   return actions;
+}
+
+/// Sends what the phase has given, unless the policy withholds it.
+inline void ServerSession::publish(WrittenUpdate& written, ServerActions& actions) {
+  const bool is_withheld = written.next == nullptr;
+  const std::size_t bytes = written.bytes.size();
+  adam_ = std::move(written.adam);
+  phase_new_samples_ = 0;
+  if (is_withheld) {
+    ++counters_.phases_withheld;
+  } else {
+    ++counters_.phases;
+    counters_.phase_seconds += written.phase_seconds;
+    ++counters_.updates;
+    counters_.update_bytes += bytes;
+    counters_.update_coordinates += written.coordinates.size();
+    auto message =
+        feed_.publish(std::move(written.next), std::move(written.bytes), now_seconds_);
+    if (message) send(std::move(*message), actions);
+  }
+  policy_->on_written({is_withheld, bytes, written.usual_bytes, written.coordinates,
+                       held().values(), written.trained});
+}
+
+inline ServerActions ServerSession::on_phase_done(TrainingResult result, double now_seconds) {
+  Trained trained = on_trained(std::move(result), now_seconds);
+  if (!trained.job) return std::move(trained.actions);
+  std::optional<WrittenUpdate> written;
+  try {
+    written = write_update(std::move(*trained.job));
+  } catch (const Error& error) {
+    return on_phase_failed(error, now_seconds);
+  }
+  return on_written(std::move(*written), now_seconds);
+}
+
+inline ServerActions ServerSession::on_phase_failed(const Error& error, double now_seconds) {
+  if (phase_ == Phase::idle) {
+    throw Error(ErrorCode::invalid_argument,
+                "ServerSession::on_phase_failed: no phase is due or running");
+  }
+  advance(now_seconds);
+  // One that was due and could not begin has begun now: the next one waits for its time.
+  if (phase_ == Phase::due) phase_begin_seconds_ = now_seconds_;
+  phase_failed(error.what());
+  return end_phase();
 }
 
 }  // namespace ams

@@ -6,9 +6,9 @@
 #include <variant>
 #include <vector>
 
+#include "ams/core/bytes.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/model_state.hpp"
-#include "ams/core/update_codec.hpp"
 
 /// The messages of the AMS protocol as plain values: no bytes, no sockets. ams::net writes and
 /// reads them as FlatBuffers (docs/protocol.md); a simulator may pass them on as they are.
@@ -46,7 +46,7 @@ struct Hello {
 struct FrameBatch {
   std::uint64_t batch_id = 0;           ///< counts from 1 in a device's life
   std::vector<double> capture_seconds;  ///< one per frame, ascending, on the video's own timeline
-  std::vector<std::byte> bitstream;     ///< H.264 Annex B, as many frames as capture_seconds
+  Bytes bitstream;                      ///< H.264 Annex B, as many frames as capture_seconds
 };
 
 /// The device now holds this version.
@@ -91,12 +91,12 @@ struct Control {
 
 /// Bytes of encode_update().
 struct Update {
-  std::vector<std::byte> bytes;
+  Bytes bytes;
 };
 
 /// Bytes of encode_snapshot().
 struct Snapshot {
-  std::vector<std::byte> bytes;
+  Bytes bytes;
 };
 
 /// The server cannot go on with this connection; it closes after this message.

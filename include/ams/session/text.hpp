@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "ams/protocol/messages.hpp"
+#include "ams/session/messages.hpp"
 
 /// Text of the protocol: what a device may be called, and how what is too long is cut.
 namespace ams {

@@ -5,35 +5,36 @@
 
 #include "ams/core/adam.hpp"
 #include "ams/core/coordinate_set.hpp"
+#include "ams/core/handle.hpp"
 #include "ams/core/manifest.hpp"
 
 namespace ams {
 
 /// One training phase as a self-contained value (Algorithm 2, lines 3 to 14): everything that a
-/// trainer needs and nothing of the session it comes from, so that it can be queued, run on another
+/// trainer needs and nothing of the session that it comes from. It can be queued, run on another
 /// thread or machine, and run together with other sessions' phases.
-template <class Sample>
 struct TrainingJob {
   std::shared_ptr<const Manifest> manifest;
-  std::vector<float> parameters;  ///< w_{n,0}: what the device holds and, with a budget, the unsent
+  std::vector<float> parameters;  ///< w_{n,0}
   AdamState adam;
   AdamOptions adam_options;
+  std::vector<LearningRateRange> learning_rates;  ///< where the rate differs, as adam_step() takes it
   CoordinateSet coordinates;                      ///< I_n
-  std::vector<bool> required_gradients;           ///< one a tensor of the manifest
-  std::vector<std::vector<Sample>> mini_batches;  ///< S_1 to S_K
+  std::vector<bool> required_gradients;           ///< one for each tensor of the manifest
+  std::vector<std::vector<Handle>> mini_batches;  ///< S_1 to S_K, of Task::sample()
 };
 
 /// What a phase gives back.
 struct TrainingResult {
-  std::vector<float> parameters;  ///< w_{n,K}; values outside the job's coordinates are unchanged,
-                                  ///< but for tensors of kind `statistic`, which follow the data
+  /// w_{n,K}. Values outside the job's coordinates are unchanged, except those of tensors of kind
+  /// `statistic`, which follow the data.
+  std::vector<float> parameters;
   AdamState adam;
-  std::vector<double> losses;  ///< of the K mini-batches, before each iteration's step
+  std::vector<double> losses;  ///< of the K mini-batches, before each step
   double seconds = 0;          ///< wall time of the phase
 };
 
 /// Runs training phases. Sessions of one student share one trainer, one phase after another.
-template <class Sample>
 class Trainer {
  public:
   virtual ~Trainer() = default;
@@ -42,7 +43,7 @@ class Trainer {
   virtual const std::shared_ptr<const Manifest>& manifest() const = 0;
 
   /// Not thread-safe. Throws Error(manifest_mismatch) for a job of another network.
-  virtual TrainingResult train(TrainingJob<Sample> job) = 0;
+  virtual TrainingResult train(TrainingJob job) = 0;
 };
 
 }  // namespace ams

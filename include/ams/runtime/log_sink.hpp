@@ -35,7 +35,7 @@ struct LogField {
       : name(field_name), value(std::string(field_value)) {}
 };
 
-/// Takes the events that hosts and transports report. Logger (logger.hpp) writes them to stderr.
+/// Takes the events that hosts and transports report. Logger (log.hpp) writes them to stderr.
 ///
 /// write() is called from any thread, also under a host's lock: it must not wait, throw, or call the
 /// host.

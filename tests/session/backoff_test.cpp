@@ -1,4 +1,4 @@
-#include "ams/edge/backoff.hpp"
+#include "ams/session/backoff.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "ams/edge/client.hpp"
+#include "ams/session/edge_client.hpp"
 
 #include <doctest/doctest.h>
 
@@ -13,8 +13,7 @@
 #include "toy.hpp"
 
 using namespace ams;
-using Handle = std::unique_ptr<int>;  // handles need not be copyable
-using Client = EdgeClient<Handle>;
+using Client = EdgeClient;
 using Actions = Client::Actions;
 
 static_assert(std::is_move_constructible_v<Client> && std::is_move_assignable_v<Client>);
@@ -57,7 +56,7 @@ void connect(Client& client, double now = 0, Welcome welcome = {}) {
 }
 
 Actions frame(Client& client, double capture_seconds, double now) {
-  return client.on_frame(capture_seconds, std::make_unique<int>(static_cast<int>(capture_seconds)),
+  return client.on_frame(capture_seconds, Handle::make(static_cast<int>(capture_seconds)),
                          now);
 }
 
@@ -116,7 +115,7 @@ TEST_CASE("the first batch leaves early, the next ones every T_update, on a grid
     Actions actions = frame(client, t, t);
     const auto more = client.on_time(t + 0.05);
     CHECK(more.empty());
-    const auto* encode = find_action<EncodeBuffer<Handle>>(actions);
+    const auto* encode = find_action<EncodeBuffer>(actions);
     if (encode == nullptr) continue;
     sent.push_back(t);
     CHECK(encode->batch_id == sent.size());
@@ -148,7 +147,7 @@ TEST_CASE("a buffer that is full leaves before T_update has passed") {
   std::size_t batches = 0, frames = 0;
   for (int second = 0; second < 600; ++second) {
     const Actions actions = frame(client, second, second);
-    const auto* encode = find_action<EncodeBuffer<Handle>>(actions);
+    const auto* encode = find_action<EncodeBuffer>(actions);
     if (encode == nullptr) continue;
     ++batches;
     frames += encode->frames.size();
@@ -169,7 +168,7 @@ TEST_CASE("a flush that is due wakes the client without a frame") {
   CHECK(client.next_wake_seconds() == 5);
   CHECK(client.on_time(4.9).empty());
   const Actions actions = client.on_time(5);
-  REQUIRE(find_action<EncodeBuffer<Handle>>(actions) != nullptr);
+  REQUIRE(find_action<EncodeBuffer>(actions) != nullptr);
   CHECK_FALSE(client.next_wake_seconds());
   frame(client, 6, 6);
   CHECK_FALSE(client.next_wake_seconds());  // the encoder is busy
@@ -184,17 +183,17 @@ TEST_CASE("one buffer is encoded at a time, and a late encoder loses nothing") {
   connect(client, 0);
   for (int t = 0; t <= 30; ++t) {
     const Actions actions = frame(client, t, t);
-    CHECK((find_action<EncodeBuffer<Handle>>(actions) != nullptr) == (t == 5));
+    CHECK((find_action<EncodeBuffer>(actions) != nullptr) == (t == 5));
   }
   std::uint64_t id = 1;
   std::size_t frames = 4;
   for (;;) {
     const Actions actions = client.on_encoded(id, bitstream(), 31);
-    const auto* next = find_action<EncodeBuffer<Handle>>(actions);
+    const auto* next = find_action<EncodeBuffer>(actions);
     if (next == nullptr) break;
     id = next->batch_id;
     CHECK(next->frames.size() <= 4);
-    CHECK(*next->frames.front() == static_cast<int>(frames));
+    CHECK(next->frames.front().as<int>() == static_cast<int>(frames));
     frames += next->frames.size();
   }
   CHECK(frames == 31);
@@ -234,12 +233,12 @@ TEST_CASE("odd capture times are ignored, a timeline that jumps back begins a ne
     frame(client, t, 1);
   }
   const Actions first = client.on_time(5);
-  REQUIRE(find_action<EncodeBuffer<Handle>>(first) != nullptr);
-  CHECK(find_action<EncodeBuffer<Handle>>(first)->capture_seconds ==
+  REQUIRE(find_action<EncodeBuffer>(first) != nullptr);
+  CHECK(find_action<EncodeBuffer>(first)->capture_seconds ==
         std::vector<double>{100, 101, 102});
   const Actions second = client.on_encoded(1, bitstream(), 5);
-  REQUIRE(find_action<EncodeBuffer<Handle>>(second) != nullptr);
-  CHECK(find_action<EncodeBuffer<Handle>>(second)->capture_seconds == std::vector<double>{0, 1, 2});
+  REQUIRE(find_action<EncodeBuffer>(second) != nullptr);
+  CHECK(find_action<EncodeBuffer>(second)->capture_seconds == std::vector<double>{0, 1, 2});
 }
 
 TEST_CASE("a batch spans no more than servers take, however long the camera was away") {
@@ -247,12 +246,12 @@ TEST_CASE("a batch spans no more than servers take, however long the camera was 
   connect(client, 0);
   for (const double t : {0.0, 1.0, 86400.0, 86401.0, 90000.0}) frame(client, t, 0);
   const Actions first = client.on_time(5);
-  REQUIRE(find_action<EncodeBuffer<Handle>>(first) != nullptr);
-  CHECK(find_action<EncodeBuffer<Handle>>(first)->capture_seconds ==
+  REQUIRE(find_action<EncodeBuffer>(first) != nullptr);
+  CHECK(find_action<EncodeBuffer>(first)->capture_seconds ==
         std::vector<double>{0, 1, 86400});
   const Actions second = client.on_encoded(1, bitstream(), 5);
-  REQUIRE(find_action<EncodeBuffer<Handle>>(second) != nullptr);
-  CHECK(find_action<EncodeBuffer<Handle>>(second)->capture_seconds ==
+  REQUIRE(find_action<EncodeBuffer>(second) != nullptr);
+  CHECK(find_action<EncodeBuffer>(second)->capture_seconds ==
         std::vector<double>{86401, 90000});
 }
 
@@ -272,7 +271,7 @@ TEST_CASE("Welcome and Control set the rates; rates beyond reason end the connec
   CHECK_FALSE(client.wants_frame(3.9));
   CHECK(client.wants_frame(4));
   const auto encoded_at = client.on_time(5);
-  REQUIRE(find_action<EncodeBuffer<Handle>>(encoded_at) != nullptr);
+  REQUIRE(find_action<EncodeBuffer>(encoded_at) != nullptr);
   client.on_encoded(1, bitstream(), 5);
   frame(client, 4, 5);
   CHECK(client.next_wake_seconds() == 20);
@@ -536,8 +535,8 @@ TEST_CASE("a restarted device counts its batches on from the server's") {
   connect(client, 0, welcome);
   for (int t = 0; t < 5; ++t) frame(client, t, t);
   const Actions actions = client.on_time(5);
-  REQUIRE(find_action<EncodeBuffer<Handle>>(actions) != nullptr);
-  CHECK(find_action<EncodeBuffer<Handle>>(actions)->batch_id == 42);
+  REQUIRE(find_action<EncodeBuffer>(actions) != nullptr);
+  CHECK(find_action<EncodeBuffer>(actions)->batch_id == 42);
   // Behind the last id there is none, and every server would refuse it.
   Client last = make_client();
   last.on_start(0);
@@ -753,7 +752,7 @@ TEST_CASE("no sequence of events breaks a client") {
       }
       for (const auto& action : actions) {
         if (std::holds_alternative<ConnectToServer>(action)) connecting = true;
-        if (const auto* encode = std::get_if<EncodeBuffer<Handle>>(&action)) {
+        if (const auto* encode = std::get_if<EncodeBuffer>(&action)) {
           REQUIRE_FALSE(encoding);
           REQUIRE(!encode->frames.empty());
           REQUIRE(encode->frames.size() <= options.max_frames_per_batch);

@@ -1,4 +1,4 @@
-#include "ams/server/model_feed.hpp"
+#include "ams/session/model_feed.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "ams/edge/newest_value.hpp"
+#include "ams/runtime/newest_value.hpp"
 
 #include <doctest/doctest.h>
 

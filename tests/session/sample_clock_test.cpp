@@ -1,4 +1,4 @@
-#include "ams/edge/sample_clock.hpp"
+#include "ams/session/sample_clock.hpp"
 
 #include <doctest/doctest.h>
 

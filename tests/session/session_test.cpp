@@ -1,4 +1,4 @@
-#include "ams/server/session.hpp"
+#include "ams/session/server_session.hpp"
 
 #include <doctest/doctest.h>
 
@@ -18,7 +18,7 @@
 #include "toy.hpp"
 
 using namespace ams;
-using Session = ServerSession<toy::Sample>;
+using Session = ServerSession;
 
 static_assert(std::is_move_constructible_v<Session> && std::is_move_assignable_v<Session>);
 
@@ -27,16 +27,17 @@ namespace {
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-SessionOptions options_for_tests() {
-  SessionOptions options;
+toy::SessionSetup options_for_tests() {
+  toy::SessionSetup options;
   options.strategy = make_selection_strategy("full", 1);
-  options.batch_size = 3;
-  options.iterations = 4;
+  options.pace.batch_size = 3;
+  options.pace.iterations = 4;
   return options;
 }
 
-Session make_session(const SessionOptions& options = options_for_tests()) {
-  return Session(toy::initial_state(), options, toy::phi);
+Session make_session(const toy::SessionSetup& options = options_for_tests()) {
+  return Session(toy::initial_state(), std::make_shared<toy::Task>(), options.policy(),
+                 options.session);
 }
 
 Hello hello(const ModelState& held = toy::initial_state()) {
@@ -69,11 +70,12 @@ const T* find_message(const ServerActions& actions) {
   return nullptr;
 }
 
-std::vector<TimedSample<toy::Sample>> samples_for(const std::vector<double>& times) {
-  std::vector<TimedSample<toy::Sample>> samples;
+std::vector<TimedSample> samples_for(const std::vector<double>& times) {
+  std::vector<TimedSample> samples;
   for (const double time : times) {
     samples.push_back(
-        {time, toy::observe(static_cast<std::size_t>(std::abs(time) * 10) % 10000, 600)});
+        {time, Handle::make(toy::observe(
+                   static_cast<std::size_t>(std::abs(time) * 10) % 10000, 600))});
   }
   return samples;
 }
@@ -90,7 +92,7 @@ ServerActions feed(Session& session, std::uint64_t id, const std::vector<double>
 
 /// A phase that learns nothing, but sends.
 ServerActions run_phase(Session& session, double now) {
-  TrainingJob<toy::Sample> job = session.begin_phase(now);
+  TrainingJob job = session.begin_phase(now);
   TrainingResult result;
   result.parameters = job.parameters;
   result.adam = job.adam;
@@ -106,24 +108,24 @@ const Fault* fault_of(const ServerActions& actions) {
 
 }  // namespace
 
-TEST_CASE("options, state and phi are checked") {
-  SessionOptions options = options_for_tests();
-  CHECK_THROWS_AS(Session(ModelState(), options, toy::phi), Error);
-  CHECK_THROWS_AS(Session(toy::initial_state(), options, nullptr), Error);
-  options.adapt_sampling_rate = false;
-  CHECK_NOTHROW(Session(toy::initial_state(), options, nullptr));
-  options.iterations = 0;
-  CHECK_THROWS_AS(Session(toy::initial_state(), options, toy::phi), Error);
-  options = options_for_tests();
-  options.strategy = nullptr;
-  CHECK(make_session(options).options().strategy->name() == "gradient_guided");
+TEST_CASE("options, state, task and policy are checked") {
+  toy::SessionSetup options = options_for_tests();
+  const auto task = std::make_shared<toy::Task>();
+  CHECK_THROWS_AS(Session(ModelState(), task, options.policy(), options.session), Error);
+  CHECK_THROWS_AS(Session(toy::initial_state(), nullptr, options.policy()), Error);
+  CHECK_THROWS_AS(Session(toy::initial_state(), task, nullptr), Error);
+  CHECK_NOTHROW(Session(toy::initial_state(), task, options.policy()));
+  options.session.limits.max_pending_batches = 0;
+  CHECK_THROWS_AS(Session(toy::initial_state(), task, options.policy(), options.session), Error);
+  options.strategy = make_selection_strategy("normalization", 1);  // the toy has no such layer
+  CHECK_THROWS_AS(Session(toy::initial_state(), task, options.policy()), Error);
 }
 
 TEST_CASE("Hello is answered with Welcome and the rates") {
-  SessionOptions options = options_for_tests();
-  options.session_id = 77;
-  options.sampling.initial_fps = 0.7;
-  options.update_interval_seconds = 12;
+  toy::SessionSetup options = options_for_tests();
+  options.session.session_id = 77;
+  options.pace.sampling.initial_fps = 0.7;
+  options.pace.update_interval_seconds = 12;
   Session session = make_session(options);
   const ServerActions actions = session.on_hello(hello(), 3);
   REQUIRE(actions.size() == 1);
@@ -185,9 +187,9 @@ TEST_CASE("nothing but Hello comes first, and Hello comes once") {
 
 TEST_CASE("hostile batches end the connection and change nothing") {
   const auto refused = [](FrameBatch bad) {
-    SessionOptions options = options_for_tests();
-    options.max_frames_per_batch = 5;
-    options.max_bitstream_bytes = 100;
+    toy::SessionSetup options = options_for_tests();
+    options.session.limits.max_frames_per_batch = 5;
+    options.session.limits.max_bitstream_bytes = 100;
     Session session = make_session(options);
     session.on_hello(hello(), 0);
     feed(session, 5, {1, 2, 3}, 3);
@@ -233,9 +235,9 @@ TEST_CASE("a repeated batch is ignored") {
 }
 
 TEST_CASE("batches wait for their labels up to a limit, and samples enter in order") {
-  SessionOptions options = options_for_tests();
-  options.max_pending_batches = 3;
-  options.min_samples = 100;
+  toy::SessionSetup options = options_for_tests();
+  options.session.limits.max_pending_batches = 3;
+  options.pace.min_samples = 100;
   Session session = make_session(options);
   session.on_hello(hello(), 0);
   for (std::uint64_t id = 1; id <= 5; ++id) {
@@ -274,8 +276,8 @@ TEST_CASE("labels that are not the batch's are the driver's mistake") {
 
 TEST_CASE(
     "the first phase waits for enough samples, the next ones for T_update and something new") {
-  SessionOptions options = options_for_tests();
-  options.min_samples = 5;
+  toy::SessionSetup options = options_for_tests();
+  options.pace.min_samples = 5;
   Session session = make_session(options);
   session.on_hello(hello(), 0);
   CHECK(find_action<TrainingDue>(feed(session, 1, {0, 1, 2, 3}, 4)) == nullptr);
@@ -288,7 +290,7 @@ TEST_CASE(
 
   CHECK_THROWS_AS(session.on_phase_done({}, 7), Error);
   CHECK_THROWS_AS(session.on_phase_failed(Error(ErrorCode::unavailable, "x"), 7), Error);
-  const TrainingJob<toy::Sample> job = session.begin_phase(7);
+  const TrainingJob job = session.begin_phase(7);
   CHECK(session.phase_running());
   CHECK_THROWS_AS(session.begin_phase(7), Error);
   CHECK(job.mini_batches.size() == 4);
@@ -318,8 +320,8 @@ TEST_CASE(
 }
 
 TEST_CASE("the first phase comes however far apart the samples are") {
-  SessionOptions options = options_for_tests();
-  options.horizon_seconds = 2;
+  toy::SessionSetup options = options_for_tests();
+  options.pace.horizon_seconds = 2;
   Session session = make_session(options);  // four samples
   session.on_hello(hello(), 0);
   CHECK(find_action<TrainingDue>(feed(session, 1, {0, 1}, 2)) == nullptr);
@@ -329,8 +331,8 @@ TEST_CASE("the first phase comes however far apart the samples are") {
 }
 
 TEST_CASE("a sampling rate that never slows down is allowed") {
-  SessionOptions options = options_for_tests();
-  options.sampling.phi_target = -0.1;
+  toy::SessionSetup options = options_for_tests();
+  options.pace.sampling.phi_target = -0.1;
   Session session = make_session(options);
   CHECK(find_message<Welcome>(session.on_hello(hello(), 0)) != nullptr);
   feed(session, 1, {0, 1, 2, 3}, 4);
@@ -338,24 +340,24 @@ TEST_CASE("a sampling rate that never slows down is allowed") {
 }
 
 TEST_CASE("mini-batches are drawn over the horizon and the newest samples, uniformly") {
-  SessionOptions options = options_for_tests();
+  toy::SessionSetup options = options_for_tests();
   SUBCASE("T_horizon is the shorter") {
-    options.horizon_seconds = 20;
+    options.pace.horizon_seconds = 20;
   }
   SUBCASE("so many samples are less") {
-    options.max_buffer_samples = 21;
+    options.session.limits.max_buffer_samples = 21;
   }
-  options.batch_size = 4096;
-  options.iterations = 1;
+  options.pace.batch_size = 4096;
+  options.pace.iterations = 1;
   Session session = make_session(options);
   session.on_hello(hello(), 0);
   std::uint64_t id = 0;
   for (double begin = 0; begin < 50; begin += 5) {
     feed(session, ++id, {begin, begin + 1, begin + 2, begin + 3, begin + 4}, begin + 5);
   }
-  const TrainingJob<toy::Sample> job = session.begin_phase(50);
+  const TrainingJob job = session.begin_phase(50);
   std::map<float, int> drawn;
-  for (const toy::Sample& sample : job.mini_batches[0]) ++drawn[sample.y];
+  for (const Handle& sample : job.mini_batches[0]) ++drawn[sample.as<toy::Sample>().y];
   CHECK(drawn.size() == 21);  // 29 to 49, both included
   for (int time = 29; time < 50; ++time) {
     const int count = drawn[toy::observe(static_cast<std::size_t>(time) * 10, 600).y];
@@ -372,7 +374,7 @@ TEST_CASE("a failed phase loses nothing but itself") {
 
   const auto spoil = [&](double now, auto&& change) {
     REQUIRE(session.training_due());
-    TrainingJob<toy::Sample> job = session.begin_phase(now);
+    TrainingJob job = session.begin_phase(now);
     CHECK(job.adam.step_count == 0);  // what a spoiled phase left is never used
     TrainingResult result{job.parameters, job.adam, {1, 2}, 0.1};
     result.adam.step_count = 20;
@@ -437,7 +439,7 @@ TEST_CASE("Adam's memory and the held values go from phase to phase") {
   AdamState expected(toy::dimension);
   for (std::uint64_t id = 1; id <= 5; ++id, now += 10) {
     feed(session, id, {now, now + 1, now + 2, now + 3}, now + 4);
-    TrainingJob<toy::Sample> job = session.begin_phase(now + 4);
+    TrainingJob job = session.begin_phase(now + 4);
     CHECK(std::ranges::equal(job.parameters, session.held().values()));
     CHECK(job.adam.first_moment == expected.first_moment);
     CHECK(job.adam.second_moment == expected.second_moment);
@@ -459,7 +461,7 @@ struct MovedPhase {
 
 MovedPhase move_by(Session& session, const std::vector<float>& moved, double now) {
   MovedPhase phase;
-  TrainingJob<toy::Sample> job = session.begin_phase(now);
+  TrainingJob job = session.begin_phase(now);
   phase.began = job.parameters;
   phase.wanted = job.parameters;
   for (std::size_t i = 0; i < moved.size(); ++i) phase.wanted[i] += moved[i];
@@ -487,11 +489,10 @@ const std::vector<float> one_far_the_others_less = {0.4F,  0.03F,  -0.05F, 0.02F
 
 TEST_CASE("what an update leaves out, the next phases begin with where there is a budget") {
   for (const bool has_feedback : {true, false}) {
-    SessionOptions options = options_for_tests();
+    toy::SessionSetup options = options_for_tests();
     options.encode.profile = UpdateProfile::compact;
     if (has_feedback) {
-      options.strategy = nullptr;
-      options.downlink_budget = DownlinkBudgetOptions{.budget_bps = 4000};
+      options.budget = DownlinkBudgetOptions{.budget_bps = 4000};
     }
     CAPTURE(has_feedback);
     Session session = make_session(options);
@@ -520,7 +521,7 @@ TEST_CASE("what an update leaves out, the next phases begin with where there is 
 
 TEST_CASE("weights are written as coarsely as the options say, from the first update on") {
   const auto first_error = [](double multiplier) {
-    SessionOptions options = options_for_tests();
+    toy::SessionSetup options = options_for_tests();
     options.encode.profile = UpdateProfile::compact;
     options.encode.compact.weight_step_multiplier = multiplier;
     Session session = make_session(options);
@@ -535,7 +536,7 @@ TEST_CASE("weights are written as coarsely as the options say, from the first up
 
 TEST_CASE("weights that are small at the beginning learn less fast, unless told otherwise") {
   for (const bool by_size : {true, false}) {
-    SessionOptions options = options_for_tests();
+    toy::SessionSetup options = options_for_tests();
     options.learning_rates_by_size = by_size;
     options.adam.learning_rate = 0.01;
     Session session = make_session(options);
@@ -544,10 +545,9 @@ TEST_CASE("weights that are small at the beginning learn less fast, unless told 
     double now = 0;
     for (std::uint64_t id = 1; id <= 3; ++id, now += 10) {
       feed(session, id, {now, now + 1, now + 2, now + 3}, now + 4);
-      TrainingJob<toy::Sample> job = session.begin_phase(now + 4);
+      TrainingJob job = session.begin_phase(now + 4);
       // The weight begins at 0.25 and has two extents; what it has become changes nothing.
-      const std::vector<LearningRateRange> ranges =
-          learning_rate_ranges(*job.manifest, job.adam_options);
+      const std::vector<LearningRateRange> ranges = job.learning_rates;
       REQUIRE(ranges.size() == (by_size ? 1 : 0));
       if (by_size) CHECK(ranges[0] == LearningRateRange{0, toy::inputs, 0.625});
       const std::vector<float> before = job.parameters;
@@ -586,7 +586,7 @@ TEST_CASE("a strategy hears what the phase before trained, unless that was chose
     std::string name() const override { return "listening"; }
   };
   const auto strategy = std::make_shared<Listening>();
-  SessionOptions options = options_for_tests();
+  toy::SessionSetup options = options_for_tests();
   options.strategy = strategy;
   Session session = make_session(options);
   session.on_hello(hello(), 0);
@@ -616,7 +616,7 @@ TEST_CASE("a phase goes on while the device is away, and its update waits") {
   Session session = make_session();
   session.on_hello(hello(), 0);
   feed(session, 1, {0, 1, 2, 3}, 4);
-  TrainingJob<toy::Sample> job = session.begin_phase(4);
+  TrainingJob job = session.begin_phase(4);
   session.on_frame_batch(batch(2, {4, 5}), 5);
   session.on_disconnect(5);
   TrainingResult result{job.parameters, job.adam, {}, 0};
@@ -632,8 +632,8 @@ TEST_CASE("a phase goes on while the device is away, and its update waits") {
 }
 
 TEST_CASE("wrong Acks and refusals are counted and healed, endless ones end the connection") {
-  SessionOptions options = options_for_tests();
-  options.max_consecutive_snapshots = 2;
+  toy::SessionSetup options = options_for_tests();
+  options.session.limits.max_consecutive_snapshots = 2;
   Session session = make_session(options);
   session.on_hello(hello(), 0);
   ServerActions actions = session.on_ack({{7, 7}}, 1);
@@ -676,7 +676,7 @@ TEST_CASE("a phase that runs when the device says Bye is used only if it is back
     Session session = make_session();
     session.on_hello(hello(), 0);
     feed(session, 1, {0, 1, 2, 3}, 4);
-    TrainingJob<toy::Sample> job = session.begin_phase(4);
+    TrainingJob job = session.begin_phase(4);
     TrainingResult result{job.parameters, job.adam, {}, 1};
     result.parameters[0] = 5;
     result.adam.step_count = 4;
@@ -696,12 +696,11 @@ TEST_CASE("a phase that runs when the device says Bye is used only if it is back
 
 TEST_CASE("a snapshot on a slow link has the time that it takes") {
   for (const double budget_bps : {0.0, 500.0}) {
-    SessionOptions options = options_for_tests();
-    options.ack_timeout_seconds = 100;
-    options.min_samples = 1000;  // no phase
+    toy::SessionSetup options = options_for_tests();
+    options.session.limits.ack_timeout_seconds = 100;
+    options.pace.min_samples = 1000;  // no phase
     if (budget_bps > 0) {
-      options.strategy = nullptr;
-      options.downlink_budget = ams::DownlinkBudgetOptions{.budget_bps = budget_bps};
+      options.budget = ams::DownlinkBudgetOptions{.budget_bps = budget_bps};
     }
     Session session = make_session(options);
     const ams::ModelState other(toy::manifest(), std::vector<float>(toy::dimension, 7));
@@ -719,10 +718,10 @@ TEST_CASE("a snapshot on a slow link has the time that it takes") {
 }
 
 TEST_CASE("a device that begins its timeline anew goes on learning") {
-  SessionOptions options = options_for_tests();
-  options.horizon_seconds = 30;
-  options.max_updates_in_flight = 1000;  // nobody acknowledges here
-  options.ack_timeout_seconds = 1e6;
+  toy::SessionSetup options = options_for_tests();
+  options.pace.horizon_seconds = 30;
+  options.session.limits.max_updates_in_flight = 1000;  // nobody acknowledges here
+  options.session.limits.ack_timeout_seconds = 1e6;
   Session session = make_session(options);
   session.on_hello(hello(), 0);
   std::uint64_t id = 0;
@@ -751,12 +750,11 @@ TEST_CASE("a device that begins its timeline anew goes on learning") {
 TEST_CASE("phi compares consecutive samples, and odd results are skipped") {
   std::vector<std::pair<float, float>> pairs;
   int call = 0;
-  SessionOptions options = options_for_tests();
-  options.sampling.phi_target = 1;
-  options.sampling.step_fps = 0.1;
-  options.sampling.initial_fps = 0.5;
-  Session session(
-      toy::initial_state(), options,
+  toy::SessionSetup options = options_for_tests();
+  options.pace.sampling.phi_target = 1;
+  options.pace.sampling.step_fps = 0.1;
+  options.pace.sampling.initial_fps = 0.5;
+  const auto task = std::make_shared<toy::Task>(
       [&](const toy::Sample& previous, const toy::Sample& current) -> std::optional<double> {
         pairs.emplace_back(previous.y, current.y);
         switch (call++) {
@@ -770,6 +768,7 @@ TEST_CASE("phi compares consecutive samples, and odd results are skipped") {
             return 3.0;
         }
       });
+  Session session(toy::initial_state(), task, options.policy(), options.session);
   session.on_hello(hello(), 0);
   feed(session, 1, {0, 1, 2, 3}, 4);
   const ServerActions actions = feed(session, 2, {4, 5}, 12);
@@ -789,10 +788,11 @@ TEST_CASE("phi compares consecutive samples, and odd results are skipped") {
 }
 
 TEST_CASE("samples that are too large for the buffer are dropped and counted") {
-  SessionOptions options = options_for_tests();
-  options.max_buffer_bytes = 1000;
-  Session session(toy::initial_state(), options, toy::phi,
-                  [](const toy::Sample& sample) { return sample.y > 0 ? 400U : 2000U; });
+  toy::SessionSetup options = options_for_tests();
+  options.session.limits.max_buffer_bytes = 1000;
+  const auto task = std::make_shared<toy::Task>(
+      toy::phi, [](const toy::Sample& sample) { return sample.y > 0 ? 400U : 2000U; });
+  Session session(toy::initial_state(), task, options.policy(), options.session);
   session.on_hello(hello(), 0);
   for (std::uint64_t id = 1; id < 30; ++id) {
     const auto t = static_cast<double>(id);
@@ -834,16 +834,16 @@ TEST_CASE("no sequence of messages breaks a session") {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     CAPTURE(seed);
     Random random(seed);
-    SessionOptions options = options_for_tests();
-    options.max_pending_batches = 2;
-    options.max_history_updates = 3;
-    options.update_interval_seconds = 1;
-    options.max_buffer_samples = 50;
+    toy::SessionSetup options = options_for_tests();
+    options.session.limits.max_pending_batches = 2;
+    options.session.limits.max_history_updates = 3;
+    options.pace.update_interval_seconds = 1;
+    options.session.limits.max_buffer_samples = 50;
     Session session = make_session(options);
     toy::Trainer trainer;
     std::vector<LabelBatch> to_label;
     std::vector<ModelVersion> versions = {session.held().version()};
-    std::optional<TrainingJob<toy::Sample>> job;
+    std::optional<TrainingJob> job;
     double now = 0;
     std::uint64_t batch_id = 0;
     const auto odd_time = [&]() -> double {

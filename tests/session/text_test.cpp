@@ -1,11 +1,11 @@
-#include "ams/protocol/text.hpp"
+#include "ams/session/text.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cstdint>
 #include <string>
 
-#include "ams/protocol/messages.hpp"
+#include "ams/session/messages.hpp"
 
 using namespace ams;
 

@@ -2,15 +2,24 @@
 
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "ams/core/adam.hpp"
 #include "ams/core/error.hpp"
+#include "ams/core/handle.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/random.hpp"
-#include "ams/server/training_job.hpp"
+#include "ams/policy/budget/budget_policy.hpp"
+#include "ams/policy/fixed.hpp"
+#include "ams/session/session_options.hpp"
+#include "ams/session/task.hpp"
+#include "ams/session/training_job.hpp"
 
 /// A student small enough to follow by hand: linear regression on six inputs, with a scene that
 /// changes. Shows that nothing in a session is about label maps, networks or torch.
@@ -58,23 +67,24 @@ inline float predict(std::span<const float> parameters, const Sample& sample) {
 }
 
 /// Plain gradients of the squared error, with Adam.
-class Trainer final : public ams::Trainer<Sample> {
+class Trainer final : public ams::Trainer {
  public:
   bool follow_statistics = false;
 
   const std::shared_ptr<const ams::Manifest>& manifest() const override { return manifest_; }
 
-  ams::TrainingResult train(ams::TrainingJob<Sample> job) override {
+  ams::TrainingResult train(ams::TrainingJob job) override {
     if (job.manifest->digest() != manifest_->digest()) {
       throw ams::Error(ams::ErrorCode::manifest_mismatch, "toy::Trainer: another student");
     }
     ams::TrainingResult result;
     result.parameters = std::move(job.parameters);
     result.adam = std::move(job.adam);
-    for (const std::vector<Sample>& batch : job.mini_batches) {
+    for (const std::vector<ams::Handle>& batch : job.mini_batches) {
       std::vector<float> gradients(dimension);
       double loss = 0;
-      for (const Sample& sample : batch) {
+      for (const ams::Handle& handle : batch) {
+        const Sample& sample = handle.as<Sample>();
         const float error = predict(result.parameters, sample) - sample.y;
         loss += double{error} * error / static_cast<double>(batch.size());
         const float slope = 2 * error / static_cast<float>(batch.size());
@@ -82,9 +92,10 @@ class Trainer final : public ams::Trainer<Sample> {
         gradients[inputs] += slope;
       }
       ams::adam_step(result.adam, job.adam_options, job.coordinates, result.parameters, gradients,
-                     ams::learning_rate_ranges(*job.manifest, job.adam_options));
+                     job.learning_rates);
       if (follow_statistics) {
-        for (const Sample& sample : batch) {
+        for (const ams::Handle& handle : batch) {
+          const Sample& sample = handle.as<Sample>();
           for (std::size_t i = 0; i < inputs; ++i) {
             float& mean = result.parameters[inputs + 1 + i];
             mean += 0.1F * (sample.x[i] - mean);
@@ -105,5 +116,70 @@ class Trainer final : public ams::Trainer<Sample> {
 inline double phi(const Sample& previous, const Sample& current) {
   return std::abs(double{current.y} - double{previous.y});
 }
+
+/// The toy task: frames are numbers, and the sample of a frame is its label.
+class Task final : public ams::Task {
+ public:
+  using Phi = std::function<std::optional<double>(const Sample& previous, const Sample& current)>;
+  using Size = std::function<std::size_t(const Sample&)>;
+
+  explicit Task(
+      Phi phi = toy::phi, Size size = [](const Sample&) { return sizeof(Sample); })
+      : phi_(std::move(phi)), size_(std::move(size)) {}
+
+  std::string name() const override { return "toy"; }
+  ams::Handle sample(const ams::Handle&, const ams::Handle& label) const override { return label; }
+  std::optional<double> phi(const ams::Handle& previous,
+                            const ams::Handle& current) const override {
+    return phi_(previous.as<Sample>(), current.as<Sample>());
+  }
+  std::size_t size_bytes(const ams::Handle& sample) const override {
+    return size_(sample.as<Sample>());
+  }
+  std::unique_ptr<ams::TaskScore> score() const override { return std::make_unique<Score>(); }
+  ams::Frame draw(const ams::Handle&, const ams::Handle&) const override { return {}; }
+
+ private:
+  /// Predictions are numbers; the score falls with the squared error.
+  class Score final : public ams::TaskScore {
+   public:
+    std::optional<double> add(const ams::Handle& prediction, const ams::Handle& label,
+                              double) override {
+      const double error = double{prediction.as<float>()} - double{label.as<Sample>().y};
+      latest_ = 1 / (1 + error * error);
+      return latest_;
+    }
+    std::vector<std::pair<std::string, std::optional<double>>> summary() const override {
+      return {{"latest", latest_}};
+    }
+
+   private:
+    std::optional<double> latest_;
+  };
+
+  Phi phi_;
+  Size size_;
+};
+
+/// A session's policy and its options side by side, as tests set them.
+struct SessionSetup {
+  ams::PaceOptions pace;
+  std::shared_ptr<const ams::SelectionStrategy> strategy =
+      ams::make_selection_strategy("gradient_guided", 0.05);
+  ams::EncodeOptions encode;
+  ams::AdamOptions adam;
+  bool learning_rates_by_size = true;
+  std::optional<ams::DownlinkBudgetOptions> budget;  ///< in place of strategy and encoding
+  ams::SessionOptions session;
+
+  std::unique_ptr<ams::UpdatePolicy> policy() const {
+    if (budget) {
+      return std::make_unique<ams::BudgetPolicy>(
+          ams::BudgetOptions{pace, *budget, adam, learning_rates_by_size});
+    }
+    return std::make_unique<ams::FixedPolicy>(
+        ams::FixedOptions{pace, strategy, encode, adam, learning_rates_by_size});
+  }
+};
 
 }  // namespace toy

@@ -1,4 +1,4 @@
-#include "ams/server/turn_queue.hpp"
+#include "ams/session/turn_queue.hpp"
 
 #include <doctest/doctest.h>
 

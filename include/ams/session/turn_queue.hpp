@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "ams/server/scheduler.hpp"
+#include "ams/session/turn_scheduler.hpp"
 
 namespace ams {
 

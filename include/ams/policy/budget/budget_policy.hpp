@@ -161,6 +161,9 @@ class BudgetPolicy final : public PacedPolicy {
     }
   }
 
+  /// What the latest phase trains, for reports. Only after plan().
+  const SelectionStrategy& strategy() const { return *choice_.strategy; }
+
   double slowest_link_bps() const override { return options_.budget.budget_bps; }
 
  private:

@@ -15,7 +15,7 @@
 #include "ams/core/coordinate_set.hpp"
 #include "ams/core/manifest.hpp"
 #include "ams/core/selection.hpp"
-#include "ams/policy/recommended_multipliers.hpp"
+#include "ams/policy/learning_rates.hpp"
 
 namespace ams {
 

@@ -1,4 +1,4 @@
-#include "ams/server/update_planner.hpp"
+#include "ams/policy/budget/budget_policy.hpp"
 
 #include <doctest/doctest.h>
 
@@ -14,6 +14,7 @@
 #include "ams/core/adam.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/random.hpp"
+#include "ams/session/write_update.hpp"
 
 namespace {
 
@@ -40,6 +41,54 @@ std::shared_ptr<const ams::Manifest> network(bool with_roles, std::int64_t head_
   return std::make_shared<const ams::Manifest>(tensors);
 }
 
+/// A budget policy without a session: plans at a time, and writes what a trainer gives.
+struct Driver {
+  explicit Driver(const std::shared_ptr<const ams::Manifest>& manifest, double budget_bps,
+                  double interval_seconds = 10)
+      : policy(options(budget_bps, interval_seconds)),
+        held(std::make_shared<const ams::ModelState>(
+            manifest, std::vector<float>(manifest->dimension(), 0.1F))),
+        adam(manifest->dimension()) {
+    policy.prepare(*held);
+    policy.start(0);
+  }
+
+  static ams::BudgetOptions options(double budget_bps, double interval_seconds) {
+    ams::BudgetOptions options{.budget = {.budget_bps = budget_bps}};
+    options.pace.update_interval_seconds = interval_seconds;
+    return options;
+  }
+
+  ams::PhasePlan plan(double now) {
+    coordinates = {};
+    ams::PhasePlan plan = policy.plan(
+        {now, *held, adam, now, previous.empty() ? nullptr : &previous, 1, 1}, random);
+    coordinates = previous = plan.coordinates;
+    return plan;
+  }
+
+  /// The update; nothing when it is withheld.
+  std::optional<ams::Bytes> write(double now, std::vector<float> trained) {
+    ams::WrittenUpdate written = ams::write_update(
+        {held, std::move(trained), adam, coordinates, policy.encode(now, {})});
+    const bool is_withheld = written.next == nullptr;
+    if (!is_withheld) {
+      held = written.next;
+      policy.on_sent(ams::Update{written.bytes}, false, now);
+    }
+    policy.on_written({is_withheld, written.bytes.size(), written.usual_bytes, written.coordinates,
+                       held->values(), written.trained});
+    if (is_withheld) return std::nullopt;
+    return written.bytes;
+  }
+
+  ams::BudgetPolicy policy;
+  std::shared_ptr<const ams::ModelState> held;
+  ams::AdamState adam;
+  ams::Random random{3};
+  ams::CoordinateSet coordinates, previous;
+};
+
 struct Outcome {
   double bps = 0;        ///< every byte counted, after the first window
   double largest = 0;    ///< update, bytes
@@ -52,61 +101,53 @@ struct Outcome {
 /// takes it.
 Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budget_bps,
                double interval_seconds) {
-  ams::ModelState server(manifest, std::vector<float>(manifest->dimension(), 0.1F));
-  ams::ModelState device = server;
-  ams::UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
-  ams::AdamState adam(manifest->dimension());
-  adam.step_count = 1;
-  ams::Random random(3);
+  Driver driver(manifest, budget_bps, interval_seconds);
+  ams::ModelState device = *driver.held;
+  driver.adam.step_count = 1;
   std::mt19937 noise(4);
   std::normal_distribution<float> normal;
   Outcome outcome;
   double bytes = 0;
   std::vector<bool> computed(manifest->tensors().size(), false);
-  ams::CoordinateSet previous;
   constexpr double end = 900, start_up = 60;
   for (double now = interval_seconds; now <= end; now += interval_seconds) {
-    const auto choice = planner.choose(interval_seconds);
-    const auto& strategy = *choice.strategy;
-    outcome.changes += !outcome.strategy.empty() && outcome.strategy != strategy.name();
-    outcome.strategy = strategy.name();
-    const bool has_weights = outcome.strategy.find("gradient_guided") != std::string::npos ||
-                             outcome.strategy.find("last_layers") != std::string::npos;
-    CHECK((choice.multipliers.weight > 1) == has_weights);
     // Moments are where the phase before computed gradients.
     std::size_t at = 0;
     for (std::size_t t = 0; t < manifest->tensors().size(); ++t) {
       for (std::size_t i = 0; i < manifest->tensors()[t].size; ++i, ++at) {
         const float moment = normal(noise);
-        adam.first_moment[at] = !computed[t] ? 0.0F : moment == 0 ? 1.0F : moment;
-        adam.second_moment[at] = 1;
+        driver.adam.first_moment[at] = !computed[t] ? 0.0F : moment == 0 ? 1.0F : moment;
+        driver.adam.second_moment[at] = 1;
       }
     }
-    const ams::CoordinateSet chosen = strategy.select(
-        ams::SelectionInput{*manifest, adam, {}, previous.empty() ? nullptr : &previous}, random);
-    previous = chosen;
-    if (strategy.name() == "normalization+last_layers+gradient_guided") {
+    const bool changed = std::fmod(now, 150) < interval_seconds;
+    driver.policy.on_phi(changed ? 3 : 0.5);
+    const ams::PhasePlan plan = driver.plan(now);
+    const std::string strategy = driver.policy.strategy().name();
+    outcome.changes += !outcome.strategy.empty() && outcome.strategy != strategy;
+    outcome.strategy = strategy;
+    const bool has_weights = strategy.find("gradient_guided") != std::string::npos ||
+                             strategy.find("last_layers") != std::string::npos;
+    CHECK((plan.adam.multipliers.weight > 1) == has_weights);
+    if (strategy == "normalization+last_layers+gradient_guided") {
       std::size_t random_choices = 0;
-      chosen.for_each([&](std::uint32_t i) { random_choices += adam.first_moment[i] == 0; });
+      plan.coordinates.for_each(
+          [&](std::uint32_t i) { random_choices += driver.adam.first_moment[i] == 0; });
       CHECK(random_choices == 0);
     }
-    computed = choice.gradients->required_gradients(*manifest);
-    const bool changed = std::fmod(now, 150) < interval_seconds;
-    std::vector<float> trained(server.values().begin(), server.values().end());
-    chosen.for_each(
+    computed = plan.required_gradients;
+    std::vector<float> trained = plan.parameters;
+    plan.coordinates.for_each(
         [&](std::uint32_t i) { trained[i] += (changed ? 0.05F : 0.01F) * normal(noise); });
-    const auto encode =
-        planner.fit(choice, server, trained, chosen, now, interval_seconds, changed);
-    if (!encode) {
+    const auto update = driver.write(now, std::move(trained));
+    if (!update) {
       ++outcome.withheld;
       continue;
     }
-    const auto update = ams::encode_update(server, trained, chosen, *encode);
-    planner.spend(now, update.size(), interval_seconds);
-    ams::apply_update(update, device);
-    CHECK(device.version() == server.version());
-    outcome.largest = std::max(outcome.largest, double(update.size()));
-    if (now > start_up) bytes += double(update.size()) + 28;
+    ams::apply_update(update->span(), device);
+    CHECK(device.version() == driver.held->version());
+    outcome.largest = std::max(outcome.largest, double(update->size()));
+    if (now > start_up) bytes += double(update->size()) + 28;
   }
   outcome.bps = bytes * 8 / (end - start_up);
   return outcome;
@@ -163,8 +204,8 @@ TEST_CASE("groups are not traded for each other back and forth") {
 TEST_CASE(
     "a fraction waits for moments to choose it by, where there is a group to train meanwhile") {
   const auto first = [](bool with_roles, double budget_bps, std::int64_t head_size = 600) {
-    return ams::UpdatePlanner(network(with_roles, head_size), {.budget_bps = budget_bps})
-        .choose(10);
+    const ams::DownlinkBudget budget({.budget_bps = budget_bps});
+    return ams::UpdateLadder(*network(with_roles, head_size)).choose(budget.steady_bytes(10));
   };
   CHECK(first(true, 3000).strategy->name() == "normalization+last_layers");
   CHECK(first(true, 3000).gradients->name() == "normalization+last_layers+gradient_guided");
@@ -187,7 +228,7 @@ TEST_CASE(
   const auto count = [&](double budget_bps) {
     const ams::AdamState adam(manifest->dimension());
     return first(false, budget_bps)
-        .strategy->select(ams::SelectionInput{*manifest, adam, {}}, random)
+        .strategy->select(ams::SelectionInput{*manifest, adam, {}, {}}, random)
         .size();
   };
   CHECK(count(1000) > 200);
@@ -213,7 +254,7 @@ TEST_CASE("a fraction that stays from phase to phase costs fewer bytes than one 
     for (int phase = 0; phase < 12; ++phase) {
       for (float& moment : adam.first_moment) moment = normal(noise);
       const auto chosen =
-          strategy->select({*manifest, adam, {}, keeps && phase > 0 ? &previous : nullptr}, random);
+          strategy->select({*manifest, adam, {}, {}, keeps && phase > 0 ? &previous : nullptr}, random);
       previous = chosen;
       std::vector<float> trained(state.values().begin(), state.values().end());
       chosen.for_each([&](std::uint32_t i) { trained[i] += 0.01F * normal(noise); });
@@ -232,36 +273,26 @@ TEST_CASE("what says once where a new fraction is does not make the next one sma
   const auto manifest = network(true);
   for (const double budget_bps : {700.0, 1000.0, 1500.0, 2000.0}) {
     CAPTURE(budget_bps);
-    ams::UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
-    ams::ModelState state(manifest, std::vector<float>(manifest->dimension(), 0.1F));
-    ams::AdamState adam(manifest->dimension());
-    adam.step_count = 1;
-    std::fill(adam.second_moment.begin(), adam.second_moment.end(), 1.0F);
-    ams::Random random(3);
+    Driver driver(manifest, budget_bps);
+    driver.adam.step_count = 1;
+    std::fill(driver.adam.second_moment.begin(), driver.adam.second_moment.end(), 1.0F);
     std::mt19937 noise(4);
     std::normal_distribution<float> normal;
-    ams::CoordinateSet previous;
-    std::size_t fraction_before =
-        0;  // the rung, when the phase before was the first with a fraction
+    std::size_t fraction_before = 0;  // its size, when the phase before was the first with one
     bool checked = false;
     for (double now = 10; now <= 60 && !checked; now += 10) {
-      const auto choice = planner.choose(10);
+      for (float& moment : driver.adam.first_moment) moment = normal(noise);
+      const ams::PhasePlan plan = driver.plan(now);
       if (fraction_before > 0) {
-        CHECK(choice.rung >= fraction_before);
+        CHECK(plan.coordinates.size() >= fraction_before);
         checked = true;
       }
-      for (float& moment : adam.first_moment) moment = normal(noise);
-      const auto chosen = choice.strategy->select(
-          {*manifest, adam, {}, previous.empty() ? nullptr : &previous}, random);
-      if (choice.strategy->name() == "normalization+last_layers+gradient_guided") {
-        fraction_before = choice.rung;
+      if (driver.policy.strategy().name() == "normalization+last_layers+gradient_guided") {
+        fraction_before = plan.coordinates.size();
       }
-      previous = chosen;
-      std::vector<float> trained(state.values().begin(), state.values().end());
-      chosen.for_each([&](std::uint32_t i) { trained[i] += 0.01F * normal(noise); });
-      if (const auto way = planner.fit(choice, state, trained, chosen, now, 10, false)) {
-        planner.spend(now, ams::encode_update(state, trained, chosen, *way).size(), 10);
-      }
+      std::vector<float> trained = plan.parameters;
+      plan.coordinates.for_each([&](std::uint32_t i) { trained[i] += 0.01F * normal(noise); });
+      driver.write(now, std::move(trained));
     }
     CHECK(checked);
   }
@@ -289,27 +320,25 @@ TEST_CASE(
     CAPTURE(statistics);
     for (const double budget_bps : {50.0, 60.0, 70.0, 80.0, 200.0}) {
       CAPTURE(budget_bps);
-      ams::UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
-      const auto choice = planner.choose(10);
+      ams::BudgetPolicy policy(Driver::options(budget_bps, 10));
+      policy.prepare(held);
+      policy.start(0);
       std::vector<float> trained(held.values().begin(), held.values().end());
       for (std::size_t i = 0; i < 2000; ++i) trained[i] += 0.01F * normal(noise);
       std::vector<std::uint32_t> indices(2000);
       std::iota(indices.begin(), indices.end(), 0U);
-      for (std::uint32_t i = 2200; statistics == 1 && i < 2420; ++i) {
-        trained[i] += 20 * normal(noise);
-        indices.push_back(i);
-      }
+      for (std::uint32_t i = 2200; statistics == 1 && i < 2420; ++i) trained[i] += 20 * normal(noise);
       const auto coordinates =
           ams::CoordinateSet::from_sorted(manifest->dimension(), std::move(indices));
-      const auto encode = planner.fit(choice, held, trained, coordinates, 1000, 10, true);
-      if (!encode) continue;
+      const ams::WrittenUpdate written =
+          ams::write_update({std::make_shared<const ams::ModelState>(held), trained, {},
+                             coordinates, policy.encode(1000, {})});
+      if (!written.next) continue;
       ++sent;
-      ams::ModelState copy = held;
-      ams::encode_update(copy, trained, coordinates, *encode);
       double wanted = 0, moved = 0;
       for (std::size_t i = 0; i < 2000; ++i) {
         wanted += std::abs(trained[i] - held.values()[i]);
-        moved += std::abs(copy.values()[i] - held.values()[i]);
+        moved += std::abs(written.next->values()[i] - held.values()[i]);
       }
       CHECK(moved >= 0.05 * wanted);
     }
@@ -317,7 +346,6 @@ TEST_CASE(
   CHECK(sent > 0);
 }
 
-TEST_CASE("a null manifest and a bad budget are refused") {
-  CHECK_THROWS_AS(ams::UpdatePlanner(nullptr, {}), ams::Error);
-  CHECK_THROWS_AS(ams::UpdatePlanner(network(true), {.budget_bps = -1}), ams::Error);
+TEST_CASE("a bad budget is refused") {
+  CHECK_THROWS_AS(ams::BudgetPolicy({.budget = {.budget_bps = -1}}), ams::Error);
 }

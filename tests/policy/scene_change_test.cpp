@@ -1,4 +1,4 @@
-#include "ams/server/scene_change.hpp"
+#include "ams/policy/budget/scene_change.hpp"
 
 #include <doctest/doctest.h>
 

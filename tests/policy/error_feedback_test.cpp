@@ -1,4 +1,4 @@
-#include "ams/server/error_feedback.hpp"
+#include "ams/policy/budget/error_feedback.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,114 @@
+#include "ams/policy/pace.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+
+using namespace ams;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+/// The message with which the changed options are refused; empty when they are taken.
+std::string refusal(const std::function<void(PaceOptions&)>& change) {
+  PaceOptions options;
+  change(options);
+  try {
+    validate(options);
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::invalid_argument);
+    return error.what();
+  }
+  return {};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("the defaults are the paper's") {
+  const PaceOptions options;
+  CHECK(refusal([](PaceOptions&) {}).empty());
+  CHECK(options.horizon_seconds == 240);
+  CHECK(options.update_interval_seconds == 10);
+  CHECK(options.iterations == 20);
+}
+
+TEST_CASE("options out of range are refused by name") {
+  for (const double bad : {0.0, -1.0, not_a_number, infinity}) {
+    CHECK(contains(refusal([&](auto& o) { o.horizon_seconds = bad; }), "horizon_seconds"));
+    CHECK(contains(refusal([&](auto& o) { o.update_interval_seconds = bad; }),
+                   "update_interval_seconds"));
+  }
+  CHECK(contains(refusal([](auto& o) { o.iterations = 0; }), "iterations"));
+  CHECK(contains(refusal([](auto& o) { o.batch_size = 0; }), "batch_size"));
+  CHECK(contains(refusal([](auto& o) { o.batch_size = 5000; }), "1 to 4096"));
+  CHECK(contains(refusal([](auto& o) { o.min_samples = 0; }), "min_samples"));
+  CHECK_FALSE(refusal([](auto& o) { o.sampling.min_fps = 0; }).empty());
+  CHECK(contains(refusal([](auto& o) { o.sampling.min_fps = 1e-4; }), "0.001 to 1000"));
+  CHECK_FALSE(refusal([](auto& o) { o.training_rate.max_factor = 0; }).empty());
+}
+
+TEST_CASE("a training rate that devices would refuse is refused before") {
+  const auto slow = [](PaceOptions& o) { o.update_interval_seconds = 1000; };
+  CHECK(refusal(slow).empty());
+  CHECK(contains(refusal([&](auto& o) {
+                   slow(o);
+                   o.adapt_training_rate = true;
+                 }),
+                 "max_factor"));
+  // Whatever passes is one that they accept, to the last bit.
+  for (int i = 1; i < 3600; ++i) {
+    const double interval = i;
+    for (const double factor : {3600 / interval, std::nextafter(3600 / interval, 0.0)}) {
+      const bool passes = refusal([&](PaceOptions& o) {
+                            o.update_interval_seconds = interval;
+                            o.adapt_training_rate = true;
+                            o.training_rate.max_factor = factor;
+                          }).empty();
+      REQUIRE(passes == (factor * interval <= 3600));
+    }
+  }
+}
+
+TEST_CASE("a phase begins when the first samples are there, then every T_update") {
+  const Pace pace({.update_interval_seconds = 12, .min_samples = 3});
+  const ModelState held;
+  const AdamState adam;
+  CHECK_FALSE(pace.next_phase_seconds({5, held, adam, {}, nullptr, 2, 2}).has_value());
+  CHECK(pace.next_phase_seconds({5, held, adam, {}, nullptr, 3, 3}) == 5);
+  CHECK(pace.next_phase_seconds({9, held, adam, 5, nullptr, 4, 1}) == 17);
+}
+
+TEST_CASE("equation (1) sets the sampling rate, and appendix D follows it") {
+  PaceOptions options;
+  options.sampling = {.initial_fps = 0.5, .step_fps = 0.1, .phi_target = 1};
+  options.adapt_training_rate = true;
+  options.training_rate.step_seconds = 3;
+  Pace pace(options);
+  pace.start(100);
+  CHECK_FALSE(pace.rate_due(109));
+  CHECK(pace.rate_due(110));
+  pace.decide_rate(110, 3);
+  CHECK(pace.sampling_rate_fps() == doctest::Approx(0.7));
+  pace.count_update();
+  CHECK(pace.update_interval_seconds() == 10);  // the scene moves
+  for (double now = 120; now < 200; now += 10) pace.decide_rate(now, -5);
+  pace.count_update();
+  CHECK(pace.sampling_rate_fps() == 0.1);
+  CHECK(pace.update_interval_seconds() == 13);
+
+  options.adapt_sampling_rate = options.adapt_training_rate = false;
+  Pace fixed(options);
+  fixed.start(0);
+  CHECK_FALSE(fixed.rate_due(1000));
+  fixed.count_update();
+  CHECK(fixed.update_interval_seconds() == 10);
+}

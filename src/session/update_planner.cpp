@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
-#include "ams/core/recommended_multipliers.hpp"
+#include "ams/policy/recommended_multipliers.hpp"
 
 namespace ams {
 namespace {

@@ -3,8 +3,8 @@
 #include <memory>
 #include <span>
 
-#include "ams/core/frame.hpp"
 #include "ams/core/manifest.hpp"
+#include "ams/segmentation/label_map.hpp"
 
 namespace ams {
 

@@ -6,11 +6,11 @@
 #include <optional>
 
 #include "ams/core/adam.hpp"
-#include "ams/core/downlink_budget.hpp"
 #include "ams/core/sampling_rate.hpp"
 #include "ams/core/selection.hpp"
 #include "ams/core/training_rate.hpp"
 #include "ams/core/update_codec.hpp"
+#include "ams/policy/budget/downlink_budget.hpp"
 
 namespace ams {
 

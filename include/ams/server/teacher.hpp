@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 
 namespace ams {
 

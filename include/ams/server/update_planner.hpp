@@ -8,11 +8,11 @@
 
 #include "ams/core/adam.hpp"
 #include "ams/core/coordinate_set.hpp"
-#include "ams/core/downlink_budget.hpp"
 #include "ams/core/manifest.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/selection.hpp"
 #include "ams/core/update_codec.hpp"
+#include "ams/policy/budget/downlink_budget.hpp"
 
 namespace ams {
 

@@ -100,7 +100,7 @@ class DeviceHost {
   // ---- events: the transport ----
 
   void on_connected();
-  void on_message(ServerMessage message);
+  void on_message(const ServerMessage& message);
 
   /// Once for each DeviceTransport::connect(), whether on_connected() came or not.
   void on_disconnected(const std::string& reason);

@@ -26,18 +26,18 @@ class ThreadExecutor final : public Executor {
   /// more.
   void set_tick(std::function<void()> tick);
 
-  /// Seconds since the executor was made.
+  /// Seconds since the process's first executor was made.
   double now_seconds() const override;
   void post(std::function<void()> function) override;
   void submit(Work work) override;
   void forget(const std::string& session) override;
 
-  /// Drops work that has not begun and waits for what has. Functions still run; new work is dropped.
-  /// Not from a thread of the executor's.
+  /// Waits for labelling, training and encoding that is under way, and drops what has not begun and
+  /// what comes later. Not from a thread of the executor's.
   void stop_work();
 
-  /// stop_work(), then runs the functions that wait and ends all threads. What comes later is
-  /// dropped. Not from a thread of the executor's.
+  /// stop_work(), then runs the functions that wait, loads and saves the models that wait, and ends
+  /// all threads. What comes later is dropped. Not from a thread of the executor's.
   void stop();
 
  private:

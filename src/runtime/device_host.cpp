@@ -63,6 +63,10 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void start() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_leaving_ = false;
+    }
     tell([](EdgeClient& client, double now) { return client.on_start(now); });
   }
 

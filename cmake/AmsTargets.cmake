@@ -35,6 +35,19 @@ function(ams_add_library layer)
   set_property(GLOBAL APPEND PROPERTY AMS_LAYERS ${layer})
 endfunction()
 
+# ams_add_headers(<layer> LIBS <targets>): the same for a layer of headers alone, include/ams/<layer>.
+function(ams_add_headers layer)
+  cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
+  add_library(ams_${layer} INTERFACE)
+  add_library(ams::${layer} ALIAS ams_${layer})
+  set_target_properties(ams_${layer} PROPERTIES EXPORT_NAME ${layer})
+  target_compile_features(ams_${layer} INTERFACE cxx_std_20)
+  target_include_directories(ams_${layer} INTERFACE
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(ams_${layer} INTERFACE ${ARG_LIBS})
+  set_property(GLOBAL APPEND PROPERTY AMS_LAYERS ${layer})
+endfunction()
+
 # ams_add_test(<layer> <name> SOURCES <files> LIBS <targets> [LABELS <labels>]): one doctest program and
 # one ctest entry "<layer>/<name>". AMS_DATA_DIR (environment) is where optional real data may be.
 function(ams_add_test layer name)

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "ams/core/error.hpp"
-#include "ams/core/label_resize.hpp"
-#include "ams/core/miou.hpp"
+#include "ams/segmentation/label_resize.hpp"
+#include "ams/segmentation/miou.hpp"
 #include "ams/video/annotator.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/image_file.hpp"

@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "ams/core/error.hpp"
-#include "ams/core/label_resize.hpp"
-#include "ams/core/miou.hpp"
 #include "ams/core/random.hpp"
+#include "ams/segmentation/label_resize.hpp"
+#include "ams/segmentation/miou.hpp"
 #include "ams/synthetic/street.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "ams/torch/pretrain.hpp"

@@ -10,12 +10,12 @@
 #include <map>
 #include <thread>
 
-#include "ams/core/phi_score.hpp"
-#include "ams/core/recommended_multipliers.hpp"
 #include "ams/edge/client_options.hpp"
 #include "ams/net/certificate.hpp"
 #include "ams/net/server.hpp"
 #include "ams/net/token.hpp"
+#include "ams/policy/recommended_multipliers.hpp"
+#include "ams/segmentation/label_loss.hpp"
 #include "ams/server/scheduler.hpp"
 #include "ams/server/session.hpp"
 #include "ams/server/turn_queue.hpp"

@@ -5,7 +5,7 @@
 #include <thread>
 #include <utility>
 
-#include "ams/core/label_resize.hpp"
+#include "ams/segmentation/label_resize.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"

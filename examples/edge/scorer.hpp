@@ -7,9 +7,9 @@
 #include <mutex>
 #include <optional>
 
-#include "ams/core/miou.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/edge/predictor.hpp"
+#include "ams/segmentation/miou.hpp"
 #include "ams/torch/student_spec.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_track.hpp"

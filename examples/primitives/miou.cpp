@@ -1,4 +1,4 @@
-#include <ams/core/miou.hpp>
+#include <ams/segmentation/miou.hpp>
 #include <cstdio>
 
 int main() {

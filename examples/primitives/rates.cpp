@@ -1,5 +1,6 @@
 #include <ams/core/phi_score.hpp>
 #include <ams/core/sampling_rate.hpp>
+#include <ams/segmentation/label_loss.hpp>
 #include <cstdio>
 
 int main() {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "ams/core/coordinate_set.hpp"
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "errors.hpp"
 
 /// numpy arrays and bytes <-> what the library takes. Nothing is converted silently: another dtype

@@ -10,12 +10,12 @@
 #include <utility>
 
 #include "ams/core/adam.hpp"
-#include "ams/core/downlink_budget.hpp"
 #include "ams/core/manifest.hpp"
 #include "ams/core/sampling_rate.hpp"
 #include "ams/core/selection.hpp"
 #include "ams/core/training_rate.hpp"
 #include "ams/core/update_codec.hpp"
+#include "ams/policy/budget/downlink_budget.hpp"
 #include "fields.hpp"
 
 /// The keyword arguments of options that stand in several structs, under the same names everywhere.

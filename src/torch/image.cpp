@@ -6,7 +6,7 @@
 #include <string>
 
 #include "ams/core/error.hpp"
-#include "ams/core/label_resize.hpp"
+#include "ams/segmentation/label_resize.hpp"
 
 namespace ams {
 namespace {

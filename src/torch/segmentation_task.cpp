@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-#include "ams/core/label_resize.hpp"
+#include "ams/segmentation/label_resize.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/network.hpp"
 #include "ams/torch/segmentation_trainer.hpp"

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "ams/core/frame.hpp"
 #include "ams/core/random.hpp"
+#include "ams/segmentation/label_map.hpp"
 
 namespace ams::testing {
 

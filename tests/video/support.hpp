@@ -25,8 +25,8 @@ extern "C" {
 #include <vector>
 
 #include "ams/core/error.hpp"
-#include "ams/core/frame.hpp"
 #include "ams/core/random.hpp"
+#include "ams/segmentation/label_map.hpp"
 
 namespace ams::test {
 

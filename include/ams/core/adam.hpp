@@ -1,11 +1,16 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "ams/core/coordinate_set.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
 #include "ams/core/manifest.hpp"
 
 namespace ams {
@@ -43,12 +48,13 @@ struct LearningRateRange {
   friend bool operator==(const LearningRateRange&, const LearningRateRange&) = default;
 };
 
-/// What options.multipliers, and the tensors' learning_rate_scale, mean for the coordinates of a manifest,
-/// as adam_step takes it: ascending ranges, neighbours of one multiplier joined, those of multiplier 1 left
-/// out.
-/// Throws Error(invalid_argument) on options out of range.
+/// The learning rates of a manifest's coordinates, as adam_step() takes them: options.multipliers by
+/// role, times tensor_scales. Ascending ranges; neighbours of one multiplier are joined, those of
+/// multiplier 1 left out. tensor_scales: one for each tensor, in (0, 1], or none.
+/// Throws Error(invalid_argument) on options or scales out of range.
 std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
-                                                    const AdamOptions& options);
+                                                    const AdamOptions& options,
+                                                    std::span<const double> tensor_scales = {});
 
 /// Adam's memory of one parameter vector: plain, can be copied, moved and saved. It outlives training
 /// phases: moments and the global step count persist (Algorithm 2, lines 4, 5 and 11).
@@ -90,5 +96,292 @@ void adam_update(const AdamState& state, const AdamOptions& options, std::span<f
 
 /// Throws Error(invalid_argument), naming the field and its range.
 void validate(const AdamOptions& options);
+
+namespace detail::adam {
+
+inline constexpr std::int64_t max_step_count = std::int64_t{1} << 62;
+
+/// base^exponent by multiplications alone: std::pow may differ in the last bit between C libraries.
+inline double power(double base, std::int64_t exponent) {
+  double result = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if ((exponent & 1) != 0) result *= base;
+    base *= base;
+  }
+  return result;
+}
+
+/// What one iteration's arithmetic needs, rounded to float once.
+struct MomentFactors {
+  float beta1, one_minus_beta1;
+  float beta2, one_minus_beta2;
+
+  explicit MomentFactors(const AdamOptions& o)
+      : beta1(static_cast<float>(o.beta1)),
+        one_minus_beta1(static_cast<float>(1 - o.beta1)),
+        beta2(static_cast<float>(o.beta2)),
+        one_minus_beta2(static_cast<float>(1 - o.beta2)) {}
+};
+
+/// u = rate * (m / (sqrt(v + inner) + outer)). With the bias corrections c1 = 1 - beta1^i and
+/// c2 = 1 - beta2^i, the rate alpha * sqrt(c2) / c1 of line 12 serves both placements of epsilon:
+/// alpha / c1 * m / (sqrt(v / c2) + epsilon) is the same with outer = epsilon * sqrt(c2).
+struct UpdateFactors {
+  float rate, inner = 0, outer = 0;
+
+  UpdateFactors(const AdamOptions& o, std::int64_t step, double multiplier = 1) {
+    const double root = std::sqrt(1 - power(o.beta2, step));
+    rate = static_cast<float>(o.learning_rate * multiplier * root / (1 - power(o.beta1, step)));
+    (o.epsilon_placement == EpsilonPlacement::inside_root ? inner : outer) = static_cast<float>(
+        o.epsilon_placement == EpsilonPlacement::inside_root ? o.epsilon : o.epsilon * root);
+  }
+
+  float operator()(float m, float v) const { return rate * (m / (std::sqrt(v + inner) + outer)); }
+};
+
+inline bool all_within(const float* values, std::size_t count, float limit) {
+  // Written so that a value that is not a number counts as outside. No early exit: it would not
+  // vectorise.
+  unsigned outside = 0;
+  for (std::size_t i = 0; i < count; ++i) outside |= std::fabs(values[i]) <= limit ? 0U : 1U;
+  return outside == 0;
+}
+
+inline void update_moments(float* __restrict m, float* __restrict v, const float* __restrict g,
+                           std::size_t count, MomentFactors f) {
+  for (std::size_t i = 0; i < count; ++i) {
+    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
+    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * (g[i] * g[i]);
+  }
+}
+
+inline void update_moments_and_parameters(float* __restrict m, float* __restrict v,
+                                          float* __restrict w, const float* __restrict g,
+                                          std::size_t count, MomentFactors f, UpdateFactors u) {
+  for (std::size_t i = 0; i < count; ++i) {
+    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
+    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * (g[i] * g[i]);
+    w[i] -= u(m[i], v[i]);
+  }
+}
+
+inline void compute_update(const float* __restrict m, const float* __restrict v,
+                           float* __restrict out, std::size_t count, UpdateFactors u) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = u(m[i], v[i]);
+}
+
+/// Lines 12 and 13 at the given places. Their moments are gathered first, so that roots and
+/// quotients are taken several at a time.
+inline void move_parameters(std::span<const std::uint32_t> indices, const float* m, const float* v,
+                            float* w, UpdateFactors u) {
+  constexpr std::size_t batch = 128;
+  std::array<float, batch> some_m, some_v, some_u;
+  for (std::size_t begin = 0; begin < indices.size(); begin += batch) {
+    const std::size_t count = std::min(batch, indices.size() - begin);
+    for (std::size_t j = 0; j < count; ++j) {
+      some_m[j] = m[indices[begin + j]];
+      some_v[j] = v[indices[begin + j]];
+    }
+    compute_update(some_m.data(), some_v.data(), some_u.data(), count, u);
+    for (std::size_t j = 0; j < count; ++j) w[indices[begin + j]] -= some_u[j];
+  }
+}
+
+/// Calls f(begin, end, factors) for pieces that cover 0 to dimension - 1, each of one learning
+/// rate.
+template <class F>
+void for_each_rate(const AdamOptions& options, std::int64_t step, std::size_t dimension,
+                   std::span<const LearningRateRange> ranges, F&& f) {
+  const UpdateFactors common(options, step);
+  std::size_t done = 0;
+  for (const LearningRateRange& range : ranges) {
+    if (done < range.begin) f(done, range.begin, common);
+    f(range.begin, range.end, UpdateFactors(options, step, range.multiplier));
+    done = range.end;
+  }
+  if (done < dimension) f(done, dimension, common);
+}
+
+inline void check_multiplier(const char* what, double value) {
+  if (!(value > 0 && value <= 1e6)) {
+    refuse(
+        fmt::format("the learning rate's multiplier of {} is {}: more than 0 and at most 1e6 is "
+                    "allowed",
+                    what, value));
+  }
+}
+
+inline void check_ranges(std::span<const LearningRateRange> ranges, std::size_t dimension) {
+  std::size_t done = 0;
+  for (const LearningRateRange& range : ranges) {
+    if (range.begin < done || range.end <= range.begin || range.end > dimension) {
+      refuse(
+          fmt::format("a learning rate's range from {} to {}: ascending, not empty and up to {} "
+                      "is allowed",
+                      range.begin, range.end, dimension));
+    }
+    check_multiplier("a range", range.multiplier);
+    done = range.end;
+  }
+}
+
+inline void check_state(const AdamState& state) {
+  if (state.first_moment.size() != state.second_moment.size()) {
+    refuse(fmt::format("Adam's state has {} first and {} second moments: equal numbers are allowed",
+                       state.first_moment.size(), state.second_moment.size()));
+  }
+  if (state.step_count < 0 || state.step_count > max_step_count) {
+    refuse(fmt::format("Adam's step count is {}: 0 to {} is allowed", state.step_count,
+                       max_step_count));
+  }
+}
+
+inline void check_size(const char* what, std::size_t size, const AdamState& state) {
+  if (size != state.first_moment.size()) {
+    refuse(fmt::format("{} values of {} for an Adam state of {} coordinates", size, what,
+                       state.first_moment.size()));
+  }
+}
+
+[[noreturn]] inline void refuse_gradient(std::span<const float> gradients) {
+  const auto bad = std::find_if(gradients.begin(), gradients.end(),
+                                [](float g) { return !(std::fabs(g) <= max_gradient_magnitude); });
+  refuse(fmt::format("the gradient of coordinate {} is {}: magnitudes up to {} are allowed",
+                     bad - gradients.begin(), *bad, max_gradient_magnitude));
+}
+
+inline void check_range(const char* what, double value, double low, double high) {
+  if (!(value >= low && value <= high)) {
+    refuse(fmt::format("{} is {}: {} to {} is allowed", what, value, low, high));
+  }
+}
+
+inline void check_beta(const char* what, double value) {
+  if (!(value >= 0 && static_cast<float>(value) < 1)) {
+    refuse(fmt::format("{} is {}: at least 0 and less than 1 is allowed", what, value));
+  }
+}
+
+}  // namespace detail::adam
+
+inline void validate(const AdamOptions& options) {
+  if (!(options.learning_rate > 0 && options.learning_rate <= 1e6)) {
+    detail::refuse(fmt::format("learning_rate is {}: more than 0 and at most 1e6 is allowed",
+                               options.learning_rate));
+  }
+  detail::adam::check_beta("beta1", options.beta1);
+  detail::adam::check_beta("beta2", options.beta2);
+  detail::adam::check_range("epsilon", options.epsilon, 1e-30, 1e6);
+  detail::adam::check_multiplier("weight", options.multipliers.weight);
+  detail::adam::check_multiplier("normalization", options.multipliers.normalization);
+  detail::adam::check_multiplier("head", options.multipliers.head);
+  if (options.epsilon_placement != EpsilonPlacement::outside_root &&
+      options.epsilon_placement != EpsilonPlacement::inside_root) {
+    detail::refuse(
+        fmt::format("epsilon_placement is {}: outside_root (0) and inside_root (1) are allowed",
+                    static_cast<int>(options.epsilon_placement)));
+  }
+}
+
+inline std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
+                                                           const AdamOptions& options,
+                                                           std::span<const double> tensor_scales) {
+  validate(options);
+  const auto tensors = manifest.tensors();
+  if (!tensor_scales.empty() && tensor_scales.size() != tensors.size()) {
+    detail::refuse(fmt::format("{} scales of learning rates for {} tensors: one for each is allowed",
+                               tensor_scales.size(), tensors.size()));
+  }
+  std::vector<LearningRateRange> ranges;
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    const TensorSpec& tensor = tensors[t];
+    const double scale = tensor_scales.empty() ? 1 : tensor_scales[t];
+    if (!(scale > 0 && scale <= 1)) {
+      detail::refuse(fmt::format("the learning rate's scale of tensor {} is {}: above 0, up to 1 is "
+                                 "allowed",
+                                 tensor.name, scale));
+    }
+    const double of_role = tensor.role == TensorRole::normalization
+                               ? options.multipliers.normalization
+                           : tensor.role == TensorRole::head ? options.multipliers.head
+                                                             : options.multipliers.weight;
+    const double multiplier = of_role * scale;
+    if (multiplier == 1) continue;
+    const std::size_t end = tensor.offset + tensor.size;
+    if (!ranges.empty() && ranges.back().end == tensor.offset &&
+        ranges.back().multiplier == multiplier) {
+      ranges.back().end = end;
+    } else {
+      ranges.push_back({tensor.offset, end, multiplier});
+    }
+  }
+  return ranges;
+}
+
+inline void adam_step(AdamState& state, const AdamOptions& options,
+                      const CoordinateSet& coordinates, std::span<float> parameters,
+                      std::span<const float> gradients, std::span<const LearningRateRange> ranges) {
+  validate(options);
+  detail::adam::check_state(state);
+  detail::adam::check_size("parameters", parameters.size(), state);
+  detail::adam::check_size("gradients", gradients.size(), state);
+  detail::adam::check_size("the coordinates' dimension", coordinates.dimension(), state);
+  detail::adam::check_ranges(ranges, state.first_moment.size());
+  if (!detail::adam::all_within(gradients.data(), gradients.size(), max_gradient_magnitude)) {
+    detail::adam::refuse_gradient(gradients);
+  }
+
+  const std::size_t dimension = gradients.size();
+  float* const m = state.first_moment.data();
+  float* const v = state.second_moment.data();
+  float* const w = parameters.data();
+  const float* const g = gradients.data();
+  const detail::adam::MomentFactors factors(options);
+  ++state.step_count;
+
+  std::span<const std::uint32_t> rest = coordinates.indices();
+  detail::adam::for_each_rate(
+      options, state.step_count, dimension, ranges,
+      [&](std::size_t first, std::size_t last, const detail::adam::UpdateFactors& update) {
+        if (coordinates.is_all()) {
+          detail::adam::update_moments_and_parameters(m + first, v + first, w + first, g + first,
+                                                      last - first, factors, update);
+          return;
+        }
+        // Block by block, so that the chosen coordinates' moments are still in the cache,
+        // and their parameters, far apart in memory, already are.
+        constexpr std::size_t block = 4096;
+        for (std::size_t begin = first; begin < last; begin += block) {
+          const std::size_t end = std::min(last, begin + block);
+          const auto here = static_cast<std::size_t>(
+              std::lower_bound(rest.begin(), rest.end(), end) - rest.begin());
+          for (const std::uint32_t index : rest.first(here)) {
+            __builtin_prefetch(w + index, 1);
+          }
+          detail::adam::update_moments(m + begin, v + begin, g + begin, end - begin, factors);
+          detail::adam::move_parameters(rest.first(here), m, v, w, update);
+          rest = rest.subspan(here);
+        }
+      });
+}
+
+inline void adam_update(const AdamState& state, const AdamOptions& options, std::span<float> update,
+                        std::span<const LearningRateRange> ranges) {
+  validate(options);
+  detail::adam::check_state(state);
+  detail::adam::check_size("the update", update.size(), state);
+  detail::adam::check_ranges(ranges, update.size());
+  if (state.step_count == 0) {
+    std::fill(update.begin(), update.end(), 0.0F);
+    return;
+  }
+  detail::adam::for_each_rate(
+      options, state.step_count, update.size(), ranges,
+      [&](std::size_t begin, std::size_t end, const detail::adam::UpdateFactors& factors) {
+        detail::adam::compute_update(state.first_moment.data() + begin,
+                                     state.second_moment.data() + begin, update.data() + begin,
+                                     end - begin, factors);
+      });
+}
 
 }  // namespace ams

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace ams {
@@ -33,5 +35,39 @@ Digest parameter_digest(std::span<const float> values) noexcept;
 /// words w_1 to w_k, the last one filled up with zeros: d_0 = mix64(number of bytes),
 /// d_i = mix64(d_(i-1) xor w_i), and d_k is the digest.
 Digest byte_digest(std::span<const std::byte> bytes) noexcept;
+
+namespace detail::digest {
+
+/// Up to 8 bytes as a little-endian number, on any machine.
+inline std::uint64_t load_word(const std::byte* bytes, std::size_t count) noexcept {
+  std::uint64_t word = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&word, bytes, count);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      word |= std::uint64_t{std::to_integer<std::uint8_t>(bytes[i])} << (8 * i);
+    }
+  }
+  return word;
+}
+
+}  // namespace detail::digest
+
+inline Digest parameter_digest(std::span<const float> values) noexcept {
+  Digest sum = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    sum += coordinate_digest(static_cast<std::uint32_t>(i), values[i]);
+  }
+  return sum;
+}
+
+inline Digest byte_digest(std::span<const std::byte> bytes) noexcept {
+  Digest state = mix64(bytes.size());
+  for (std::size_t at = 0; at < bytes.size(); at += 8) {
+    state = mix64(state ^ detail::digest::load_word(bytes.data() + at,
+                                                    std::min<std::size_t>(8, bytes.size() - at)));
+  }
+  return state;
+}
 
 }  // namespace ams

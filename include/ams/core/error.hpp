@@ -60,4 +60,13 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
+namespace detail {
+
+/// Throws Error(invalid_argument).
+[[noreturn]] inline void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+}  // namespace detail
+
 }  // namespace ams

@@ -1,14 +1,22 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "ams/core/adam.hpp"
 #include "ams/core/coordinate_set.hpp"
+#include "ams/core/digest.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
 #include "ams/core/manifest.hpp"
+#include "ams/core/random.hpp"
 #include "ams/core/selection.hpp"
 
 namespace ams {
@@ -82,5 +90,88 @@ class GradientGuidedAdam {
   std::vector<LearningRateRange> ranges_;
   State state_;
 };
+
+namespace detail::optimiser {
+
+inline std::shared_ptr<const Manifest> one_tensor(std::size_t dimension) {
+  if (dimension == 0 || dimension > Manifest::max_dimension) {
+    refuse(fmt::format("a vector of {} parameters: 1 to {} are allowed", dimension,
+                       Manifest::max_dimension));
+  }
+  TensorSpec tensor;
+  tensor.name = "parameters";
+  tensor.shape = {static_cast<std::int64_t>(dimension)};
+  return std::make_shared<const Manifest>(std::vector<TensorSpec>{std::move(tensor)});
+}
+
+}  // namespace detail::optimiser
+
+inline GradientGuidedAdam::GradientGuidedAdam(std::size_t dimension, double gamma,
+                                              const AdamOptions& options, std::uint64_t seed)
+    : GradientGuidedAdam(detail::optimiser::one_tensor(dimension), gamma, options, seed) {}
+
+inline GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
+                                              double gamma, const AdamOptions& options,
+                                              std::uint64_t seed)
+    : GradientGuidedAdam(std::move(manifest), make_selection_strategy("gradient_guided", gamma),
+                         options, seed) {}
+
+inline GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
+                                              std::shared_ptr<const SelectionStrategy> strategy,
+                                              const AdamOptions& options, std::uint64_t seed)
+    : manifest_(std::move(manifest)), strategy_(std::move(strategy)), options_(options) {
+  if (!manifest_ || !strategy_)
+    detail::refuse("the optimiser needs a manifest and a strategy, not null");
+  ranges_ = learning_rate_ranges(*manifest_, options_);
+  strategy_->required_gradients(*manifest_);  // a strategy that does not fit says so here
+  const std::size_t dimension = manifest_->dimension();
+  state_ = {AdamState(dimension), CoordinateSet::from_sorted(dimension, {}), 0, seed};
+}
+
+inline const CoordinateSet& GradientGuidedAdam::begin_phase() {
+  // Before the first step there is nothing to choose by: the first phase, however often it is begun.
+  if (state_.adam.step_count == 0) state_.phase_count = 0;
+  Random random(mix64(state_.seed ^ mix64(static_cast<std::uint64_t>(state_.phase_count))));
+  const CoordinateSet* previous = state_.phase_count < 2 ? nullptr : &state_.coordinates;
+  state_.coordinates =
+      strategy_->select({*manifest_, state_.adam, options_, ranges_, previous}, random);
+  ++state_.phase_count;
+  return state_.coordinates;
+}
+
+inline void GradientGuidedAdam::step(std::span<float> parameters,
+                                     std::span<const float> gradients) {
+  if (state_.phase_count == 0)
+    detail::refuse("step() before begin_phase(): no coordinates are chosen yet");
+  adam_step(state_.adam, options_, state_.coordinates, parameters, gradients, ranges_);
+}
+
+inline void GradientGuidedAdam::restore(State state) {
+  const std::size_t dimension = manifest_->dimension();
+  if (state.adam.first_moment.size() != dimension || state.adam.second_moment.size() != dimension ||
+      state.coordinates.dimension() != dimension) {
+    detail::refuse(fmt::format(
+        "a state of {} first and {} second moments and coordinates of dimension {}: {} of each are "
+        "allowed",
+        state.adam.first_moment.size(), state.adam.second_moment.size(),
+        state.coordinates.dimension(), dimension));
+  }
+  // As many steps as adam_step() goes on from.
+  constexpr std::int64_t most = (std::int64_t{1} << 62) - 1;
+  const auto is_count = [](std::int64_t count) { return count >= 0 && count <= most; };
+  if (!is_count(state.adam.step_count) || !is_count(state.phase_count)) {
+    detail::refuse(fmt::format("a state after {} steps and {} phases: 0 to 2^62 - 1 are allowed",
+                               state.adam.step_count, state.phase_count));
+  }
+  const auto finite = [](float m) { return std::isfinite(m); };
+  const auto finite_square = [](float v) { return std::isfinite(v) && v >= 0; };
+  if (!std::all_of(state.adam.first_moment.begin(), state.adam.first_moment.end(), finite) ||
+      !std::all_of(state.adam.second_moment.begin(), state.adam.second_moment.end(),
+                   finite_square)) {
+    detail::refuse(
+        "a state's first moments must be finite, and its second moments finite and at least 0");
+  }
+  state_ = std::move(state);
+}
 
 }  // namespace ams

@@ -1,11 +1,16 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ams/core/digest.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
 #include "ams/core/manifest.hpp"
 
 namespace ams {
@@ -40,12 +45,35 @@ class ModelState {
   ModelVersion version() const noexcept { return version_; }
 
  private:
-  friend struct ModelStateAccess;  // the codec's door (src/core)
+  friend struct ModelStateAccess;  // of the codec (codec/model_state_access.hpp)
 
   std::shared_ptr<const Manifest> manifest_;
   std::vector<float> values_;
   std::shared_ptr<const detail::CompactState> compact_;  // null until an update of that profile
   ModelVersion version_;
 };
+
+inline ModelState::ModelState(std::shared_ptr<const Manifest> manifest, std::vector<float> values,
+                              std::uint32_t version_number)
+    : manifest_(std::move(manifest)), values_(std::move(values)) {
+  if (!manifest_) {
+    throw Error(ErrorCode::invalid_argument, "a model state needs a manifest, not a null pointer");
+  }
+  if (values_.size() != manifest_->dimension()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} values given for a manifest of {} coordinates", values_.size(),
+                            manifest_->dimension()));
+  }
+  const auto bad = std::find_if_not(values_.begin(), values_.end(),
+                                    [](float value) { return std::isfinite(value); });
+  if (bad != values_.end()) {
+    const auto i = static_cast<std::size_t>(bad - values_.begin());
+    const TensorSpec& tensor = manifest_->tensors()[manifest_->tensor_of(i)];
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("value {} of tensor '{}' is {}; every value must be finite",
+                            i - tensor.offset, tensor.name, *bad));
+  }
+  version_ = {version_number, parameter_digest(values_)};
+}
 
 }  // namespace ams

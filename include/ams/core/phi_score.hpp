@@ -6,45 +6,9 @@
 #include <string>
 #include <utility>
 
-#include "ams/core/class_subset.hpp"
 #include "ams/core/error.hpp"
-#include "ams/core/frame.hpp"
 
 namespace ams {
-
-/// Fraction of pixels, in [0, 1], on which two label maps differ. Only pixels count on which both
-/// name a class of the subset. Nothing when there is no such pixel. Throws Error(invalid_argument)
-/// unless both maps have the same width and height and that many ids.
-std::optional<double> label_disagreement(const LabelMap& prediction, const LabelMap& truth,
-                                         const ClassSubset& classes);
-
-/// The segmentation task's loss on hard labels: softmax cross-entropy of a one-hot prediction whose
-/// probabilities are not let below a floor (without one, a single wrong pixel would make it
-/// infinite).
-///
-/// A right pixel costs -ln(1) = 0 and a wrong one -ln(floor), so the mean is
-///     loss = -ln(floor) * label_disagreement,  in [0, -ln(floor)].
-/// The floor only sets the unit. 0.01 gives [0, 4.605]: a wrong pixel costs what a network pays
-/// that gives the true class a chance of one in a hundred, so that figures compare with a student's
-/// training loss. phi_target and eta_r of sampling_rate.hpp are in this unit.
-class HardLabelCrossEntropy {
- public:
-  static constexpr double default_floor = 0.01;
-
-  /// floor in (0, 1), else Error(invalid_argument).
-  explicit HardLabelCrossEntropy(ClassSubset classes, double floor = default_floor);
-
-  /// The loss; nothing when the maps have no pixel in common that counts. Errors as
-  /// label_disagreement.
-  std::optional<double> operator()(const LabelMap& prediction, const LabelMap& truth) const;
-
-  /// -ln(floor): the loss of one wrong pixel, and the largest loss.
-  double wrong_pixel_loss() const noexcept { return wrong_pixel_loss_; }
-
- private:
-  ClassSubset classes_;
-  double wrong_pixel_loss_;
-};
 
 /// phi-score (section 3.2): how fast the teacher's output changes. phi_k is the task's own loss
 /// with the teacher's output on frame k as the prediction and its output on frame k-1 as the ground

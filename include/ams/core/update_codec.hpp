@@ -2,71 +2,25 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
+#include <limits>
 #include <span>
-#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "ams/core/codec/byte_io.hpp"
+#include "ams/core/codec/compact_state.hpp"
+#include "ams/core/codec/envelope.hpp"
+#include "ams/core/codec/model_state_access.hpp"
+#include "ams/core/codec/profile.hpp"
+#include "ams/core/codec/snapshot.hpp"
 #include "ams/core/coordinate_set.hpp"
+#include "ams/core/digest.hpp"
+#include "ams/core/encode_options.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
 #include "ams/core/model_state.hpp"
 
 namespace ams {
-
-/// How the coordinates and values of an update are written. Each profile is a codec of its own
-/// behind the functions below (docs/format.md). Profiles may follow each other on one stream.
-enum class UpdateProfile : std::uint8_t {
-  /// The paper's (section 3.1.2): fp16 values, rounded to nearest even, and a bit-vector of their
-  /// places, both compressed. A value of 65520 or more in magnitude, which fp16 has no number for
-  /// (running variances reach it), is sent as float32, exactly.
-  reference = 1,
-
-  /// From a kilobit a second on: differences against what the device holds, in steps of a power of two,
-  /// under an adaptive range coder that remembers from update to update how often and how far each
-  /// coordinate moves. A coordinate of the set that moves by less than half a step (dead_zone) is
-  /// not sent.
-  compact = 2,
-};
-
-/// How finely profile `compact` writes. A step is a power of two; every tensor has one.
-struct CompactOptions {
-  /// The step is the power of two nearest to relative_step times the root mean square of the
-  /// differences, over the parameters of the update's set with the same role. Statistics are on many
-  /// scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
-  double relative_step = 1;
-
-  /// Times as large for weights (TensorRole::weight): with two, updates of the whole model have half
-  /// the bytes and are less accurate where scenes change (docs/trials.md). 2^-20 to 2^20.
-  double weight_step_multiplier = 1;
-
-  /// Exponents of the steps of some groups in place of that; -100 to 104.
-  struct StepExponents {
-    std::optional<int> weight, normalization, head, statistic;
-  };
-  StepExponents step_exponents = {};
-
-  /// A parameter that would move by fewer steps than this stays where it is: above rounding's 0.5 a
-  /// smaller update, which loses the smallest moves. 0.5 to 4. Statistics are rounded all the same.
-  double dead_zone = 0.5;
-};
-
-struct EncodeOptions {
-  UpdateProfile profile = UpdateProfile::reference;
-  /// 1 (fast) to 19 (slow). Places and values of trained coordinates are close to noise: on random
-  /// sets of 1 to 20% of the coordinates the levels differ by a few percent, and 1 often wins.
-  int zstd_level = 1;
-  CompactOptions compact = {};
-};
-
-/// Throws Error(invalid_argument), naming the field and what is allowed.
-void validate(const EncodeOptions& options);
-
-/// "reference" and "compact".
-std::string_view to_string(UpdateProfile profile);
-std::span<const std::string_view> update_profile_names();
-
-/// The profile of this name. Throws Error(invalid_argument) that lists what is allowed.
-UpdateProfile update_profile(std::string_view name);
 
 /// What an update says of itself. inspect_update leaves 0 what a lean header does not tell: all
 /// digests and the number of values of profile `compact`.
@@ -102,15 +56,115 @@ UpdateInfo apply_update(std::span<const std::byte> bytes, ModelState& held);
 /// Error(malformed_data or unsupported_version).
 UpdateInfo inspect_update(std::span<const std::byte> bytes);
 
-/// The whole state, exact (float32 values, and what `compact` has learned), compressed, for a device whose version the server does not
-/// know, and for saving a state to a file. About 3.4 bytes a value. `zstd_level`: 1 (fast) to 19
-/// (about 1% smaller, tens of times slower). Throws Error(invalid_argument) on another level or an
-/// empty state.
-std::vector<std::byte> encode_snapshot(const ModelState& state, int zstd_level = 1);
+namespace detail {
 
-/// The state that was saved, bit for bit, with the given manifest. Throws as apply_update does, and
-/// Error(invalid_argument) for a null manifest.
-ModelState decode_snapshot(std::span<const std::byte> bytes,
-                           std::shared_ptr<const Manifest> manifest);
+inline UpdateInfo info_of(const envelope::Header& header) {
+  return {.profile = header.profile->id,
+          .manifest_digest = header.manifest_digest,
+          .base = header.base,
+          .next = header.next,
+          .coordinates = header.coordinates};
+}
+
+inline void check_held(const ModelState& held) {
+  if (!held.manifest_ptr()) {
+    throw Error(ErrorCode::invalid_argument, "the model state is empty; it needs a manifest");
+  }
+}
+
+/// The digest of the state after the changes, in O(changes).
+inline Digest digest_after(const ModelState& held, const Changes& changes) {
+  Digest digest = held.version().digest;
+  const float* before = held.values().data();
+  const float* after = changes.values.data();
+  changes.coordinates.for_each([&](std::uint32_t i) {
+    digest += coordinate_digest(i, *after++) - coordinate_digest(i, before[i]);
+  });
+  if (changes.compact) {
+    const auto& compact = ModelStateAccess::compact(held);
+    digest += changes.compact->digest() - (compact ? compact->digest() : 0);
+  }
+  return digest;
+}
+
+}  // namespace detail
+
+inline std::vector<std::byte> encode_update(ModelState& held, std::span<const float> trained,
+                                            const CoordinateSet& coordinates,
+                                            const EncodeOptions& options) {
+  detail::check_held(held);
+  validate(options);
+  const detail::Profile* profile = detail::find_profile(static_cast<std::uint8_t>(options.profile));
+  const std::size_t dimension = held.manifest().dimension();
+  if (trained.size() != dimension || coordinates.dimension() != dimension) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("{} trained values and a set over {} coordinates were given for a model "
+                    "of {}",
+                    trained.size(), coordinates.dimension(), dimension));
+  }
+  if (held.version().number == std::numeric_limits<std::uint32_t>::max()) {
+    throw Error(
+        ErrorCode::limit_exceeded,
+        fmt::format("version {} is the last; start again from a snapshot with a lower number",
+                    held.version().number));
+  }
+
+  std::vector<std::byte> bytes(detail::envelope::header_bytes(*profile));
+  detail::Changes changes = profile->encode_body(held, trained, coordinates, options, bytes);
+  const ModelVersion next = {held.version().number + 1, detail::digest_after(held, changes)};
+  detail::envelope::write_header(bytes.data(), *profile, held, next, changes.coordinates.size());
+  detail::append_le(bytes, profile->envelope == detail::Envelope::lean
+                               ? detail::envelope::proof(bytes, held.manifest(), next.digest)
+                               : byte_digest(bytes));
+  ModelStateAccess::move_to(held, changes.coordinates, changes.values, std::move(changes.compact),
+                            next);
+  return bytes;
+}
+
+inline UpdateInfo apply_update(std::span<const std::byte> bytes, ModelState& held) {
+  detail::check_held(held);
+  const detail::Profile& profile = detail::envelope::read_profile(bytes);
+  const bool lean = profile.envelope == detail::Envelope::lean;
+  const auto content = bytes.first(bytes.size() - detail::envelope::trailer_bytes);
+  const auto trailer = detail::load_le<Digest>(bytes.data() + content.size());
+  if (!lean && trailer != byte_digest(content)) {
+    throw Error(
+        ErrorCode::digest_mismatch,
+        fmt::format("the {} bytes of the update are damaged: they do not have the digest that "
+                    "they end with",
+                    bytes.size()));
+  }
+  detail::envelope::Header header = detail::envelope::read_header(profile, bytes);
+  detail::envelope::check_base(header, held);
+
+  detail::Changes changes = profile.decode_body(
+      held, content.subspan(detail::envelope::header_bytes(profile)), header.coordinates);
+  const Digest digest = detail::digest_after(held, changes);
+  if (lean) {
+    if (trailer != detail::envelope::proof(content, held.manifest(), digest)) {
+      throw Error(ErrorCode::digest_mismatch,
+                  fmt::format("the {} bytes of the update are damaged or lead elsewhere: they do "
+                              "not have the proof that they end with",
+                              bytes.size()));
+    }
+    header.manifest_digest = held.manifest().digest();
+    header.base = held.version();
+    header.next.digest = digest;
+    header.coordinates = static_cast<std::uint32_t>(changes.coordinates.size());
+  } else if (digest != header.next.digest) {
+    throw Error(ErrorCode::digest_mismatch,
+                fmt::format("the update would lead to digest {:016x}; it names {:016x}", digest,
+                            header.next.digest));
+  }
+  ModelStateAccess::move_to(held, changes.coordinates, changes.values, std::move(changes.compact),
+                            header.next);
+  return detail::info_of(header);
+}
+
+inline UpdateInfo inspect_update(std::span<const std::byte> bytes) {
+  return detail::info_of(
+      detail::envelope::read_header(detail::envelope::read_profile(bytes), bytes));
+}
 
 }  // namespace ams

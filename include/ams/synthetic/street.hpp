@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 
 namespace ams {
 

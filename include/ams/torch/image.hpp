@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/student_spec.hpp"
 
 namespace ams {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/safetensors.hpp"
 #include "ams/torch/student_spec.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/network_trainer.hpp"
 #include "ams/torch/student_spec.hpp"
 

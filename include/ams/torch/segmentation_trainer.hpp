@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/server/training_job.hpp"
 #include "ams/torch/student_spec.hpp"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/network.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "ams/torch/segmentation_trainer.hpp"

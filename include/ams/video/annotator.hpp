@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/video/palette.hpp"
 
 namespace ams {

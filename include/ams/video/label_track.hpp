@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 
 namespace ams {
 

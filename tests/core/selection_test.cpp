@@ -315,7 +315,7 @@ TEST_CASE("beside a group the coordinates of the phase before stay, whatever has
   const auto after = [&](const char* name, double count, const CoordinateSet* previous) {
     Random random(1);
     return ams::make_selection_strategy(name, count / trainable)
-        ->select({manifest, since, {}, previous}, random);
+        ->select({manifest, since, {}, {}, previous}, random);
   };
   using Indices = std::vector<std::uint32_t>;
   const char* name = "normalization+gradient_guided";
@@ -335,7 +335,7 @@ TEST_CASE("beside a group the coordinates of the phase before stay, whatever has
   none.first_moment[1] = 1;
   Random random(5);
   const CoordinateSet fewer = ams::make_selection_strategy(name, 3 / trainable)
-                                  ->select({manifest, none, {}, &larger}, random);
+                                  ->select({manifest, none, {}, {}, &larger}, random);
   CHECK(CoordinateSet::unite(fewer, larger) == larger);
   CHECK(beside(fewer) == Indices{0, 1, 2});
   const CoordinateSet of_another = CoordinateSet::all(7);
@@ -372,8 +372,8 @@ TEST_CASE("a fraction beside whatever else stays the same") {
   g[12] = 0.125F;
   const auto later = state_after_gradients(g);
   const auto choose = [&](double gamma, const CoordinateSet* previous = nullptr) {
-    return ams::with_gradient_guided(group(), gamma)
-        ->select({manifest, later, {}, previous}, random);
+    return ams::unite(group(), ams::gradient_guided(gamma))
+        ->select({manifest, later, {}, {}, previous}, random);
   };
   const auto with = [&](std::initializer_list<std::uint32_t> more) {
     return CoordinateSet::unite(base, CoordinateSet::from_sorted(manifest.dimension(), more));
@@ -386,7 +386,7 @@ TEST_CASE("a fraction beside whatever else stays the same") {
   // The same as the strategy that has a name.
   for (const char* name : {"normalization", "normalization_and_head"}) {
     const auto mine =
-        ams::with_gradient_guided(ams::make_selection_strategy(name, 1), 3 / trainable);
+        ams::unite(ams::make_selection_strategy(name, 1), ams::gradient_guided(3 / trainable));
     CHECK(mine->name() == std::string(name) + "+gradient_guided");
     CHECK(mine->select({manifest, later, {}}, random) ==
           select(mine->name().c_str(), 3 / trainable, manifest, later));
@@ -395,7 +395,7 @@ TEST_CASE("a fraction beside whatever else stays the same") {
   }
   // At random before the first step.
   const CoordinateSet at_first =
-      ams::with_gradient_guided(group(), 3 / trainable)->select({manifest, fresh, {}}, random);
+      ams::unite(group(), ams::gradient_guided(3 / trainable))->select({manifest, fresh, {}}, random);
   CHECK(at_first.size() == base.size() + 3);
   CHECK(CoordinateSet::unite(at_first, base) == at_first);
   /// Of another network, whatever it is asked.
@@ -407,7 +407,7 @@ TEST_CASE("a fraction beside whatever else stays the same") {
     std::vector<bool> required_gradients(const Manifest&) const override { return {}; }
     std::string name() const override { return "stranger"; }
   };
-  const auto stranger = ams::with_gradient_guided(std::make_unique<Stranger>(), 0.1);
+  const auto stranger = ams::unite(std::make_shared<Stranger>(), ams::gradient_guided(0.1));
   expect_error(
       ErrorCode::invalid_argument,
       [&] {
@@ -415,9 +415,9 @@ TEST_CASE("a fraction beside whatever else stays the same") {
       },
       "stranger", "100");
   expect_error(
-      ErrorCode::invalid_argument, [&] { (void)ams::with_gradient_guided(nullptr, 0.1); }, "null");
+      ErrorCode::invalid_argument, [&] { (void)ams::unite(nullptr, ams::gradient_guided(0.1)); }, "null");
   expect_error(
-      ErrorCode::invalid_argument, [&] { (void)ams::with_gradient_guided(group(), 0); }, "gamma");
+      ErrorCode::invalid_argument, [&] { (void)ams::gradient_guided(0); }, "gamma");
 }
 
 TEST_CASE("a learning rate of its own counts in |u|") {
@@ -427,7 +427,8 @@ TEST_CASE("a learning rate of its own counts in |u|") {
   ams::AdamOptions options;
   options.multipliers.head = 2;
   Random random(1);
-  CHECK(listed(strategy->select({manifest, state, options}, random)) ==
+  const auto rates = ams::learning_rate_ranges(manifest, options);
+  CHECK(listed(strategy->select({manifest, state, options, rates}, random)) ==
         std::vector<std::uint32_t>{20, 21, 22});
 }
 

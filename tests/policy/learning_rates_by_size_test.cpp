@@ -1,4 +1,4 @@
-#include "ams/policy/learning_rates_by_size.hpp"
+#include "ams/policy/learning_rates.hpp"
 
 #include <doctest/doctest.h>
 
@@ -39,12 +39,6 @@ struct Filled {
   }
 };
 
-std::vector<double> scales(const Manifest& manifest) {
-  std::vector<double> found;
-  for (const TensorSpec& tensor : manifest.tensors()) found.push_back(tensor.learning_rate_scale);
-  return found;
-}
-
 }  // namespace
 
 TEST_CASE("small weights learn in proportion to their root mean square") {
@@ -58,22 +52,19 @@ TEST_CASE("small weights learn in proportion to their root mean square") {
   network.add({6}, 0.1F, TensorKind::parameter, TensorRole::normalization);
   network.add({3, 4}, 0.2F, TensorKind::parameter, TensorRole::head);
   network.add({}, 0.1F);
-  network.tensors[0].learning_rate_scale = 0.5;  // replaced
-  const Manifest before(network.tensors);
-  const Manifest manifest = with_learning_rates_by_size(before, network.values);
+  const Manifest manifest(network.tensors);
+  const std::vector<double> scales = learning_rate_scales(manifest, network.values);
   const std::vector<double> expected = {1, 0.25, 1, 0.0625, 1, 1, 1, 0.5, 1};
-  REQUIRE(scales(manifest).size() == expected.size());
+  REQUIRE(scales.size() == expected.size());
   for (std::size_t t = 0; t < expected.size(); ++t) {
     CAPTURE(t);
-    CHECK(scales(manifest)[t] == doctest::Approx(expected[t]).epsilon(1e-6));
+    CHECK(scales[t] == doctest::Approx(expected[t]).epsilon(1e-6));
   }
-  CHECK(manifest.digest() == before.digest());
-  CHECK(manifest.tensors()[7].role == TensorRole::head);
 
   // And beside the rates of roles.
   ams::AdamOptions options;
   options.multipliers = {.weight = 2, .normalization = 5, .head = 4};
-  for (const ams::LearningRateRange& range : learning_rate_ranges(manifest, options)) {
+  for (const ams::LearningRateRange& range : learning_rate_ranges(manifest, options, scales)) {
     const std::size_t t = manifest.tensor_of(range.begin);
     const double of_role = t == 6 ? 5 : t == 7 ? 4 : 2;
     CHECK(range.multiplier == doctest::Approx(of_role * expected[t]).epsilon(1e-6));
@@ -94,7 +85,7 @@ TEST_CASE("random weights: the scale is as a plain sum has it") {
     const auto root = static_cast<double>(std::sqrt(sum / static_cast<long double>(values.size())));
     const double expected = root >= 0.4 ? 1 : root <= 0.025 ? 0.0625 : root / 0.4;
     const Manifest manifest({{.name = "w", .shape = {rows, 7}}});
-    CHECK(scales(with_learning_rates_by_size(manifest, values))[0] ==
+    CHECK(learning_rate_scales(manifest, values)[0] ==
           doctest::Approx(expected).epsilon(1e-9));
   }
 }
@@ -104,7 +95,7 @@ TEST_CASE("values that do not fit, and that are no numbers, are refused") {
   for (const std::size_t count : {0, 5, 7}) {
     expect_error(
         ErrorCode::invalid_argument,
-        [&] { (void)with_learning_rates_by_size(manifest, std::vector<float>(count)); },
+        [&] { (void)learning_rate_scales(manifest, std::vector<float>(count)); },
         std::to_string(count).c_str(), "6");
   }
   for (const float bad :
@@ -112,8 +103,22 @@ TEST_CASE("values that do not fit, and that are no numbers, are refused") {
     std::vector<float> values(6, 1.0F);
     values[5] = bad;
     expect_error(
-        ErrorCode::invalid_argument, [&] { (void)with_learning_rates_by_size(manifest, values); },
+        ErrorCode::invalid_argument, [&] { (void)learning_rate_scales(manifest, values); },
         "second", "finite");
   }
-  CHECK(with_learning_rates_by_size(Manifest(), {}).dimension() == 0);
+  CHECK(learning_rate_scales(Manifest(), {}).empty());
+}
+
+TEST_CASE("scales out of range are refused") {
+  const Manifest manifest({{.name = "first", .shape = {2, 2}}, {.name = "second", .shape = {2}}});
+  for (const double bad : {0.0, -1.0, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
+    expect_error(
+        ErrorCode::invalid_argument,
+        [&] { (void)learning_rate_ranges(manifest, {}, std::vector<double>{1, bad}); }, "second",
+        "up to 1");
+  }
+  expect_error(
+      ErrorCode::invalid_argument,
+      [&] { (void)learning_rate_ranges(manifest, {}, std::vector<double>{1}); }, "1 scales",
+      "2 tensors");
 }

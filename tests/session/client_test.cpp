@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "ams/core/update_codec.hpp"
+#include "damage.hpp"
 #include "toy.hpp"
 
 using namespace ams;
 using Client = EdgeClient;
-using Actions = Client::Actions;
+using Actions = EdgeActions;
 
 static_assert(std::is_move_constructible_v<Client> && std::is_move_assignable_v<Client>);
 
@@ -334,7 +335,7 @@ TEST_CASE("what does not check out is refused, and the model stays") {
   ModelState stranger(toy::manifest(), std::vector<float>(toy::dimension, -8));
   std::vector<std::pair<ServerMessage, ErrorCode>> bad;
   Update flipped = good;
-  flipped.bytes.back() ^= std::byte{1};
+  damage(flipped.bytes, flipped.bytes.size() - 1);
   bad.emplace_back(flipped, ErrorCode::digest_mismatch);
   bad.emplace_back(Update{}, ErrorCode::malformed_data);
   bad.emplace_back(Snapshot{}, ErrorCode::malformed_data);
@@ -711,15 +712,16 @@ TEST_CASE("no sequence of events breaks a client") {
           may_move = true;
           if (!(server.version() == client.held().version())) server = client.held();
           Update update = update_from(server, static_cast<float>(random.uniform()));
-          if (random.below(3) == 0)
-            update.bytes[random.below(update.bytes.size())] ^= std::byte{16};
+          if (random.below(3) == 0) {
+            damage(update.bytes, random.below(update.bytes.size()), std::byte{16});
+          }
           actions = client.on_message(update, now);
           break;
         }
         case 5: {
           may_move = true;
           Snapshot snapshot{encode_snapshot(server)};
-          if (random.below(2) == 0) snapshot.bytes.resize(random.below(snapshot.bytes.size()));
+          if (random.below(2) == 0) resize(snapshot.bytes, random.below(snapshot.bytes.size()));
           actions = client.on_message(snapshot, now);
           break;
         }

@@ -11,6 +11,8 @@
 #include "ams/core/error.hpp"
 #include "ams/core/random.hpp"
 
+#include "damage.hpp"
+
 using namespace ams;
 
 namespace {
@@ -201,7 +203,8 @@ TEST_CASE(
       feed.connect(device.version(), 0);
       std::deque<ServerMessage> link;
       for (std::size_t i = 0; i < 4; ++i) link.push_back(*publish(feed, random).message);
-      std::get<Update>(link[corrupted]).bytes.back() ^= std::byte{4};
+      Bytes& bytes = std::get<Update>(link[corrupted]).bytes;
+      damage(bytes, bytes.size() - 1, std::byte{4});
 
       std::size_t snapshots = 0;
       std::vector<ModelVersion> acks;

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "damage.hpp"
 #include "toy.hpp"
 
 using namespace ams;
@@ -216,10 +217,10 @@ TEST_CASE("hostile batches end the connection and change nothing") {
   refused(batch(0, {5}));
   refused(batch(std::numeric_limits<std::uint64_t>::max(), {5}));
   FrameBatch empty = batch(6, {5});
-  empty.bitstream.clear();
+  empty.bitstream = {};
   refused(empty);
   FrameBatch large = batch(6, {5});
-  large.bitstream.resize(101);
+  resize(large.bitstream, 101);
   refused(large);
 }
 
@@ -888,7 +889,7 @@ TEST_CASE("no sequence of messages breaks a session") {
           for (std::uint64_t i = 0; i < count; ++i) {
             message.capture_seconds.push_back(tidy ? now + static_cast<double>(i) : odd_time());
           }
-          message.bitstream.resize(random.below(20) + (tidy ? 1 : 0));
+          resize(message.bitstream, random.below(20) + (tidy ? 1 : 0));
           actions = session.on_message(message, now);
           break;
         }

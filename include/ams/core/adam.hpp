@@ -48,12 +48,13 @@ struct LearningRateRange {
   friend bool operator==(const LearningRateRange&, const LearningRateRange&) = default;
 };
 
-/// What options.multipliers, and the tensors' learning_rate_scale, mean for the coordinates of a manifest,
-/// as adam_step takes it: ascending ranges, neighbours of one multiplier joined, those of multiplier 1 left
-/// out.
-/// Throws Error(invalid_argument) on options out of range.
+/// The learning rates of a manifest's coordinates, as adam_step() takes them: options.multipliers by
+/// role, times tensor_scales. Ascending ranges; neighbours of one multiplier are joined, those of
+/// multiplier 1 left out. tensor_scales: one for each tensor, in (0, 1], or none.
+/// Throws Error(invalid_argument) on options or scales out of range.
 std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
-                                                    const AdamOptions& options);
+                                                    const AdamOptions& options,
+                                                    std::span<const double> tensor_scales = {});
 
 /// Adam's memory of one parameter vector: plain, can be copied, moved and saved. It outlives training
 /// phases: moments and the global step count persist (Algorithm 2, lines 4, 5 and 11).
@@ -283,15 +284,28 @@ inline void validate(const AdamOptions& options) {
 }
 
 inline std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
-                                                           const AdamOptions& options) {
+                                                           const AdamOptions& options,
+                                                           std::span<const double> tensor_scales) {
   validate(options);
+  const auto tensors = manifest.tensors();
+  if (!tensor_scales.empty() && tensor_scales.size() != tensors.size()) {
+    detail::refuse(fmt::format("{} scales of learning rates for {} tensors: one for each is allowed",
+                               tensor_scales.size(), tensors.size()));
+  }
   std::vector<LearningRateRange> ranges;
-  for (const TensorSpec& tensor : manifest.tensors()) {
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    const TensorSpec& tensor = tensors[t];
+    const double scale = tensor_scales.empty() ? 1 : tensor_scales[t];
+    if (!(scale > 0 && scale <= 1)) {
+      detail::refuse(fmt::format("the learning rate's scale of tensor {} is {}: above 0, up to 1 is "
+                                 "allowed",
+                                 tensor.name, scale));
+    }
     const double of_role = tensor.role == TensorRole::normalization
                                ? options.multipliers.normalization
                            : tensor.role == TensorRole::head ? options.multipliers.head
                                                              : options.multipliers.weight;
-    const double multiplier = of_role * tensor.learning_rate_scale;
+    const double multiplier = of_role * scale;
     if (multiplier == 1) continue;
     const std::size_t end = tensor.offset + tensor.size;
     if (!ranges.empty() && ranges.back().end == tensor.offset &&

@@ -1,7 +1,6 @@
 #pragma once
 
-/// The one place that includes fmt, header-only: texts of errors. A program that links the compiled
-/// fmt may include this too.
+/// fmt without its library: the one place that includes it.
 #ifndef FMT_HEADER_ONLY
 #define FMT_HEADER_ONLY
 #endif

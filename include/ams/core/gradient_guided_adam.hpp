@@ -133,7 +133,8 @@ inline const CoordinateSet& GradientGuidedAdam::begin_phase() {
   if (state_.adam.step_count == 0) state_.phase_count = 0;
   Random random(mix64(state_.seed ^ mix64(static_cast<std::uint64_t>(state_.phase_count))));
   const CoordinateSet* previous = state_.phase_count < 2 ? nullptr : &state_.coordinates;
-  state_.coordinates = strategy_->select({*manifest_, state_.adam, options_, previous}, random);
+  state_.coordinates =
+      strategy_->select({*manifest_, state_.adam, options_, ranges_, previous}, random);
   ++state_.phase_count;
   return state_.coordinates;
 }

@@ -38,10 +38,6 @@ struct TensorSpec {
   TensorRole role = TensorRole::weight;
   std::size_t offset = 0;  ///< first coordinate, in values; set by Manifest
   std::size_t size = 0;    ///< number of values; set by Manifest
-
-  /// Times the learning rate of its role, (0, 1] (learning_rates_by_size.hpp). Like the role, only who
-  /// trains needs it.
-  double learning_rate_scale = 1;
 };
 
 /// Names of tensors that have a role whatever the network's framework says. A pattern is a name in which
@@ -66,8 +62,7 @@ class Manifest {
 
   /// Lays the tensors out one after another, in the given order; their offset and size are computed.
   /// Throws Error(invalid_argument) on an empty, repeated or overlong name, an extent below 1, more than
-  /// max_extents extents or max_tensors tensors, an unknown kind or role, a learning_rate_scale out of
-  /// range, or a vector of more than max_dimension values.
+  /// max_extents extents or max_tensors tensors, an unknown kind or role, or a vector of more than max_dimension values.
   explicit Manifest(std::vector<TensorSpec> tensors);
 
   /// The same layout with roles by name: where `patterns` has any for a role, exactly the parameters that
@@ -220,11 +215,6 @@ inline Manifest::Manifest(std::vector<TensorSpec> tensors) {
       detail::refuse(fmt::format(
           "tensor {} has role {}: weight (0), normalization (1) and head (2) are allowed",
           tensor.name, static_cast<int>(tensor.role)));
-    }
-    if (!(tensor.learning_rate_scale > 0 && tensor.learning_rate_scale <= 1)) {
-      detail::refuse(
-          fmt::format("tensor {} has learning_rate_scale {}: above 0, up to 1 is allowed",
-                      tensor.name, tensor.learning_rate_scale));
     }
     tensor.offset = dimension_;
     tensor.size = detail::manifest::value_count(tensor);

@@ -29,8 +29,11 @@ struct SelectionInput {
   const Manifest& manifest;
   const AdamState& adam;  ///< as the previous phase left it; step_count 0 in the first phase
   const AdamOptions& adam_options;
+  std::span<const LearningRateRange> learning_rates = {};  ///< as the coming phase will have them
   /// Of the phase before; null where there was none or it chose at random, as the first one does.
   const CoordinateSet* previous = nullptr;
+  /// What another strategy of a unite() has chosen already; null: nothing.
+  const CoordinateSet* taken = nullptr;
 };
 
 /// Which coordinates a training phase trains and sends (section 3.1.2, Table 3). A value without memory of
@@ -48,37 +51,50 @@ class SelectionStrategy {
   /// Error(invalid_argument) when the manifest lacks what the strategy trains: ask once, early.
   virtual std::vector<bool> required_gradients(const Manifest& manifest) const = 0;
 
-  /// For people and reports; of those that make_selection_strategy makes, what it takes.
+  /// For people and reports, e.g. "normalization+last_layers".
   virtual std::string name() const = 0;
 };
 
-/// name:
-/// - gradient_guided: the fraction of largest |u| of the previous phase, over all tensors together; random
-///   in the first phase (Algorithm 2, line 1), and as far as fewer than that have a u at all.
-/// - random: another uniformly random fraction in every phase.
-/// - first_layers, last_layers, first_and_last_layers: the fraction that comes first or last in the
-///   manifest's order, or half of it (rounded up) first and the rest last; the same in every phase, so only
-///   the gradients of the tensors that hold it are required.
-/// - normalization: scale and shift of every normalisation layer (TensorRole), the same in every phase.
-/// - normalization_and_head: these and the classifier. A manifest without such tensors is refused.
-/// - normalization+last_layers: the normalisation layers, and the fraction that comes last: the head and what
-///   is right before it, when that is more than the head.
-/// - normalization+gradient_guided, normalization_and_head+gradient_guided: these, and of the coordinates
-///   outside the group as many as gamma of all trainable ones (or all there are). Those of the phase before
-///   stay, since coordinates that come again take less than half of the bytes of new ones in profile
-///   compact (measured at 1%); where the fraction grows those of largest |u| join them, and where it
-///   shrinks those of largest |u| stay.
-/// - full: all trainable coordinates, which is Adam.
-/// gamma: the fraction of the trainable coordinates, in (0, 1]; `full` and the groups alone ignore it.
-/// Throws Error(invalid_argument) that lists what is allowed.
-std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name, double gamma);
+using StrategyPtr = std::shared_ptr<const SelectionStrategy>;
 
-/// What `group` chooses, which must be the same in every phase, and beside it a gradient-guided fraction that
-/// stays, as `+gradient_guided` above. Its name is the group's with `+gradient_guided` behind it, also where
-/// make_selection_strategy does not take that. Throws Error(invalid_argument) on null and on gamma outside
-/// (0, 1]; its select() on a group that chooses for another dimension.
-std::unique_ptr<SelectionStrategy> with_gradient_guided(std::unique_ptr<SelectionStrategy> group,
-                                                        double gamma);
+// Strategies. `gamma` is a fraction of the trainable coordinates, in (0, 1], else
+// Error(invalid_argument).
+
+/// All trainable coordinates, which is Adam.
+StrategyPtr full();
+
+/// The fraction of largest |u| of the previous phase, over all tensors together; random in the first
+/// phase (Algorithm 2, line 1), and as far as fewer than that have a u at all. In a unite() it chooses
+/// as many among the coordinates that the others leave, or all that they leave. Those of the phase
+/// before stay, since coordinates that come again take less than half of the bytes of new ones in
+/// profile compact (measured at 1%). Where the fraction grows those of largest |u| join them, and where
+/// it shrinks those of largest |u| stay.
+StrategyPtr gradient_guided(double gamma);
+
+/// Another uniformly random fraction in every phase.
+StrategyPtr random_fraction(double gamma);
+
+/// The fraction that comes first or last in the manifest's order, or half of it (rounded up) first and
+/// the rest last; the same in every phase. Only the gradients of the tensors that hold it are required.
+StrategyPtr first_layers(double gamma);
+StrategyPtr last_layers(double gamma);
+StrategyPtr first_and_last_layers(double gamma);
+
+/// Scale and shift of every normalisation layer (TensorRole), the same in every phase. Refuses a
+/// manifest without such tensors.
+StrategyPtr normalization();
+
+/// These and the classifier. Refuses a manifest without either.
+StrategyPtr normalization_and_head();
+
+/// What both choose, `first` first. Throws Error(invalid_argument) on null.
+StrategyPtr unite(StrategyPtr first, StrategyPtr second);
+
+/// The strategy of this name, for flags and files: "full", "gradient_guided", "random",
+/// "first_layers", "last_layers", "first_and_last_layers", "normalization", "normalization_and_head",
+/// or one of the latter two with "+gradient_guided" or (normalization) "+last_layers" behind it.
+/// `full` and the groups alone ignore gamma. Throws Error(invalid_argument) that lists what is allowed.
+StrategyPtr make_selection_strategy(std::string_view name, double gamma);
 
 /// The names that make_selection_strategy takes.
 std::span<const std::string_view> selection_strategy_names();
@@ -257,7 +273,7 @@ inline CoordinateSet most_moved(const SelectionInput& input, const TrainableView
   }
   std::vector<float> update(input.manifest.dimension());
   adam_update(input.adam, input.adam_options, update,
-              learning_rate_ranges(input.manifest, input.adam_options));
+              input.learning_rates);
   const std::span<float> packed = view.pack(update);
   if (kept != nullptr) prefer(*kept, view, count, packed);
   const auto still = static_cast<std::size_t>(std::count(packed.begin(), packed.end(), 0.0F));
@@ -302,7 +318,10 @@ class GradientGuided final : public SelectionStrategy {
 
   CoordinateSet select(const SelectionInput& input, Random& random) const override {
     const TrainableView trainable(input.manifest);
-    return most_moved(input, trainable, fraction_count(gamma_, trainable.size()), nullptr, random);
+    const std::size_t count = fraction_count(gamma_, trainable.size());
+    if (input.taken == nullptr) return most_moved(input, trainable, count, nullptr, random);
+    const TrainableView rest(input.manifest, *input.taken);
+    return most_moved(input, rest, std::min(rest.size(), count), input.previous, random);
   }
   std::vector<bool> required_gradients(const Manifest& manifest) const override {
     return all_parameter_tensors(manifest);
@@ -316,8 +335,8 @@ class GradientGuided final : public SelectionStrategy {
 /// The tensors of some roles, the same in every phase.
 class Group final : public SelectionStrategy {
  public:
-  /// name: of the strategy that this is or belongs to, for messages.
-  Group(std::string_view name, bool with_head) : name_(name), with_head_(with_head) {}
+  explicit Group(bool with_head)
+      : name_(with_head ? "normalization_and_head" : "normalization"), with_head_(with_head) {}
 
   CoordinateSet select(const SelectionInput& input, Random&) const override {
     check(input.manifest);
@@ -363,44 +382,15 @@ class Group final : public SelectionStrategy {
   bool with_head_;
 };
 
-/// What another strategy chooses, the same in every phase, and a gradient-guided fraction beside it.
-class WithGradientGuided final : public SelectionStrategy {
- public:
-  WithGradientGuided(std::string_view name, std::unique_ptr<SelectionStrategy> group, double gamma)
-      : name_(name), group_(std::move(group)), gamma_(gamma) {}
-
-  CoordinateSet select(const SelectionInput& input, Random& random) const override {
-    const CoordinateSet group = group_->select(input, random);
-    if (group.dimension() != input.manifest.dimension()) {
-      refuse(fmt::format("{} chose coordinates of dimension {}: {} is allowed", group_->name(),
-                         group.dimension(), input.manifest.dimension()));
-    }
-    const TrainableView rest(input.manifest, group);
-    const std::size_t count =
-        std::min(rest.size(), fraction_count(gamma_, group.size() + rest.size()));
-    return CoordinateSet::unite(group, most_moved(input, rest, count, input.previous, random));
-  }
-
-  std::vector<bool> required_gradients(const Manifest& manifest) const override {
-    (void)group_->required_gradients(manifest);  // throws where the manifest lacks the group
-    return all_parameter_tensors(manifest);
-  }
-
-  std::string name() const override { return name_; }
-
- private:
-  std::string name_;
-  std::unique_ptr<SelectionStrategy> group_;
-  double gamma_;
-};
-
 /// The same coordinates in every phase, from one or both ends of the network.
 class Layers final : public SelectionStrategy {
  public:
   enum class Ends { first, last, both };
 
   Layers(std::string_view name, double gamma, Ends ends)
-      : name_(name), gamma_(gamma), ends_(ends) {}
+      : name_(name), gamma_(gamma), ends_(ends) {
+    check_gamma(gamma);
+  }
 
   CoordinateSet select(const SelectionInput& input, Random&) const override {
     return coordinates(input.manifest);
@@ -439,15 +429,20 @@ class Layers final : public SelectionStrategy {
 };
 
 /// What two strategies choose, together.
-class Both final : public SelectionStrategy {
+class United final : public SelectionStrategy {
  public:
-  Both(std::string_view name, std::unique_ptr<SelectionStrategy> first,
-       std::unique_ptr<SelectionStrategy> second)
-      : name_(name), first_(std::move(first)), second_(std::move(second)) {}
+  United(StrategyPtr first, StrategyPtr second)
+      : first_(std::move(first)), second_(std::move(second)) {}
 
   CoordinateSet select(const SelectionInput& input, Random& random) const override {
     const CoordinateSet chosen = first_->select(input, random);
-    return CoordinateSet::unite(chosen, second_->select(input, random));
+    if (chosen.dimension() != input.manifest.dimension()) {
+      refuse(fmt::format("{} chose coordinates of dimension {}: {} is allowed", first_->name(),
+                         chosen.dimension(), input.manifest.dimension()));
+    }
+    SelectionInput rest = input;
+    rest.taken = &chosen;
+    return CoordinateSet::unite(chosen, second_->select(rest, random));
   }
 
   std::vector<bool> required_gradients(const Manifest& manifest) const override {
@@ -457,56 +452,72 @@ class Both final : public SelectionStrategy {
     return required;
   }
 
-  std::string name() const override { return name_; }
+  std::string name() const override { return first_->name() + "+" + second_->name(); }
 
  private:
-  std::string name_;
-  std::unique_ptr<SelectionStrategy> first_, second_;
+  StrategyPtr first_, second_;
 };
 
 }  // namespace detail::selection
+
+inline StrategyPtr full() { return std::make_shared<const detail::selection::Full>(); }
+
+inline StrategyPtr gradient_guided(double gamma) {
+  detail::selection::check_gamma(gamma);
+  return std::make_shared<const detail::selection::GradientGuided>(gamma);
+}
+
+inline StrategyPtr random_fraction(double gamma) {
+  detail::selection::check_gamma(gamma);
+  return std::make_shared<const detail::selection::RandomFraction>(gamma);
+}
+
+inline StrategyPtr first_layers(double gamma) {
+  return std::make_shared<const detail::selection::Layers>(
+      "first_layers", gamma, detail::selection::Layers::Ends::first);
+}
+
+inline StrategyPtr last_layers(double gamma) {
+  return std::make_shared<const detail::selection::Layers>("last_layers", gamma,
+                                                           detail::selection::Layers::Ends::last);
+}
+
+inline StrategyPtr first_and_last_layers(double gamma) {
+  return std::make_shared<const detail::selection::Layers>("first_and_last_layers", gamma,
+                                                           detail::selection::Layers::Ends::both);
+}
+
+inline StrategyPtr normalization() {
+  return std::make_shared<const detail::selection::Group>(false);
+}
+
+inline StrategyPtr normalization_and_head() {
+  return std::make_shared<const detail::selection::Group>(true);
+}
+
+inline StrategyPtr unite(StrategyPtr first, StrategyPtr second) {
+  if (!first || !second) detail::refuse("unite: a strategy is null");
+  return std::make_shared<const detail::selection::United>(std::move(first), std::move(second));
+}
 
 inline std::span<const std::string_view> selection_strategy_names() {
   return detail::selection::strategy_names;
 }
 
-inline std::unique_ptr<SelectionStrategy> make_selection_strategy(std::string_view name,
-                                                                  double gamma) {
+inline StrategyPtr make_selection_strategy(std::string_view name, double gamma) {
   detail::selection::check_strategy_name(name);
-  if (name == "full") return std::make_unique<detail::selection::Full>();
-  if (name == "normalization" || name == "normalization_and_head") {
-    return std::make_unique<detail::selection::Group>(name, name == "normalization_and_head");
+  if (const auto plus = name.find('+'); plus != std::string_view::npos) {
+    return unite(make_selection_strategy(name.substr(0, plus), gamma),
+                 make_selection_strategy(name.substr(plus + 1), gamma));
   }
-  detail::selection::check_gamma(gamma);
-  if (name == "gradient_guided") return std::make_unique<detail::selection::GradientGuided>(gamma);
-  if (name.ends_with("+gradient_guided")) {
-    const bool with_head = name.starts_with("normalization_and_head");
-    return std::make_unique<detail::selection::WithGradientGuided>(
-        name, std::make_unique<detail::selection::Group>(name, with_head), gamma);
-  }
-  if (name == "normalization+last_layers") {
-    return std::make_unique<detail::selection::Both>(
-        name, std::make_unique<detail::selection::Group>(name, false),
-        std::make_unique<detail::selection::Layers>(name, gamma,
-                                                    detail::selection::Layers::Ends::last));
-  }
-  if (name == "random") return std::make_unique<detail::selection::RandomFraction>(gamma);
-  if (name == "first_layers")
-    return std::make_unique<detail::selection::Layers>(name, gamma,
-                                                       detail::selection::Layers::Ends::first);
-  if (name == "last_layers")
-    return std::make_unique<detail::selection::Layers>(name, gamma,
-                                                       detail::selection::Layers::Ends::last);
-  return std::make_unique<detail::selection::Layers>(name, gamma,
-                                                     detail::selection::Layers::Ends::both);
-}
-
-inline std::unique_ptr<SelectionStrategy> with_gradient_guided(
-    std::unique_ptr<SelectionStrategy> group, double gamma) {
-  if (!group) detail::refuse("with_gradient_guided: the group is null");
-  detail::selection::check_gamma(gamma);
-  const std::string name = group->name() + "+gradient_guided";
-  return std::make_unique<detail::selection::WithGradientGuided>(name, std::move(group), gamma);
+  if (name == "full") return full();
+  if (name == "normalization") return normalization();
+  if (name == "normalization_and_head") return normalization_and_head();
+  if (name == "gradient_guided") return gradient_guided(gamma);
+  if (name == "random") return random_fraction(gamma);
+  if (name == "first_layers") return first_layers(gamma);
+  if (name == "last_layers") return last_layers(gamma);
+  return first_and_last_layers(gamma);
 }
 
 }  // namespace ams

@@ -15,7 +15,7 @@ namespace ams {
 /// One strategy and one encoding for the life of a session, at the paper's pace.
 struct FixedOptions {
   PaceOptions pace = {};
-  std::shared_ptr<const SelectionStrategy> strategy;  ///< what a phase trains and sends; not null
+  StrategyPtr strategy;  ///< what a phase trains and sends; not null
   EncodeOptions encode = {};                          ///< how an update is written
   AdamOptions adam = {};                              ///< alpha, multipliers by role, ...
   /// Tensors whose values are small at the beginning learn less fast (learning_rate_scales()), so

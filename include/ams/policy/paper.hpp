@@ -57,7 +57,7 @@ class PaperPolicy final : public PacedPolicy {
 
  private:
   PaperOptions options_;
-  std::shared_ptr<const SelectionStrategy> strategy_;
+  StrategyPtr strategy_;
 };
 
 }  // namespace ams

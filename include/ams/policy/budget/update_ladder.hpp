@@ -34,8 +34,8 @@ class UpdateLadder {
  public:
   /// What a phase trains.
   struct Choice {
-    std::shared_ptr<const SelectionStrategy> strategy;   ///< selects the coordinates
-    std::shared_ptr<const SelectionStrategy> gradients;  ///< tells the gradients to compute
+    StrategyPtr strategy;   ///< selects the coordinates
+    StrategyPtr gradients;  ///< tells the gradients to compute
     LearningRateMultipliers multipliers;                 ///< recommended_multipliers()
     std::size_t rung = 0;
   };
@@ -54,7 +54,7 @@ class UpdateLadder {
 
  private:
   struct Rung {
-    std::shared_ptr<const SelectionStrategy> strategy;
+    StrategyPtr strategy;
     LearningRateMultipliers multipliers;
     double group_bytes = 0, guided_bytes = 0;  ///< of an update at the usual step, before the scales
     bool is_kept = false;                      ///< the fraction stays from phase to phase
@@ -104,7 +104,7 @@ inline constexpr double staying_coarseness = 1.5;
 inline constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
 
 /// How much of the model's end is trained beside the normalisation layers.
-inline constexpr double last_layers = 0.02;
+inline constexpr double last_layers_fraction = 0.02;
 
 /// How many of `chosen` are not in `before`.
 inline std::size_t count_new(const CoordinateSet& chosen, const CoordinateSet& before) {
@@ -147,7 +147,7 @@ inline UpdateLadder::UpdateLadder(const Manifest& manifest) {
                        .before_moments = ladder_.size()});
   };
   const bool has_groups = normalization > 0 && head > 0;
-  const double last = last_layers * n;
+  const double last = last_layers_fraction * n;
   // Else the classifier alone is as much, or lies before them.
   const bool has_last_layers = has_groups && n - static_cast<double>(before_head) < last;
   const auto scales = static_cast<double>(normalization);
@@ -159,20 +159,20 @@ inline UpdateLadder::UpdateLadder(const Manifest& manifest) {
   }
   if (has_last_layers) {
     group = std::min(n, scales + last);
-    add_group("normalization+last_layers", last_layers, group, last_layers_coarseness);
+    add_group("normalization+last_layers", last_layers_fraction, group, last_layers_coarseness);
   }
   const std::size_t richest_group = has_groups ? ladder_.size() - 1 : 0;
   const std::string guided =
       has_groups ? "normalization_and_head+gradient_guided" : "gradient_guided";
   for (const double fraction : fractions) {
-    std::shared_ptr<const SelectionStrategy> strategy;
+    StrategyPtr strategy;
     LearningRateMultipliers multipliers;
     if (has_last_layers) {
-      strategy = with_gradient_guided(
-          make_selection_strategy("normalization+last_layers", last_layers), fraction);
+      strategy = unite(make_selection_strategy("normalization+last_layers", last_layers_fraction),
+                       gradient_guided(fraction));
       // The last layers' weights have no role of their own, and so the fraction's rate: theirs, and
       // less where the fraction is large.
-      multipliers = recommended_multipliers("normalization+last_layers", last_layers);
+      multipliers = recommended_multipliers("normalization+last_layers", last_layers_fraction);
       multipliers.weight = std::min(multipliers.weight, 4 / std::sqrt(fraction));
     } else {
       strategy = make_selection_strategy(guided, fraction);

@@ -1,4 +1,4 @@
-// Server session and edge client together, in virtual time.
+// ServerHost and DeviceHost together, in virtual time.
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "virtual_world.hpp"
+#include "runtime/virtual_world.hpp"
 
 using namespace ams;
 
@@ -16,9 +16,9 @@ namespace {
 
 VirtualWorld::Setup setup_for_tests() {
   VirtualWorld::Setup setup;
-  setup.session.strategy = make_selection_strategy("gradient_guided", 0.5);
-  setup.session.adam.learning_rate = 0.03;
-  setup.session.horizon_seconds = 60;
+  setup.server.strategy = make_selection_strategy("gradient_guided", 0.5);
+  setup.server.adam.learning_rate = 0.03;
+  setup.server.pace.horizon_seconds = 60;
   return setup;
 }
 
@@ -70,7 +70,7 @@ TEST_CASE("phases begin T_update apart, and statistics travel with the update") 
   for (const bool follow : {false, true}) {
     VirtualWorld::Setup setup = setup_for_tests();
     setup.follow_statistics = follow;
-    setup.session.update_interval_seconds = 7;
+    setup.server.pace.update_interval_seconds = 7;
     VirtualWorld world(setup);
     world.run_until(120);
     REQUIRE(world.phase_begins.size() >= 14);
@@ -90,8 +90,8 @@ TEST_CASE("phases begin T_update apart, and statistics travel with the update") 
 
 TEST_CASE("the device sends all samples at the server's rate, in order and once") {
   VirtualWorld::Setup setup = setup_for_tests();
-  setup.session.adapt_sampling_rate = false;
-  setup.session.sampling.initial_fps = 0.8;
+  setup.server.pace.adapt_sampling_rate = false;
+  setup.server.pace.sampling.initial_fps = 0.8;
   VirtualWorld world(setup);
   world.run_until(100);
   REQUIRE(world.labelled.size() >= 70);
@@ -105,9 +105,9 @@ TEST_CASE("the device sends all samples at the server's rate, in order and once"
 
 TEST_CASE("a still video is sampled less and then trained less") {
   VirtualWorld::Setup setup = setup_for_tests();
-  setup.session.sampling.phi_target = 100;  // nothing moves so much: the rate falls
-  setup.session.sampling.step_fps = 0.002;
-  setup.session.adapt_training_rate = true;
+  setup.server.pace.sampling.phi_target = 100;  // nothing moves so much: the rate falls
+  setup.server.pace.sampling.step_fps = 0.002;
+  setup.server.pace.adapt_training_rate = true;
   VirtualWorld world(setup);
   world.run_until(300);
   CHECK(world.session->sampling_rate_fps() == doctest::Approx(0.1));
@@ -141,9 +141,9 @@ TEST_CASE("a device that lost the link for a moment is in step") {
 
 TEST_CASE("profile compact: both ends stay in step through losses, damage, kills and a snapshot") {
   VirtualWorld::Setup setup = setup_for_tests();
-  setup.session.encode.profile = UpdateProfile::compact;
-  setup.session.encode.compact.relative_step = 0.125;
-  setup.session.max_history_updates = 3;
+  setup.server.encode.profile = UpdateProfile::compact;
+  setup.server.encode.compact.relative_step = 0.125;
+  setup.server.session.limits.max_history_updates = 3;
   setup.scene_frames = 100000;
   VirtualWorld world(setup);
   world.run_until(8);
@@ -165,7 +165,7 @@ TEST_CASE("profile compact: both ends stay in step through losses, damage, kills
   bool corrupted = false;
   world.downlink = [&](ServerMessage& message) {
     if (auto* update = std::get_if<Update>(&message); update && !corrupted) {
-      update->bytes.back() ^= std::byte{1};
+      update->bytes = damaged(update->bytes, update->bytes.size() - 1, std::byte{1});
       corrupted = true;
     }
     return true;
@@ -213,7 +213,7 @@ TEST_CASE("updates that were lost on the way are sent again") {
 
 TEST_CASE("a device too far behind gets a snapshot") {
   VirtualWorld::Setup setup = setup_for_tests();
-  setup.session.max_history_updates = 1;
+  setup.server.session.limits.max_history_updates = 1;
   VirtualWorld world(setup);
   world.run_until(40);
   world.downlink = [](ServerMessage& m) { return !std::holds_alternative<Update>(m); };
@@ -277,8 +277,8 @@ TEST_CASE("a corrupted update is refused whole, and a snapshot heals") {
     bool corrupted = false;
     world.downlink = [&](ServerMessage& message) {
       if (auto* update = std::get_if<Update>(&message); update && !corrupted) {
-        std::byte& hit = update->bytes[update->bytes.size() - 1 - position];
-        hit = ~hit;
+        update->bytes =
+            damaged(update->bytes, update->bytes.size() - 1 - position, std::byte{0xff});
         corrupted = true;
       }
       return true;
@@ -304,13 +304,13 @@ TEST_CASE("updates behind a corrupted one cost no snapshots of their own") {
   VirtualWorld::Setup setup = setup_for_tests();
   setup.delay_seconds = 25;  // several updates are on their way at any time
   setup.client.welcome_timeout_seconds = 200;
-  setup.session.max_updates_in_flight = 16;
+  setup.server.session.limits.max_updates_in_flight = 16;
   VirtualWorld world(setup);
   bool corrupted = false;
   world.downlink = [&](ServerMessage& message) {
     if (auto* update = std::get_if<Update>(&message);
         update && !corrupted && world.session->held().version().number == 3) {
-      update->bytes.back() = ~update->bytes.back();
+      update->bytes = damaged(update->bytes, update->bytes.size() - 1, std::byte{0xff});
       corrupted = true;
     }
     return true;
@@ -326,8 +326,8 @@ TEST_CASE("updates behind a corrupted one cost no snapshots of their own") {
 
 TEST_CASE("no training while the device acknowledges nothing") {
   VirtualWorld::Setup setup = setup_for_tests();
-  setup.session.max_updates_in_flight = 3;
-  setup.session.ack_timeout_seconds = 100;
+  setup.server.session.limits.max_updates_in_flight = 3;
+  setup.server.session.limits.ack_timeout_seconds = 100;
   VirtualWorld world(setup);
   world.uplink = [](DeviceMessage& m) { return !std::holds_alternative<Ack>(m); };
   world.run_until(95);
@@ -437,7 +437,7 @@ TEST_CASE("reconnecting backs off, and no two devices alike") {
 TEST_CASE("the same seed gives the same bytes") {
   const auto trace_of = [](std::uint64_t seed) {
     VirtualWorld::Setup setup = setup_for_tests();
-    setup.session.seed = seed;
+    setup.server.session.seed = seed;
     VirtualWorld world(setup);
     world.run_until(50);
     absence(world, 7);
@@ -456,29 +456,29 @@ TEST_CASE("whatever happens, the two find together again") {
     CAPTURE(seed);
     VirtualWorld::Setup setup = setup_for_tests();
     Random random(seed);
-    setup.session.seed = seed;
-    setup.session.update_interval_seconds = 1 + 5 * random.uniform();
-    setup.session.max_history_updates = random.below(6);
-    setup.session.max_pending_batches = 1 + random.below(3);
+    setup.server.session.seed = seed;
+    setup.server.pace.update_interval_seconds = 1 + 5 * random.uniform();
+    setup.server.session.limits.max_history_updates = random.below(6);
+    setup.server.session.limits.max_pending_batches = 1 + random.below(3);
     setup.client.seed = seed;
     setup.client.first_batch_seconds = 3 * random.uniform();
     setup.client.max_kept_batches = random.below(3);
     setup.client.max_frames_per_batch = 1 + random.below(6);
     setup.client.reconnect_max_seconds = 3;
     setup.client.ack_policy = random.below(2) == 0 ? AckPolicy::applied : AckPolicy::published;
-    setup.session.ack_timeout_seconds = 15;
+    setup.server.session.limits.ack_timeout_seconds = 15;
     setup.delay_seconds = 2 * random.uniform();
     setup.phase_seconds = 3 * random.uniform();
     setup.publish_seconds = 2 * random.uniform();
     setup.label_seconds = 3 * random.uniform();
     setup.frame_rate_fps = 5;
-    setup.session.sampling.phi_target = random.uniform();
+    setup.server.pace.sampling.phi_target = random.uniform();
     VirtualWorld world(setup);
 
     bool trouble = true;
     world.downlink = [&](ServerMessage& message) {
       if (!trouble || random.below(8) != 0) return true;
-      std::vector<std::byte>* bytes = nullptr;
+      Bytes* bytes = nullptr;
       if (auto* update = std::get_if<Update>(&message)) bytes = &update->bytes;
       if (auto* snapshot = std::get_if<Snapshot>(&message)) bytes = &snapshot->bytes;
       if (bytes == nullptr) return true;
@@ -486,10 +486,10 @@ TEST_CASE("whatever happens, the two find together again") {
         case 0:
           return false;
         case 1:
-          bytes->resize(random.below(bytes->size()));
+          *bytes = Bytes(std::vector(bytes->begin(), bytes->begin() + random.below(bytes->size())));
           break;
         default:
-          (*bytes)[random.below(bytes->size())] ^= std::byte{1};
+          *bytes = damaged(*bytes, random.below(bytes->size()), std::byte{1});
           break;
       }
       return true;
@@ -524,14 +524,14 @@ TEST_CASE("whatever happens, the two find together again") {
     }
     trouble = false;
     world.cut();
-    const std::uint32_t before = world.session->held().version().number;
+    const std::uint32_t before = world.session ? world.session->held().version().number : 0;
     world.run_until(world.now + 90);
     CHECK(world.client->streaming());
     CHECK(world.session->held().version().number > before + 2);
     CHECK(world.session->connected());
     // The newest updates may still be on their way; no more of them than may be in flight.
     CHECK(world.session->held().version().number <=
-          world.client->held().version().number + setup.session.max_updates_in_flight);
+          world.client->held().version().number + setup.server.session.limits.max_updates_in_flight);
     CHECK(world.session->confirmed().number > before);
   }
 }

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ams/core/digest.hpp"
+#include "ams/core/model_state.hpp"
+#include "ams/runtime/executor.hpp"
+#include "ams/runtime/frame_codec.hpp"
+#include "ams/runtime/log_sink.hpp"
+#include "ams/runtime/session_store.hpp"
+#include "ams/runtime/teacher.hpp"
+#include "ams/runtime/transport.hpp"
+#include "ams/session/messages.hpp"
+#include "ams/session/server_session.hpp"
+#include "ams/session/session_options.hpp"
+#include "ams/session/task.hpp"
+#include "ams/session/training_job.hpp"
+#include "ams/session/update_policy.hpp"
+
+namespace ams {
+
+/// What a ServerHost is made of. None may be null, except the store.
+struct ServerParts {
+  ModelState initial;  ///< w_0, the same for every device
+  std::shared_ptr<const Task> task;
+  std::function<std::unique_ptr<UpdatePolicy>()> make_policy;  ///< one for each session
+  std::shared_ptr<Teacher> teacher;                            ///< all sessions share it
+  std::shared_ptr<Trainer> trainer;                            ///< likewise
+  std::shared_ptr<const FrameCodec> codec;
+  std::shared_ptr<SessionStore> store = nullptr;  ///< null: sessions live as long as the host
+};
+
+struct ServerHostOptions {
+  SessionOptions session;        ///< of every session; session_id counts on from it
+  std::size_t max_devices = 64;  ///< sessions kept; a new device takes the place of an absent one
+  Digest student_fingerprint = 0;  ///< a device that says another one, not 0, is refused
+  /// What a refused device is told.
+  std::string wrong_student_text = "the device runs another student than this server trains";
+  std::string full_text = "the server has as many devices as it takes";
+};
+
+/// What there is to say about one device's session.
+struct SessionReport {
+  std::string device_id;
+  ModelVersion held;
+  SessionCounters counters;
+  std::vector<double> phase_seconds;  ///< of the latest 10000 phases
+  LinkCounters ended_links;           ///< bytes of connections that have ended
+};
+
+/// A server for any number of devices: connects their sessions (ServerSession) to a transport, a
+/// teacher, a trainer and a store. It performs the sessions' actions.
+///
+/// - A session lives on while its device is away. A device that comes to a full host takes the place
+///   of the one that has been away longest.
+/// - A newer connection of a device takes over from its older one.
+/// - Labelling (decode, teacher, Task::sample) and training (plan, train, write the update) are Work
+///   for the executor.
+/// - A part that throws costs a batch, a phase or a connection, and a line in the log.
+///
+/// A monitor: every function may be called from every thread, also from several at once. The
+/// messages of one connection come in order, one at a time. The transport is called under the host's
+/// lock, Executor::submit() is not; teacher, trainer, codec and store are not.
+///
+/// Stop the executor's threads before the host is destroyed. Work and functions that an executor
+/// keeps beyond that do nothing.
+class ServerHost {
+ public:
+  /// executor, transport and log outlive the host. Throws Error(invalid_argument) on options out of
+  /// range, a null part and a policy that does not fit the model.
+  ServerHost(ServerParts parts, ServerHostOptions options, Executor& executor,
+             ServerTransport& transport, LogSink* log = nullptr);
+  ~ServerHost();
+  ServerHost(const ServerHost&) = delete;
+  ServerHost& operator=(const ServerHost&) = delete;
+
+  // ---- events: the transport ----
+
+  /// peer: the other end's address, for logs.
+  void on_connected(ConnectionId connection, const std::string& peer);
+
+  /// The first one is Hello. Its token has been checked. A connection that was not announced, or is
+  /// gone, is not heard.
+  void on_message(ConnectionId connection, DeviceMessage message);
+
+  /// Exactly once for each on_connected(), also after ServerTransport::close().
+  void on_disconnected(ConnectionId connection, const std::string& reason);
+
+  // ---- time ----
+
+  /// Wakes the sessions that asked for it. In real time, call it every 50 ms.
+  void on_time();
+
+  /// When on_time() is wanted next; nothing while all sessions wait for other events.
+  std::optional<double> next_wake_seconds() const;
+
+  // ---- the end ----
+
+  /// No new phase and no new batch begins, and labelling ends after its frame. The phase that runs
+  /// may finish, and its update leaves.
+  void stop();
+
+  // ---- state ----
+
+  /// Prometheus text about the sessions, at most about a second old. Waits for nothing.
+  std::string metrics() const;
+
+  /// One entry for each session, in order of device ids.
+  std::vector<SessionReport> report() const;
+
+  /// Null when there is none. For single-threaded use.
+  const ServerSession* session(const std::string& device_id) const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace ams

@@ -1,0 +1,475 @@
+#include "ams/runtime/device_host.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <utility>
+#include <variant>
+
+#include "ams/core/digest.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
+#include "ams/core/model_holder.hpp"
+#include "ams/runtime/newest_value.hpp"
+
+namespace ams {
+namespace {
+
+constexpr std::size_t max_swaps_reported = 100000;
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string current_message() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an unknown exception";
+  }
+}
+
+DeviceParts checked(DeviceParts parts) {
+  if (!parts.active || !parts.inactive) {
+    throw Error(ErrorCode::invalid_argument, "DeviceHost: a predictor is null");
+  }
+  if (!parts.codec) throw Error(ErrorCode::invalid_argument, "DeviceHost: the frame codec is null");
+  return parts;
+}
+
+NoLog no_log;
+
+}  // namespace
+
+class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(DeviceParts parts, ClientOptions options, Executor& executor, DeviceTransport& transport,
+       LogSink* log)
+      : parts_(checked(std::move(parts))),
+        executor_(executor),
+        transport_(transport),
+        log_(log != nullptr ? *log : no_log),
+        client_(std::move(parts_.initial), std::move(options)),
+        device_id_(client_.options().device_id),
+        holder_({parts_.active, {}}, {parts_.inactive, {}}) {
+    for (int copy = 0; copy < 2; ++copy) load(client_.held());
+    model_version_ = client_.held().version().number;
+    note_status();
+  }
+
+  void start() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_leaving_ = false;
+    }
+    tell([](EdgeClient& client, double now) { return client.on_start(now); });
+  }
+
+  // ---- frames ----
+
+  Handle predict(const Handle& frame) {
+    const auto model = holder_.read();
+    Handle prediction = model->predictor->predict(frame);
+    if (parts_.on_prediction) parts_.on_prediction(frame, prediction, model->version);
+    return prediction;
+  }
+
+  void offer(double capture_seconds, Handle frame) {
+    {
+      const std::unique_lock lock(mutex_, std::try_to_lock);
+      if (!lock || ended_ || is_reducing_ || !client_.wants_frame(capture_seconds)) return;
+      is_reducing_ = true;
+    }
+    auto reduced = std::make_shared<Handle>();
+    executor_.submit({WorkKind::sample, device_id_,
+                      [weak = weak_from_this(), frame = std::move(frame),
+                       reduced]() -> std::optional<WorkCost> {
+                        const auto self = weak.lock();
+                        return self ? self->reduce(frame, *reduced) : std::nullopt;
+                      },
+                      [weak = weak_from_this(), capture_seconds, reduced] {
+                        if (const auto self = weak.lock()) {
+                          self->sample(capture_seconds, std::move(*reduced));
+                        }
+                      }});
+  }
+
+  // ---- the end ----
+
+  void leave(const std::string& reason) {
+    {
+      const std::lock_guard lock(mutex_);
+      is_leaving_ = true;
+    }
+    tell([&](EdgeClient& client, double now) { return client.on_stop(reason, now); });
+  }
+
+  bool wait_until_left(double timeout_seconds) {
+    std::unique_lock lock(mutex_);
+    return has_left_.wait_for(lock, std::chrono::duration<double>(timeout_seconds),
+                              [this] { return client_.stopped(); });
+  }
+
+  /// The host is going: nobody is called from now on.
+  void end() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+
+  // ---- events: the transport ----
+
+  void on_connected() {
+    tell([](EdgeClient& client, double now) { return client.on_connected(now); });
+  }
+
+  void on_message(const ServerMessage& message) {
+    tell([&](EdgeClient& client, double now) { return client.on_message(message, now); });
+    if (const auto* fault = std::get_if<Fault>(&message)) {
+      log_.error("server_fault", {{"code", to_string(fault->code)}, {"message", fault->message}});
+    }
+  }
+
+  void on_disconnected(const std::string& reason) {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!is_leaving_) log_.warning("disconnected", {{"reason", reason}});
+      drive(todo,
+            [&](EdgeClient& client, double now) { return client.on_disconnected(reason, now); });
+    }
+    submit(std::move(todo));
+  }
+
+  // ---- time ----
+
+  void on_time() {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto wake = client_.next_wake_seconds();
+      if (wake && *wake <= executor_.now_seconds()) {
+        drive(todo, [](EdgeClient& client, double now) { return client.on_time(now); });
+      }
+    }
+    submit(std::move(todo));
+  }
+
+  std::optional<double> next_wake_seconds() const {
+    const std::lock_guard lock(mutex_);
+    return client_.next_wake_seconds();
+  }
+
+  // ---- state ----
+
+  Status status() const {
+    Status status;
+    {
+      const std::lock_guard lock(status_mutex_);
+      status = status_;
+    }
+    status.model_version = model_version_;
+    status.link = transport_.counters();
+    return status;
+  }
+
+  ClientCounters counters() const {
+    const std::lock_guard lock(mutex_);
+    return client_.counters();
+  }
+
+  std::vector<double> swap_seconds() const {
+    const std::lock_guard lock(swaps_mutex_);
+    return {swap_seconds_.begin(), swap_seconds_.end()};
+  }
+
+  const EdgeClient& client() const { return client_; }
+
+ private:
+  struct Model {
+    std::shared_ptr<Predictor> predictor;
+    ModelVersion version;
+  };
+  using StatePtr = std::shared_ptr<const ModelState>;
+
+  /// Work that the actions ask for, to be submitted without the lock.
+  using Todo = std::vector<Work>;
+
+  void submit(Todo todo) {
+    for (Work& work : todo) executor_.submit(std::move(work));
+  }
+
+  // ---- the one loop ----
+
+  template <class Event>
+  void tell(Event&& event) {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      drive(todo, std::forward<Event>(event));
+    }
+    submit(std::move(todo));
+  }
+
+  /// One event into the client, its actions out.
+  template <class Event>
+  void drive(Todo& todo, Event&& event) {
+    if (ended_) return;
+    try {
+      perform(event(client_, executor_.now_seconds()), todo);
+    } catch (...) {  // the device must go on
+      log_.error("client_failed", {{"message", current_message()}});
+    }
+    note_status();
+    if (is_leaving_ && client_.stopped()) has_left_.notify_all();
+  }
+
+  void note_status() {
+    const std::lock_guard lock(status_mutex_);
+    status_.sampling_rate_fps = client_.sampling_rate_fps();
+    status_.update_interval_seconds = client_.update_interval_seconds();
+    status_.streaming = client_.streaming();
+    status_.stopped = client_.stopped();
+  }
+
+  void perform(EdgeActions actions, Todo& todo) {
+    StatePtr copy;  // one, for whoever needs it
+    const auto held = [&] {
+      if (!copy) copy = std::make_shared<const ModelState>(client_.held());
+      return copy;
+    };
+    for (EdgeAction& action : actions) {
+      if (std::holds_alternative<ConnectToServer>(action)) {
+        transport_.connect();
+      } else if (auto* send = std::get_if<SendToServer>(&action)) {
+        if (const auto* refusal = std::get_if<Refusal>(&send->message)) {
+          log_.warning("update_refused", {{"code", to_string(refusal->code)},
+                                          {"message", refusal->message},
+                                          {"held_version", refusal->held.number}});
+        }
+        transport_.send(std::move(send->message));
+      } else if (auto* buffer = std::get_if<EncodeBuffer>(&action)) {
+        todo.push_back(encode_work(std::move(*buffer)));
+      } else if (std::holds_alternative<Publish>(action)) {
+        if (to_publish_.put(held())) todo.push_back(publish_work());
+      } else if (std::holds_alternative<Persist>(action)) {
+        if (parts_.save && to_save_.put(held())) todo.push_back(save_work());
+      } else {
+        transport_.close(std::get<DisconnectServer>(action).reason);
+      }
+    }
+  }
+
+  // ---- sampling ----
+
+  /// As samples are sent: what waits for a server that is away is no larger.
+  std::optional<WorkCost> reduce(const Handle& frame, Handle& reduced) {
+    const double begin = wall_seconds();
+    try {
+      reduced = parts_.codec->reduce(frame);
+      return WorkCost{.frames = 1, .measured_seconds = wall_seconds() - begin};
+    } catch (...) {
+      log_.warning("frame_not_sampled", {{"message", current_message()}});
+      const std::lock_guard lock(mutex_);
+      is_reducing_ = false;
+      return std::nullopt;
+    }
+  }
+
+  void sample(double capture_seconds, Handle reduced) {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      is_reducing_ = false;
+      drive(todo, [&](EdgeClient& client, double now) {
+        return client.on_frame(capture_seconds, std::move(reduced), now);
+      });
+    }
+    submit(std::move(todo));
+  }
+
+  // ---- encoding ----
+
+  struct Encoding {
+    EncodeBuffer buffer;
+    Bytes bitstream;  ///< stays empty when there is none
+  };
+
+  Work encode_work(EncodeBuffer buffer) {
+    auto piece = std::make_shared<Encoding>();
+    piece->buffer = std::move(buffer);
+    return {WorkKind::encode, device_id_,
+            [weak = weak_from_this(), piece]() -> std::optional<WorkCost> {
+              const auto self = weak.lock();
+              return self ? self->encode(*piece) : std::nullopt;
+            },
+            [weak = weak_from_this(), piece] {
+              const auto self = weak.lock();
+              if (!self) return;
+              self->tell([&](EdgeClient& client, double now) {
+                return client.on_encoded(piece->buffer.batch_id, std::move(piece->bitstream), now);
+              });
+            }};
+  }
+
+  std::optional<WorkCost> encode(Encoding& piece) {
+    const double begin = wall_seconds();
+    WorkCost cost;
+    cost.frames = piece.buffer.frames.size();
+    try {
+      piece.bitstream = parts_.codec->encode(piece.buffer.frames, piece.buffer.period_seconds);
+    } catch (...) {
+      log_.warning("encoding_failed", {{"message", current_message()}});
+    }
+    piece.buffer.frames.clear();
+    cost.measured_seconds = wall_seconds() - begin;
+    return cost;
+  }
+
+  // ---- the model ----
+
+  /// A device that has missed a thousand updates loads the newest one.
+  Work publish_work() {
+    auto state = std::make_shared<StatePtr>();
+    return {WorkKind::publish, device_id_,
+            [weak = weak_from_this(), state]() -> std::optional<WorkCost> {
+              const auto self = weak.lock();
+              if (!self) return std::nullopt;
+              const auto newest = self->to_publish_.take();
+              if (!newest) return std::nullopt;
+              *state = *newest;
+              return WorkCost{};
+            },
+            [weak = weak_from_this(), state] {
+              if (const auto self = weak.lock()) self->publish(**state);
+            }};
+  }
+
+  void publish(const ModelState& state) {
+    const double begin = wall_seconds();
+    try {
+      load(state);
+    } catch (...) {  // the model before goes on serving
+      log_.error("model_not_loaded", {{"message", current_message()}});
+      return;
+    }
+    {
+      const std::lock_guard lock(swaps_mutex_);
+      swap_seconds_.push_back(wall_seconds() - begin);
+      if (swap_seconds_.size() > max_swaps_reported) swap_seconds_.pop_front();
+    }
+    const ModelVersion version = state.version();
+    log_.info("model",
+              {{"version", version.number}, {"digest", fmt::format("{:016x}", version.digest)}});
+    model_version_ = version.number;
+    tell([&](EdgeClient& client, double now) { return client.on_published(version, now); });
+  }
+
+  void load(const ModelState& state) {
+    holder_.update([&](Model& inactive, const Model&) {
+      inactive.predictor->load(state.values());
+      inactive.version = state.version();
+    });
+  }
+
+  Work save_work() {
+    return {WorkKind::save, device_id_,
+            [weak = weak_from_this()]() -> std::optional<WorkCost> {
+              const auto self = weak.lock();
+              return self ? self->save() : std::nullopt;
+            },
+            [] {}};
+  }
+
+  std::optional<WorkCost> save() {
+    const auto newest = to_save_.take();
+    if (!newest) return std::nullopt;
+    const double begin = wall_seconds();
+    try {
+      parts_.save(**newest);
+    } catch (...) {
+      log_.warning("state_not_saved", {{"message", current_message()}});
+    }
+    return WorkCost{.measured_seconds = wall_seconds() - begin};
+  }
+
+  DeviceParts parts_;
+  Executor& executor_;
+  DeviceTransport& transport_;
+  LogSink& log_;
+
+  mutable std::mutex mutex_;  // for what follows; held while an update is applied
+  EdgeClient client_;
+  bool is_leaving_ = false;
+  bool is_reducing_ = false;  // a frame is on its way to the client
+  bool ended_ = false;
+  std::condition_variable has_left_;
+
+  const std::string device_id_;
+  DoubleBufferedHolder<Model> holder_;
+  NewestValue<StatePtr> to_publish_, to_save_;
+  std::atomic<std::uint32_t> model_version_{0};
+
+  mutable std::mutex status_mutex_;
+  Status status_;
+  mutable std::mutex swaps_mutex_;
+  std::deque<double> swap_seconds_;
+};
+
+DeviceHost::DeviceHost(DeviceParts parts, ClientOptions options, Executor& executor,
+                       DeviceTransport& transport, LogSink* log)
+    : impl_(std::make_shared<Impl>(std::move(parts), std::move(options), executor, transport,
+                                   log)) {}
+
+DeviceHost::~DeviceHost() {
+  impl_->end();
+}
+
+void DeviceHost::start() {
+  impl_->start();
+}
+Handle DeviceHost::predict(const Handle& frame) {
+  return impl_->predict(frame);
+}
+void DeviceHost::offer(double capture_seconds, Handle frame) {
+  impl_->offer(capture_seconds, std::move(frame));
+}
+void DeviceHost::leave(const std::string& reason) {
+  impl_->leave(reason);
+}
+bool DeviceHost::wait_until_left(double timeout_seconds) {
+  return impl_->wait_until_left(timeout_seconds);
+}
+void DeviceHost::on_connected() {
+  impl_->on_connected();
+}
+void DeviceHost::on_message(const ServerMessage& message) {
+  impl_->on_message(message);
+}
+void DeviceHost::on_disconnected(const std::string& reason) {
+  impl_->on_disconnected(reason);
+}
+void DeviceHost::on_time() {
+  impl_->on_time();
+}
+std::optional<double> DeviceHost::next_wake_seconds() const {
+  return impl_->next_wake_seconds();
+}
+DeviceHost::Status DeviceHost::status() const {
+  return impl_->status();
+}
+ClientCounters DeviceHost::counters() const {
+  return impl_->counters();
+}
+std::vector<double> DeviceHost::swap_seconds() const {
+  return impl_->swap_seconds();
+}
+const EdgeClient& DeviceHost::client() const {
+  return impl_->client();
+}
+
+}  // namespace ams

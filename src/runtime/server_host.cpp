@@ -1,0 +1,736 @@
+#include "ams/runtime/server_host.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <variant>
+
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
+#include "ams/session/text.hpp"
+#include "ams/session/write_update.hpp"
+
+namespace ams {
+namespace {
+
+constexpr std::size_t max_phases_reported = 10000;
+constexpr double metrics_period_seconds = 1;
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// What is being handled, as an Error of the library.
+Error current_error() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::exception& error) {
+    return Error(ErrorCode::unavailable, error.what());
+  } catch (...) {
+    return Error(ErrorCode::unavailable, "an unknown exception");
+  }
+}
+
+template <class Pointer>
+void require(const Pointer& pointer, const char* name) {
+  if (pointer) return;
+  throw Error(ErrorCode::invalid_argument, std::string("ServerHost: the ") + name + " is null");
+}
+
+NoLog no_log;
+
+}  // namespace
+
+class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(ServerParts parts, ServerHostOptions options, Executor& executor,
+       ServerTransport& transport, LogSink* log)
+      : parts_(std::move(parts)),
+        options_(std::move(options)),
+        executor_(executor),
+        transport_(transport),
+        log_(log != nullptr ? *log : no_log) {
+    require(parts_.task, "task");
+    require(parts_.make_policy, "policy's factory");
+    require(parts_.teacher, "teacher");
+    require(parts_.trainer, "trainer");
+    require(parts_.codec, "frame codec");
+    require(parts_.initial.manifest_ptr(), "initial model's manifest");
+    if (!parts_.store) parts_.store = std::make_shared<NoStore>();
+    validate(options_.session);
+    if (options_.max_devices < 1) {
+      throw Error(ErrorCode::invalid_argument, "ServerHost: max_devices is 0; at least 1 is needed");
+    }
+    // A policy that does not fit the model says so now, not when the first device comes.
+    const auto policy = parts_.make_policy();
+    require(policy, "policy");
+    policy->prepare(parts_.initial);
+    refresh_metrics(executor_.now_seconds());
+  }
+
+  // ---- events: the transport ----
+
+  void on_connected(ConnectionId connection, const std::string& peer) {
+    const std::lock_guard lock(mutex_);
+    links_[connection].peer = peer;
+    log_.debug("connected", {{"connection", connection}, {"peer", peer}});
+  }
+
+  void on_message(ConnectionId connection, DeviceMessage message) {
+    if (const auto* hello = std::get_if<Hello>(&message)) {
+      Todo todo;
+      {
+        std::unique_lock lock(mutex_);
+        greet(connection, *hello, lock, todo);
+      }
+      submit(std::move(todo));
+      return;
+    }
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto link = links_.find(connection);
+      if (link == links_.end() || link->second.is_closing) return;
+      const auto found = devices_.find(link->second.device_id);
+      if (found == devices_.end()) {
+        turn_away(connection, Fault{ErrorCode::protocol_violation,
+                                    "the first message of a connection must be Hello"});
+        return;
+      }
+      if (const auto* refusal = std::get_if<Refusal>(&message)) {
+        log_.warning("update_refused", {{"device", found->first},
+                                        {"code", to_string(refusal->code)},
+                                        {"message", refusal->message},
+                                        {"held_version", refusal->held.number}});
+      }
+      hear(*found, std::move(message), todo);
+    }
+    submit(std::move(todo));
+  }
+
+  void on_disconnected(ConnectionId connection, const std::string& reason) {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto link = links_.find(connection);
+      if (link == links_.end()) return;
+      const std::string device_id = link->second.device_id;
+      links_.erase(link);
+      const auto found = devices_.find(device_id);
+      if (found == devices_.end()) return;
+      Device& device = found->second;
+      const LinkCounters bytes = transport_.counters(connection);
+      device.ended_links.uplink_bytes += bytes.uplink_bytes;
+      device.ended_links.downlink_bytes += bytes.downlink_bytes;
+      if (device.connection != connection) return;  // another one has taken over
+      device.connection.reset();
+      device.last_seen_seconds = executor_.now_seconds();
+      log_.info("disconnected", {{"device", device_id}, {"reason", reason}});
+      drive(*found, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
+    }
+    submit(std::move(todo));
+  }
+
+  // ---- time ----
+
+  void on_time() {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      const double now = executor_.now_seconds();
+      for (auto& entry : devices_) {
+        const auto wake = wake_seconds(entry);
+        if (!wake || *wake > now) continue;
+        drive(entry, todo, [](ServerSession& s, double t) { return s.on_time(t); });
+      }
+      if (now >= next_metrics_seconds_) refresh_metrics(now);
+    }
+    submit(std::move(todo));
+  }
+
+  std::optional<double> next_wake_seconds() {
+    const std::lock_guard lock(mutex_);
+    std::optional<double> earliest;
+    for (auto& entry : devices_) {
+      const auto wake = wake_seconds(entry);
+      if (wake && (!earliest || *wake < *earliest)) earliest = wake;
+    }
+    return earliest;
+  }
+
+  void stop() { stopped_ = true; }
+
+  /// The host is going: nobody is called from now on.
+  void end() {
+    stop();
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+
+  // ---- state ----
+
+  std::string metrics() const {
+    const std::lock_guard lock(metrics_mutex_);
+    return metrics_;
+  }
+
+  std::vector<SessionReport> report() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<SessionReport> reports;
+    for (const auto& [id, device] : devices_) {
+      reports.push_back({id, device.session.held().version(), device.session.counters(),
+                         {device.phase_seconds.begin(), device.phase_seconds.end()},
+                         device.ended_links});
+    }
+    return reports;
+  }
+
+  const ServerSession* session(const std::string& device_id) const {
+    const auto found = devices_.find(device_id);
+    return found == devices_.end() ? nullptr : &found->second.session;
+  }
+
+ private:
+  /// A connection that is open. One without a device has said no Hello yet.
+  struct Link {
+    std::string peer;
+    std::string device_id;
+    bool is_closing = false;  ///< turned away, or replaced by a newer one of its device
+  };
+
+  /// An action for the transport, for the connection of its time.
+  struct Outgoing {
+    ConnectionId connection;
+    std::variant<ServerMessage, DisconnectDevice> what;
+  };
+
+  /// One device: its session lives on while the device is away.
+  struct Device {
+    ServerSession session;
+    std::optional<ConnectionId> connection = {};
+    LinkCounters ended_links = {};
+    std::deque<double> phase_seconds = {};
+    double last_seen_seconds = 0;
+    std::string last_failure = {};    ///< of the session; the same one is logged once
+    bool is_saving = false;           ///< an update waits for the store,
+    std::deque<Outgoing> waiting = {};  ///< and all that comes after it
+  };
+  using Entry = std::pair<const std::string, Device>;
+
+  /// Work that the actions ask for, to be submitted without the lock.
+  using Todo = std::vector<Work>;
+
+  void submit(Todo todo) {
+    for (Work& work : todo) executor_.submit(std::move(work));
+  }
+
+  // ---- devices that come ----
+
+  void turn_away(ConnectionId connection, Fault fault) {
+    Link& link = links_.at(connection);
+    link.is_closing = true;
+    log_.warning("refused", {{"peer", link.peer}, {"reason", fault.message}});
+    const std::string reason = fault.message;
+    transport_.send(connection, std::move(fault));
+    transport_.close(connection, reason);
+  }
+
+  void greet(ConnectionId connection, const Hello& hello, std::unique_lock<std::mutex>& lock,
+             Todo& todo) {
+    auto link = links_.find(connection);
+    if (ended_ || link == links_.end() || link->second.is_closing) return;
+    if (const auto known = devices_.find(link->second.device_id); known != devices_.end()) {
+      return hear(*known, hello, todo);  // a second Hello: the session says what is wrong
+    }
+    // Before room is made: a device that is refused takes no other's place.
+    const bool other_student = hello.manifest_digest != parts_.initial.manifest().digest() ||
+                               (hello.student_fingerprint != 0 && options_.student_fingerprint != 0 &&
+                                hello.student_fingerprint != options_.student_fingerprint);
+    if (other_student) {
+      return turn_away(connection, {ErrorCode::manifest_mismatch, options_.wrong_student_text});
+    }
+    if (!is_device_id(hello.device_id)) {
+      return turn_away(connection,
+                       {ErrorCode::malformed_data, "Hello: this is not the id of a device"});
+    }
+    std::optional<SessionRecord> record;
+    if (!devices_.contains(hello.device_id) && parts_.store->keeps()) {
+      lock.unlock();
+      record = load(hello.device_id);
+      lock.lock();
+      link = links_.find(connection);
+      if (ended_ || link == links_.end() || link->second.is_closing) return;
+    }
+    if (!devices_.contains(hello.device_id)) {
+      if (devices_.size() >= options_.max_devices && !forget_longest_absent()) {
+        return turn_away(connection, {ErrorCode::limit_exceeded, options_.full_text});
+      }
+      try {
+        devices_.try_emplace(hello.device_id,
+                             Device{begin_session(hello.device_id, std::move(record))});
+      } catch (...) {
+        log_.error("session_not_begun",
+                   {{"device", hello.device_id}, {"message", current_error().what()}});
+        return turn_away(connection, {ErrorCode::unavailable, "the server cannot begin a session"});
+      }
+    }
+    Entry& entry = *devices_.find(hello.device_id);
+    Device& device = entry.second;
+    if (device.connection) {
+      drive(entry, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
+      links_.at(*device.connection).is_closing = true;  // its bytes count until it is closed
+      transport_.close(*device.connection, "the device has connected again");
+    }
+    device.connection = connection;
+    link->second.device_id = hello.device_id;
+    log_.info("hello", {{"device", hello.device_id},
+                        {"held_version", hello.held.number},
+                        {"server_version", device.session.held().version().number}});
+    hear(entry, hello, todo);
+  }
+
+  /// What the store has of a device, if it fits this server's model.
+  std::optional<SessionRecord> load(const std::string& device_id) {
+    try {
+      std::optional<SessionRecord> record = parts_.store->load(device_id);
+      if (!record) return std::nullopt;
+      const auto& manifest = record->held.manifest_ptr();
+      if (!manifest || manifest->digest() != parts_.initial.manifest().digest()) {
+        throw Error(ErrorCode::manifest_mismatch, "what the store has is of another model");
+      }
+      record->device_id = device_id;
+      return record;
+    } catch (...) {
+      log_.warning("session_not_restored",
+                   {{"device", device_id}, {"message", current_error().what()}});
+      return std::nullopt;
+    }
+  }
+
+  ServerSession begin_session(const std::string& device_id, std::optional<SessionRecord> record) {
+    SessionOptions session = options_.session;
+    session.session_id += sessions_begun_++;
+    if (record) {
+      try {
+        ServerSession restored(std::move(*record), parts_.task, parts_.make_policy(), session);
+        log_.info("restored", {{"device", device_id},
+                               {"version", restored.held().version().number}});
+        return restored;
+      } catch (...) {
+        log_.warning("session_not_restored",
+                     {{"device", device_id}, {"message", current_error().what()}});
+      }
+    }
+    return {parts_.initial, parts_.task, parts_.make_policy(), session};
+  }
+
+  /// Makes room for a new device: ends the session of the one that has been away longest. False when
+  /// none is away, or its frames are being labelled or trained on.
+  bool forget_longest_absent() {
+    auto oldest = devices_.end();
+    for (auto it = devices_.begin(); it != devices_.end(); ++it) {
+      const Device& device = it->second;
+      if (device.connection || device.is_saving || device.session.phase_running() ||
+          device.session.pending_batches() > 0) {
+        continue;
+      }
+      if (oldest == devices_.end() || device.last_seen_seconds < oldest->second.last_seen_seconds) {
+        oldest = it;
+      }
+    }
+    if (oldest == devices_.end()) return false;
+    log_.info("forgotten",
+              {{"device", oldest->first},
+               {"away_seconds", executor_.now_seconds() - oldest->second.last_seen_seconds}});
+    executor_.forget(oldest->first);
+    for (auto& [connection, link] : links_) {
+      if (link.device_id == oldest->first) link.device_id.clear();
+    }
+    devices_.erase(oldest);
+    return true;
+  }
+
+  // ---- the one loop ----
+
+  void hear(Entry& entry, DeviceMessage message, Todo& todo) {
+    const auto connection = entry.second.connection;
+    const bool heard = drive(entry, todo, [&](ServerSession& s, double now) {
+      return s.on_message(std::move(message), now);
+    });
+    // What the message asked for may be lost; the device says Hello again, and all is well.
+    if (!heard && !ended_ && connection) transport_.close(*connection, "the session failed");
+  }
+
+  /// One event into a session, its actions out. False when the event threw.
+  template <class Event>
+  bool drive(Entry& entry, Todo& todo, Event&& event) {
+    if (ended_) return false;
+    Device& device = entry.second;
+    try {
+      perform(entry, event(device.session, executor_.now_seconds()), todo);
+      return true;
+    } catch (...) {
+      session_failed(entry, current_error());
+      return false;
+    }
+  }
+
+  void session_failed(Entry& entry, const Error& error) {
+    if (std::exchange(entry.second.last_failure, error.what()) == error.what()) return;
+    log_.error("session_failed", {{"device", entry.first}, {"message", error.what()}});
+  }
+
+  std::optional<double> wake_seconds(Entry& entry) {
+    try {
+      return entry.second.session.next_wake_seconds();
+    } catch (...) {  // of the policy
+      session_failed(entry, current_error());
+      return std::nullopt;
+    }
+  }
+
+  void perform(Entry& entry, ServerActions actions, Todo& todo) {
+    Device& device = entry.second;
+    for (ServerAction& action : actions) {
+      if (auto* send = std::get_if<SendToDevice>(&action)) {
+        note(entry, send->message);
+        if (device.connection) put_out(device, {*device.connection, std::move(send->message)});
+      } else if (auto* disconnect = std::get_if<DisconnectDevice>(&action)) {
+        if (device.connection) put_out(device, {*device.connection, std::move(*disconnect)});
+      } else if (auto* batch = std::get_if<LabelBatch>(&action)) {
+        todo.push_back(label_work(entry.first, std::move(*batch)));
+      } else {
+        todo.push_back(train_work(entry.first));
+      }
+    }
+  }
+
+  void put_out(Device& device, Outgoing outgoing) {
+    if (device.is_saving) {
+      device.waiting.push_back(std::move(outgoing));
+    } else {
+      hand_over(std::move(outgoing));
+    }
+  }
+
+  void hand_over(Outgoing outgoing) {
+    if (auto* message = std::get_if<ServerMessage>(&outgoing.what)) {
+      transport_.send(outgoing.connection, std::move(*message));
+    } else {
+      transport_.close(outgoing.connection, std::get<DisconnectDevice>(outgoing.what).reason);
+    }
+  }
+
+  void note(const Entry& entry, const ServerMessage& message) {
+    if (const auto* update = std::get_if<Update>(&message)) {
+      log_.info("update_sent", {{"device", entry.first},
+                                {"version", entry.second.session.held().version().number},
+                                {"bytes", update->bytes.size()}});
+    } else if (const auto* control = std::get_if<Control>(&message)) {
+      log_.info("rates", {{"device", entry.first},
+                          {"sampling_rate_fps", control->sampling_rate_fps},
+                          {"update_interval_seconds", control->update_interval_seconds}});
+    } else if (const auto* fault = std::get_if<Fault>(&message)) {
+      log_.warning("fault_sent", {{"device", entry.first},
+                                  {"code", to_string(fault->code)},
+                                  {"message", fault->message}});
+    }
+  }
+
+  // ---- labelling ----
+
+  struct Labelling {
+    LabelBatch batch;
+    std::vector<TimedSample> samples;
+    std::optional<Error> failure;
+  };
+
+  Work label_work(const std::string& id, LabelBatch batch) {
+    auto piece = std::make_shared<Labelling>();
+    piece->batch = std::move(batch);
+    return {WorkKind::label, id,
+            [weak = weak_from_this(), piece]() -> std::optional<WorkCost> {
+              const auto self = weak.lock();
+              return self ? self->label(*piece) : std::nullopt;
+            },
+            [weak = weak_from_this(), id, piece] {
+              if (const auto self = weak.lock()) self->labelled(id, std::move(*piece));
+            }};
+  }
+
+  /// The long part. Nothing when the host stops meanwhile.
+  std::optional<WorkCost> label(Labelling& piece) {
+    const double begin = wall_seconds();
+    const std::vector<double>& times = piece.batch.capture_seconds;
+    WorkCost cost;
+    cost.frames = times.size();
+    try {
+      const std::vector<Handle> frames = parts_.codec->decode(piece.batch.bitstream.span(), times);
+      piece.batch.bitstream = {};
+      if (frames.size() != times.size()) {
+        throw Error(ErrorCode::malformed_data, fmt::format("{} frames were decoded of {}",
+                                                           frames.size(), times.size()));
+      }
+      for (std::size_t i = 0; i < frames.size(); ++i) {
+        if (stopped_) return std::nullopt;
+        const Handle label = parts_.teacher->label(frames[i], times[i]);
+        if (label) piece.samples.push_back({times[i], parts_.task->sample(frames[i], label)});
+      }
+    } catch (...) {
+      piece.failure = current_error();
+    }
+    cost.measured_seconds = wall_seconds() - begin;
+    return cost;
+  }
+
+  void labelled(const std::string& id, Labelling piece) {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = devices_.find(id);
+      if (found == devices_.end()) return;
+      const std::uint64_t batch = piece.batch.batch_id;
+      const std::size_t count = piece.samples.size();
+      const auto failed = [batch](ServerSession& s, double now) {
+        return s.on_label_failed(batch, now);
+      };
+      if (piece.failure) {
+        log_.warning("labelling_failed",
+                     {{"device", id}, {"batch", batch}, {"message", piece.failure->what()}});
+        drive(*found, todo, failed);
+      } else {
+        log_.debug("labelled", {{"device", id}, {"batch", batch}, {"samples", count}});
+        const bool taken = drive(*found, todo, [&](ServerSession& s, double now) {
+          return s.on_labelled(batch, std::move(piece.samples), now);
+        });
+        // A batch that is not answered would count as pending for ever.
+        if (!taken) drive(*found, todo, failed);
+      }
+    }
+    submit(std::move(todo));
+  }
+
+  // ---- training ----
+
+  struct Training {
+    std::optional<TrainingResult> result;
+    std::optional<Error> failure;
+  };
+
+  Work train_work(const std::string& id) {
+    auto piece = std::make_shared<Training>();
+    return {WorkKind::train, id,
+            [weak = weak_from_this(), id, piece]() -> std::optional<WorkCost> {
+              const auto self = weak.lock();
+              return self ? self->train(id, *piece) : std::nullopt;
+            },
+            [weak = weak_from_this(), id, piece] {
+              if (const auto self = weak.lock()) self->trained(id, std::move(*piece));
+            }};
+  }
+
+  /// Plans the phase and trains. Nothing when no phase is due any more.
+  std::optional<WorkCost> train(const std::string& id, Training& piece) {
+    WorkCost cost;
+    try {
+      std::optional<TrainingJob> job;
+      {
+        const std::lock_guard lock(mutex_);
+        const auto found = devices_.find(id);
+        if (stopped_ || found == devices_.end() || !found->second.session.training_due()) {
+          return std::nullopt;
+        }
+        job = found->second.session.begin_phase(executor_.now_seconds());
+      }
+      cost.iterations = job->mini_batches.size();
+      cost.batch_size = job->mini_batches.empty() ? 0 : job->mini_batches.front().size();
+      piece.result = parts_.trainer->train(std::move(*job));
+      cost.measured_seconds = piece.result->seconds;
+    } catch (...) {
+      piece.failure = current_error();
+    }
+    return cost;
+  }
+
+  /// The phase is trained: writes its update and sends it.
+  void trained(const std::string& id, Training piece) {
+    Todo todo;
+    std::optional<UpdateJob> job;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = devices_.find(id);
+      if (found == devices_.end()) return;
+      if (piece.failure) {
+        phase_failed(*found, *piece.failure, todo);
+      } else {
+        note_phase(*found, *piece.result);
+        try {
+          ServerSession::Trained trained =
+              found->second.session.on_trained(std::move(*piece.result), executor_.now_seconds());
+          job = std::move(trained.job);
+          perform(*found, std::move(trained.actions), todo);
+        } catch (...) {
+          phase_failed(*found, current_error(), todo);
+        }
+      }
+    }
+    if (job) publish(id, std::move(*job), todo);
+    submit(std::move(todo));
+  }
+
+  void publish(const std::string& id, UpdateJob job, Todo& todo) {
+    std::optional<WrittenUpdate> written;
+    std::optional<Error> failure;
+    try {
+      written = write_update(std::move(job));
+    } catch (...) {
+      failure = current_error();
+    }
+    std::optional<SessionRecord> record;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = devices_.find(id);
+      if (found == devices_.end()) return;
+      if (failure) return phase_failed(*found, *failure, todo);
+      Device& device = found->second;
+      const bool is_withheld = written->next == nullptr;
+      ServerActions actions;
+      try {
+        actions = device.session.on_written(std::move(*written), executor_.now_seconds());
+      } catch (...) {
+        return phase_failed(*found, current_error(), todo);
+      }
+      // What the device gets to know, the store must know first.
+      if (!is_withheld && parts_.store->keeps()) {
+        record = device.session.record();
+        device.is_saving = true;
+      }
+      perform(*found, std::move(actions), todo);
+    }
+    if (!record) return;
+    save(*record);
+    const std::lock_guard lock(mutex_);
+    Device& device = devices_.at(id);  // nobody forgets a device that is being saved
+    device.is_saving = false;
+    for (Outgoing& outgoing : std::exchange(device.waiting, {})) {
+      if (!ended_) hand_over(std::move(outgoing));
+    }
+  }
+
+  void save(const SessionRecord& record) {
+    try {
+      parts_.store->save(record);
+    } catch (...) {
+      log_.warning("session_not_saved",
+                   {{"device", record.device_id}, {"message", current_error().what()}});
+    }
+  }
+
+  void phase_failed(Entry& entry, const Error& error, Todo& todo) {
+    log_.warning("phase_failed", {{"device", entry.first}, {"message", error.what()}});
+    drive(entry, todo,
+          [&](ServerSession& s, double now) { return s.on_phase_failed(error, now); });
+  }
+
+  void note_phase(Entry& entry, const TrainingResult& result) {
+    std::deque<double>& seconds = entry.second.phase_seconds;
+    seconds.push_back(result.seconds);
+    if (seconds.size() > max_phases_reported) seconds.pop_front();
+    const std::vector<double>& losses = result.losses;
+    log_.info("phase", {{"device", entry.first},
+                        {"seconds", result.seconds},
+                        {"first_loss", losses.empty() ? 0 : losses.front()},
+                        {"last_loss", losses.empty() ? 0 : losses.back()}});
+  }
+
+  // ---- metrics ----
+
+  void refresh_metrics(double now) {
+    next_metrics_seconds_ = now + metrics_period_seconds;
+    std::string text;
+    const auto add = [&](const char* name, const char* type, const char* help, auto&& value) {
+      text += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+      for (const auto& [id, device] : devices_) {
+        std::string label;
+        for (const char c : id) {
+          if (c == '"' || c == '\\') label += '\\';
+          label += c;
+        }
+        text += std::string(name) + "{device=\"" + label + "\"} " +
+                std::to_string(static_cast<double>(value(device.session))) + "\n";
+      }
+    };
+    add("ams_updates_total", "counter", "Updates sent to a device.",
+        [](const ServerSession& session) { return session.counters().updates; });
+    add("ams_update_bytes_total", "counter", "Their bytes, before framing.",
+        [](const ServerSession& session) { return session.counters().update_bytes; });
+    add("ams_phase_seconds_total", "counter", "Time spent training.",
+        [](const ServerSession& session) { return session.counters().phase_seconds; });
+    add("ams_sampling_rate_fps", "gauge", "Sampling rate that the device was told.",
+        [](const ServerSession& session) { return session.sampling_rate_fps(); });
+    const std::lock_guard lock(metrics_mutex_);
+    metrics_ = std::move(text);
+  }
+
+  ServerParts parts_;
+  const ServerHostOptions options_;
+  Executor& executor_;
+  ServerTransport& transport_;
+  LogSink& log_;
+  std::atomic<bool> stopped_ = false;
+
+  mutable std::mutex mutex_;  // for what follows
+  bool ended_ = false;
+  std::map<std::string, Device> devices_;
+  std::map<ConnectionId, Link> links_;
+  std::uint64_t sessions_begun_ = 0;
+  double next_metrics_seconds_ = 0;
+
+  mutable std::mutex metrics_mutex_;
+  std::string metrics_;
+};
+
+ServerHost::ServerHost(ServerParts parts, ServerHostOptions options, Executor& executor,
+                       ServerTransport& transport, LogSink* log)
+    : impl_(std::make_shared<Impl>(std::move(parts), std::move(options), executor, transport,
+                                   log)) {}
+
+ServerHost::~ServerHost() {
+  impl_->end();
+}
+
+void ServerHost::on_connected(ConnectionId connection, const std::string& peer) {
+  impl_->on_connected(connection, peer);
+}
+void ServerHost::on_message(ConnectionId connection, DeviceMessage message) {
+  impl_->on_message(connection, std::move(message));
+}
+void ServerHost::on_disconnected(ConnectionId connection, const std::string& reason) {
+  impl_->on_disconnected(connection, reason);
+}
+void ServerHost::on_time() {
+  impl_->on_time();
+}
+std::optional<double> ServerHost::next_wake_seconds() const {
+  return impl_->next_wake_seconds();
+}
+void ServerHost::stop() {
+  impl_->stop();
+}
+std::string ServerHost::metrics() const {
+  return impl_->metrics();
+}
+std::vector<SessionReport> ServerHost::report() const {
+  return impl_->report();
+}
+const ServerSession* ServerHost::session(const std::string& device_id) const {
+  return impl_->session(device_id);
+}
+
+}  // namespace ams

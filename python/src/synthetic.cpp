@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "ams/synthetic/street.hpp"
+#include "demo/street/street.hpp"
 #include "arrays.hpp"
 #include "core_parts.hpp"
 #include "fields.hpp"

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/parameter_vector.hpp"
 #include "ams/torch/student.hpp"
@@ -29,7 +31,12 @@ class NetworkPredictor final : public Predictor {
     student_.network->prepare_inference();
   }
 
-  LabelMap predict(const Frame& frame) override {
+  Handle predict(const Handle& frame) override {
+    return Handle::make(label_map(frame.as<Frame>()));
+  }
+
+ private:
+  LabelMap label_map(const Frame& frame) {
     const StudentSpec& spec = student_.spec;
     at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
@@ -45,7 +52,6 @@ class NetworkPredictor final : public Predictor {
     });
   }
 
- private:
   Student student_;
   PredictorOptions options_;
   ParameterVector vector_;

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/open_device.hpp"
 #include "ams/torch/open_network.hpp"
@@ -33,7 +35,12 @@ class NetworkTeacher final : public Teacher {
                          spec.input_height, device_);
   }
 
-  LabelMap label(const Frame& frame) override {
+  Handle label(const Handle& frame, double) override {
+    return Handle::make(label_map(frame.as<Frame>()));
+  }
+
+ private:
+  LabelMap label_map(const Frame& frame) {
     at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
     return translate_errors(
@@ -47,7 +54,6 @@ class NetworkTeacher final : public Teacher {
         });
   }
 
- private:
   NetworkTeacherSpec spec_;
   std::shared_ptr<Network> network_;
   torch::Device device_;

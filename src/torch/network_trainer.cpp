@@ -41,7 +41,7 @@ bool trains_spatial_kernels(const Manifest& manifest, const std::vector<bool>& r
   return false;
 }
 
-void check(const TrainingJob<int>& job, const Manifest& own) {
+void check(const TrainingJob& job, const Manifest& own) {
   if (job.manifest == nullptr || job.manifest->digest() != own.digest()) {
     throw Error(ErrorCode::manifest_mismatch, "the training job belongs to another network");
   }
@@ -59,6 +59,14 @@ void check(const TrainingJob<int>& job, const Manifest& own) {
 }
 
 }  // namespace
+
+PreparedSample PreparedSampleCache::get(
+    const Handle& sample, const std::function<PreparedSample(const Handle&)>& prepare) {
+  if (const PreparedSample* known = find(sample.owner().get())) return *known;
+  PreparedSample prepared = prepare(sample);
+  insert(sample.owner(), prepared);
+  return prepared;
+}
 
 void PreparedSampleCache::drop_expired() {
   for (auto entry = entries_.begin(); entry != entries_.end();) {
@@ -96,15 +104,23 @@ void PreparedSampleCache::erase(const void* sample) {
   entries_.erase(found);
 }
 
-PhaseRunner::PhaseRunner(std::shared_ptr<Network> network, const NetworkTrainerOptions& options)
+NetworkTrainer::NetworkTrainer(std::shared_ptr<Network> network, TrainingTask task,
+                               const NetworkTrainerOptions& options)
     : network_(on_device(std::move(network), options.device)),
+      task_(std::move(task)),
       options_(options),
-      vector_(*network_, options.train_batch_norm_statistics) {}
+      vector_(*network_, options.train_batch_norm_statistics),
+      cache_(options.cache_bytes) {}
 
-TrainingResult PhaseRunner::run(
-    TrainingJob<int> job, std::size_t iterations,
-    const std::function<TrainingBatch(std::size_t)>& batch,
-    const std::function<torch::Tensor(const torch::Tensor&, const TrainingBatch&)>& loss) {
+TrainingBatch NetworkTrainer::batch(const std::vector<Handle>& samples) {
+  std::vector<PreparedSample> prepared;
+  prepared.reserve(samples.size());
+  for (const Handle& sample : samples) prepared.push_back(cache_.get(sample, task_.prepare));
+  return prepared.empty() ? TrainingBatch{} : task_.collate(prepared);
+}
+
+TrainingResult NetworkTrainer::train(TrainingJob job) {
+  cache_.drop_expired();
   const auto start = std::chrono::steady_clock::now();
   check(job, *manifest());
   at::init_num_threads();  // this thread may be new, see set_compute_threads()
@@ -116,8 +132,7 @@ TrainingResult PhaseRunner::run(
         static_cast<std::uint64_t>(job.adam.step_count));  // of drop-out, if there is any
   }
   TensorAdam adam(std::move(job.adam), job.adam_options, vector_.values().device(),
-                  TensorAdam::Arithmetic::automatic,
-                  learning_rate_ranges(*job.manifest, job.adam_options));
+                  TensorAdam::Arithmetic::automatic, std::move(job.learning_rates));
   adam.begin_phase(std::move(job.coordinates));
 
   const torch::Device device = vector_.values().device();
@@ -129,10 +144,10 @@ TrainingResult PhaseRunner::run(
           : !device.is_cpu();
 
   TrainingResult result;
-  result.losses.reserve(iterations);
-  for (std::size_t k = 0; k < iterations; ++k) {
+  result.losses.reserve(job.mini_batches.size());
+  for (std::size_t k = 0; k < job.mini_batches.size(); ++k) {
     const auto where = [k] { return "mini-batch " + std::to_string(k + 1); };
-    TrainingBatch next = batch(k);
+    TrainingBatch next = batch(job.mini_batches[k]);
     if (!next.inputs.defined()) refuse(where() + " of the training job is empty");
     const bool stepped =
         translate_errors(ErrorCode::invalid_argument, where() + " cannot be trained on", [&] {
@@ -143,7 +158,7 @@ TrainingResult PhaseRunner::run(
           torch::Tensor value;
           {
             const Autocast autocast(options_.bfloat16, device);
-            value = loss(network_->forward(next.inputs), next);
+            value = task_.loss(network_->forward(next.inputs), next);
           }
           result.losses.push_back(value.defined() ? value.item<double>() : 0.0);
           if (!value.defined() || !std::isfinite(result.losses.back())) return false;

@@ -2,6 +2,10 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "ams/segmentation/label_resize.hpp"
 #include "ams/torch/image.hpp"
@@ -13,6 +17,27 @@ namespace ams {
 namespace {
 
 constexpr std::int64_t ignored = -100;
+
+/// Samples at a student's input size.
+class StudentTask final : public SegmentationTask {
+ public:
+  StudentTask(const StudentSpec& spec, std::vector<std::string> names)
+      : SegmentationTask(classes_of(spec), std::move(names)), spec_(spec) {}
+
+  Handle sample(const Handle& frame, const Handle& label) const override {
+    return training_sample(spec_, frame.as<Frame>(), label.as<LabelMap>());
+  }
+
+ private:
+  static ClassSubset classes_of(const StudentSpec& spec) {
+    if (spec.selected_classes.empty()) {
+      return ClassSubset::first(static_cast<std::size_t>(spec.num_classes));
+    }
+    return ClassSubset({spec.selected_classes.begin(), spec.selected_classes.end()});
+  }
+
+  StudentSpec spec_;
+};
 
 /// Label ids to the place of their class in the selection.
 std::array<std::int64_t, 256> target_table(const StudentSpec& spec, int ignore_id) {
@@ -52,12 +77,19 @@ LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
   return std::make_shared<const LabelledFrame>(std::move(sample));
 }
 
-TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ignore_id,
+std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec& spec,
+                                                               std::vector<std::string> names) {
+  validate(spec);
+  return std::make_shared<const StudentTask>(spec, std::move(names));
+}
+
+TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id,
                                                  bool align_corners) {
-  TrainingTask<LabelledFramePtr> task;
-  task.prepare = [spec](const LabelledFramePtr& sample) {
-    return PreparedSample{scaled_rgb(sample->frame, spec.input_width, spec.input_height),
-                          scaled_labels(sample->labels, spec.input_width, spec.input_height)};
+  TrainingTask task;
+  task.prepare = [spec](const Handle& handle) {
+    const auto& sample = handle.as<LabelledFrame>();
+    return PreparedSample{scaled_rgb(sample.frame, spec.input_width, spec.input_height),
+                          scaled_labels(sample.labels, spec.input_width, spec.input_height)};
   };
   task.collate = [normalization = spec.normalization, table = target_table(spec, ignore_id)](
                      const std::vector<PreparedSample>& samples) {
@@ -80,17 +112,17 @@ TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ig
   return task;
 }
 
-std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+std::unique_ptr<Trainer> make_segmentation_trainer(
     Student student, const SegmentationTrainerOptions& options) {
   check_student(student);
   auto task = segmentation_task(student.spec, options.ignore_id, student.network->align_corners());
-  return std::make_unique<NetworkTrainer<LabelledFramePtr>>(
+  return std::make_unique<NetworkTrainer>(
       std::move(student.network), std::move(task),
       NetworkTrainerOptions{student.spec.train_batch_norm_statistics, options.bfloat16,
                             options.device, options.cache_bytes});
 }
 
-std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+std::unique_ptr<Trainer> make_segmentation_trainer(
     const StudentSpec& spec, const SegmentationTrainerOptions& options) {
   return make_segmentation_trainer(open_student(spec), options);
 }

@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ams/segmentation/label_map.hpp"
-#include "ams/server/training_job.hpp"
+#include "ams/segmentation/segmentation_task.hpp"
+#include "ams/session/training_job.hpp"
 #include "ams/torch/student_spec.hpp"
 
 namespace ams {
@@ -33,7 +35,13 @@ struct SegmentationTrainerOptions {
 LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
                                  const LabelMap& labels);
 
-/// Trains segmentation students: frames are scaled to the student's input size (area average),
+/// The task of a student: SegmentationTask whose samples are those of training_sample(), about the
+/// selected classes. names: of all class ids, for colours. Throws Error(invalid_argument) as
+/// validate(spec).
+std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec& spec,
+                                                               std::vector<std::string> names = {});
+
+/// Trains segmentation students on samples of type LabelledFrame: frames are scaled to the student's input size (area average),
 /// labels by nearest neighbour; softmax cross-entropy over the selected classes, averaged over the
 /// pixels that have one. A mini-batch without such a pixel makes no step and counts as loss 0.
 /// Batch norm is frozen (its scale and shift are trained) unless spec.train_batch_norm_statistics.
@@ -42,7 +50,7 @@ LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
 /// network's job, Error(invalid_argument) for sizes that do not fit and for a loss that is not
 /// finite; the trainer remains usable. Opening it throws as load_student_values(), and
 /// Error(unavailable) for a device that is not there.
-std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+std::unique_ptr<Trainer> make_segmentation_trainer(
     const StudentSpec& spec, const SegmentationTrainerOptions& options = {});
 
 }  // namespace ams

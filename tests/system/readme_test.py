@@ -20,7 +20,7 @@ class Readme(unittest.TestCase):
     def test_the_quoted_driver_is_the_tested_one(self):
         text = (ROOT / "docs" / "sessions.md").read_text()
         (driver,) = re.findall(r"```cpp\n(.*?)```", text, re.DOTALL)
-        tested = (ROOT / "tests" / "session" / "driver_test.cpp").read_text()
+        tested = (ROOT / "tests" / "runtime" / "driver_test.cpp").read_text()
         self.assertIn(textwrap.indent(driver, "  "), tested)
 
     def test_links_lead_somewhere(self):

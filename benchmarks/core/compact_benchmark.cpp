@@ -123,7 +123,7 @@ std::vector<Update> stream(const std::shared_ptr<const Manifest>& manifest, doub
   ModelState state(manifest, values);
   EncodeOptions options;
   options.profile = UpdateProfile::compact;
-  options.compact.step_exponents = {-7, -7, -7, -7};
+  options.compact.step_exponent = -7;
   std::vector<Update> updates;
   std::vector<std::uint32_t> chosen;
   for (int i = 0; i < warm_up + count; ++i) {
@@ -165,7 +165,7 @@ void measure(const char* name, const std::shared_ptr<const Manifest>& manifest, 
 
   EncodeOptions options;
   options.profile = UpdateProfile::compact;
-  options.compact.step_exponents = {-7, -7, -7, -7};
+  options.compact.step_exponent = -7;
   Row encode;
   encode.what = "encode_update, compact";
   encode.seconds = median_seconds([&] {

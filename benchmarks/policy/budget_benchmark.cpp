@@ -50,14 +50,11 @@ void measure(double budget_bps) {
 
   // A minute's phases, so that it knows what updates take and has moments to choose by.
   UpdateJob job;
-  CoordinateSet previous;
   double now_seconds = 0;
   for (int phase = 0; phase < 7; ++phase) {
     now_seconds += interval_seconds;
     for (float& moment : adam.first_moment) moment = noise(1);
-    PhasePlan plan = policy.plan(
-        {now_seconds, *held, adam, now_seconds, phase > 0 ? &previous : nullptr, 1, 1}, random);
-    previous = plan.coordinates;
+    PhasePlan plan = policy.plan({now_seconds, *held, adam, now_seconds, 1, 1}, random);
     plan.coordinates.for_each([&](std::uint32_t i) { plan.parameters[i] += noise(0.02); });
     job = {held, std::move(plan.parameters), {}, std::move(plan.coordinates),
            policy.encode(now_seconds, {})};

@@ -65,7 +65,7 @@ EncodeOptions compact(CompactOptions options = {}) {
 
 EncodeOptions compact_at(int exponent) {
   CompactOptions options;
-  options.step_exponents = {exponent, exponent, exponent, exponent};
+  options.step_exponent = exponent;
   return compact(options);
 }
 
@@ -313,14 +313,12 @@ TEST_CASE("automatic steps are the power of two nearest to the group's root mean
   CHECK(step_of(weights, "mean") == 104.0F);
   weights.relative_step = 0.125;
   CHECK(step_of(weights, "conv1") == 6 * std::ldexp(1.0F, -9));
-  weights.step_exponents.weight = -7;  // in place of both
+  weights.step_exponent = -7;  // in place of both
   CHECK(step_of(weights, "conv1") == std::ldexp(1.0F, -7));
   CompactOptions chosen;
-  chosen.step_exponents.normalization = 0;
-  chosen.step_exponents.statistic = 4;
+  chosen.step_exponent = 4;  // of everything
   CHECK(step_of(chosen, "scale") == 0.0F);
   CHECK(step_of(chosen, "mean") == 96.0F);
-  CHECK(step_of(chosen, "conv1") == std::ldexp(1.0F, -7));
 }
 
 TEST_CASE("the coded size is within 3% of the ideal adaptive code length") {
@@ -643,7 +641,7 @@ TEST_CASE("options out of range are refused by name") {
     expect_error(
         ErrorCode::invalid_argument,
         [&] { encode_update(state, trained, CoordinateSet::all(n), compact_at(bad)); },
-        "step exponent", std::to_string(bad));
+        "step_exponent", std::to_string(bad));
   }
   CHECK(state.version().number == 0);
 }

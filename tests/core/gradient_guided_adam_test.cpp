@@ -203,30 +203,6 @@ TEST_CASE("seeds decide the first phase, and nothing else does") {
   CHECK(a.state().phase_count == 1);
 }
 
-TEST_CASE("a fraction that stays is never one that was chosen at random") {
-  std::vector<TensorSpec> tensors(3);
-  tensors[0] = {.name = "weight", .shape = {100}};
-  tensors[1] = {.name = "scale", .shape = {4}, .role = ams::TensorRole::normalization};
-  tensors[2] = {.name = "head", .shape = {4}, .role = ams::TensorRole::head};
-  const auto manifest = std::make_shared<const Manifest>(tensors);
-  const char* name = "normalization_and_head+gradient_guided";
-  const CoordinateSet movers = CoordinateSet::from_sorted(108, {7, 23, 42, 61, 99});
-  for (const int empty_phases : {0, 1, 3}) {
-    CAPTURE(empty_phases);
-    GradientGuidedAdam adam(manifest, ams::make_selection_strategy(name, 5 / 108.0));
-    for (int phase = 0; phase < empty_phases; ++phase) adam.begin_phase();  // no data, no step
-    std::vector<float> w(108), g(108);
-    movers.for_each([&](std::uint32_t j) { g[j] = 1; });
-    for (int phase = 0; phase < 4; ++phase) {
-      adam.begin_phase();
-      for (int k = 0; k < 3; ++k) adam.step(w, g);
-    }
-    std::size_t chosen = 0;
-    adam.coordinates().for_each([&](std::uint32_t j) { chosen += g[j] == 1; });
-    CHECK(chosen == movers.size());
-  }
-}
-
 TEST_CASE("a saved state continues exactly") {
   for (const char* strategy : {"gradient_guided", "random"}) {
     Random random(4);

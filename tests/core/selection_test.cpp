@@ -287,76 +287,7 @@ TEST_CASE("a group joined with a fraction: gamma of all, of largest |u|, beside 
   }
 }
 
-TEST_CASE("beside a group the coordinates of the phase before stay, whatever has moved since") {
-  const Manifest manifest = grouped_network();
-  const double trainable = 21;
-  const auto moved = [&](std::initializer_list<std::pair<std::uint32_t, float>> gradients) {
-    std::vector<float> g(manifest.dimension(), 0.01F);
-    for (const auto& [i, value] : gradients) g[i] = value;
-    // Adam's first |u| is the same for all: two steps tell them apart.
-    AdamState state = state_after_gradients(std::vector<float>(manifest.dimension(), 1.0F));
-    std::vector<float> w(g.size());
-    adam_step(state, {}, CoordinateSet::all(g.size()), w, g);
-    return state;
-  };
-  const AdamState before = moved({{0, 1.0F}, {13, 1.0F}});
-  const AdamState since = moved({{1, 1.0F}, {2, 1.0F}, {12, 1.0F}});
-  const CoordinateSet group = select("normalization", 1, manifest, before);
-  const auto beside = [&](const CoordinateSet& set) {
-    std::vector<std::uint32_t> rest;
-    set.for_each([&](std::uint32_t i) {
-      if (i == 8 || i == 9) return;  // statistics
-      if (CoordinateSet::unite(group, CoordinateSet::from_sorted(group.dimension(), {i})).size() >
-          group.size())
-        rest.push_back(i);
-    });
-    return rest;
-  };
-  const auto after = [&](const char* name, double count, const CoordinateSet* previous) {
-    Random random(1);
-    return ams::make_selection_strategy(name, count / trainable)
-        ->select({manifest, since, {}, {}, previous}, random);
-  };
-  using Indices = std::vector<std::uint32_t>;
-  const char* name = "normalization+gradient_guided";
-  const CoordinateSet previous = select(name, 2 / trainable, manifest, before);
-  CHECK(beside(previous) == Indices{0, 13});
-  CHECK(after(name, 2, &previous) == previous);
-  // A larger fraction takes those in that have moved most; a smaller one keeps the most moved.
-  CHECK(beside(after(name, 5, &previous)) == Indices{0, 1, 2, 12, 13});
-  const CoordinateSet larger = after(name, 5, &previous);
-  CHECK(beside(after(name, 3, &larger)) == Indices{1, 2, 12});
-  // Nothing to keep: as without a phase before.
-  CHECK(after(name, 3, &group) == after(name, 3, nullptr));
-  CHECK(beside(after(name, 3, nullptr)) == Indices{1, 2, 12});
-  // What stays is of the phase before even where nothing has moved.
-  AdamState none = moved({});
-  std::fill(none.first_moment.begin(), none.first_moment.end(), 0.0F);
-  none.first_moment[1] = 1;
-  Random random(5);
-  const CoordinateSet fewer = ams::make_selection_strategy(name, 3 / trainable)
-                                  ->select({manifest, none, {}, {}, &larger}, random);
-  CHECK(CoordinateSet::unite(fewer, larger) == larger);
-  CHECK(beside(fewer) == Indices{0, 1, 2});
-  const CoordinateSet of_another = CoordinateSet::all(7);
-  expect_error(
-      ErrorCode::invalid_argument, [&] { (void)after(name, 3, &of_another); }, "dimension 7");
-  // The paper's chooses anew.
-  CHECK(after("gradient_guided", 3, &previous) == after("gradient_guided", 3, nullptr));
-  // On any set: what was there stays, and the group is always in.
-  for (int round = 0; round < 50; ++round) {
-    CoordinateSet some = random_coordinates(manifest.dimension(), 1 + random.below(12), random);
-    const auto next = after(name, 6, &some);
-    CHECK(CoordinateSet::unite(next, group) == next);
-    CHECK(next.size() == group.size() + 6);
-    // What was there stays; or, when it is more than fits, all that is there was.
-    const Indices had = beside(some), has = beside(next);
-    const auto& [all, part] = had.size() <= 6 ? std::tie(has, had) : std::tie(had, has);
-    CHECK(std::includes(all.begin(), all.end(), part.begin(), part.end()));
-  }
-}
-
-TEST_CASE("a fraction beside whatever else stays the same") {
+TEST_CASE("a fraction beside whatever else is the same in every phase") {
   const Manifest manifest = grouped_network();
   const double trainable = 21;
   const auto group = [&] {
@@ -371,17 +302,15 @@ TEST_CASE("a fraction beside whatever else stays the same") {
   g[2] = -0.25F;
   g[12] = 0.125F;
   const auto later = state_after_gradients(g);
-  const auto choose = [&](double gamma, const CoordinateSet* previous = nullptr) {
+  const auto choose = [&](double gamma) {
     return ams::unite(group(), ams::gradient_guided(gamma))
-        ->select({manifest, later, {}, {}, previous}, random);
+        ->select({manifest, later, {}}, random);
   };
   const auto with = [&](std::initializer_list<std::uint32_t> more) {
     return CoordinateSet::unite(base, CoordinateSet::from_sorted(manifest.dimension(), more));
   };
   CHECK(choose(2 / trainable) == with({1, 2}));
   CHECK(choose(3 / trainable) == with({1, 2, 12}));
-  const CoordinateSet previous = with({2, 12});
-  CHECK(choose(2 / trainable, &previous) == previous);
   CHECK(choose(1) == select("full", 1, manifest, later));
   // The same as the strategy that has a name.
   for (const char* name : {"normalization", "normalization_and_head"}) {

@@ -32,7 +32,7 @@ constexpr std::size_t dimension = 60 + 8 + 8 + 5;
 EncodeOptions options(int exponent) {
   EncodeOptions encode;
   encode.profile = UpdateProfile::compact;
-  encode.compact.step_exponents = {exponent, exponent, exponent, exponent};
+  encode.compact.step_exponent = exponent;
   return encode;
 }
 

@@ -60,10 +60,8 @@ struct Driver {
   }
 
   ams::PhasePlan plan(double now) {
-    coordinates = {};
-    ams::PhasePlan plan = policy.plan(
-        {now, *held, adam, now, previous.empty() ? nullptr : &previous, 1, 1}, random);
-    coordinates = previous = plan.coordinates;
+    ams::PhasePlan plan = policy.plan({now, *held, adam, now, 1, 1}, random);
+    coordinates = plan.coordinates;
     return plan;
   }
 
@@ -86,7 +84,7 @@ struct Driver {
   std::shared_ptr<const ams::ModelState> held;
   ams::AdamState adam;
   ams::Random random{3};
-  ams::CoordinateSet coordinates, previous;
+  ams::CoordinateSet coordinates;
 };
 
 struct Outcome {
@@ -233,69 +231,6 @@ TEST_CASE(
   };
   CHECK(count(1000) > 200);
   CHECK(count(10000) > 3000);
-}
-
-TEST_CASE("a fraction that stays from phase to phase costs fewer bytes than one chosen anew") {
-  const auto manifest = network(true);
-  const auto strategy =
-      ams::make_selection_strategy("normalization_and_head+gradient_guided", 0.05);
-  const auto bytes = [&](bool keeps) {
-    ams::ModelState state(manifest, std::vector<float>(manifest->dimension(), 0.1F));
-    ams::AdamState adam(manifest->dimension());
-    adam.step_count = 1;
-    std::fill(adam.second_moment.begin(), adam.second_moment.end(), 1.0F);
-    ams::Random random(3);
-    std::mt19937 noise(4);
-    std::normal_distribution<float> normal;
-    ams::CoordinateSet previous;
-    ams::EncodeOptions options;
-    options.profile = ams::UpdateProfile::compact;
-    std::size_t sum = 0;
-    for (int phase = 0; phase < 12; ++phase) {
-      for (float& moment : adam.first_moment) moment = normal(noise);
-      const auto chosen =
-          strategy->select({*manifest, adam, {}, {}, keeps && phase > 0 ? &previous : nullptr}, random);
-      previous = chosen;
-      std::vector<float> trained(state.values().begin(), state.values().end());
-      chosen.for_each([&](std::uint32_t i) { trained[i] += 0.01F * normal(noise); });
-      const std::size_t size = ams::encode_update(state, trained, chosen, options).size();
-      if (phase >= 4) sum += size;
-    }
-    return sum;
-  };
-  const std::size_t kept = bytes(true), anew = bytes(false);
-  CAPTURE(kept);
-  CAPTURE(anew);
-  CHECK(static_cast<double>(kept) < 0.7 * static_cast<double>(anew));
-}
-
-TEST_CASE("what says once where a new fraction is does not make the next one smaller") {
-  const auto manifest = network(true);
-  for (const double budget_bps : {700.0, 1000.0, 1500.0, 2000.0}) {
-    CAPTURE(budget_bps);
-    Driver driver(manifest, budget_bps);
-    driver.adam.step_count = 1;
-    std::fill(driver.adam.second_moment.begin(), driver.adam.second_moment.end(), 1.0F);
-    std::mt19937 noise(4);
-    std::normal_distribution<float> normal;
-    std::size_t fraction_before = 0;  // its size, when the phase before was the first with one
-    bool checked = false;
-    for (double now = 10; now <= 60 && !checked; now += 10) {
-      for (float& moment : driver.adam.first_moment) moment = normal(noise);
-      const ams::PhasePlan plan = driver.plan(now);
-      if (fraction_before > 0) {
-        CHECK(plan.coordinates.size() >= fraction_before);
-        checked = true;
-      }
-      if (driver.policy.strategy().name() == "normalization+last_layers+gradient_guided") {
-        fraction_before = plan.coordinates.size();
-      }
-      std::vector<float> trained = plan.parameters;
-      plan.coordinates.for_each([&](std::uint32_t i) { trained[i] += 0.01F * normal(noise); });
-      driver.write(now, std::move(trained));
-    }
-    CHECK(checked);
-  }
 }
 
 TEST_CASE("what does not fit at all is withheld") {

@@ -82,9 +82,9 @@ TEST_CASE("a phase begins when the first samples are there, then every T_update"
   const Pace pace({.update_interval_seconds = 12, .min_samples = 3});
   const ModelState held;
   const AdamState adam;
-  CHECK_FALSE(pace.next_phase_seconds({5, held, adam, {}, nullptr, 2, 2}).has_value());
-  CHECK(pace.next_phase_seconds({5, held, adam, {}, nullptr, 3, 3}) == 5);
-  CHECK(pace.next_phase_seconds({9, held, adam, 5, nullptr, 4, 1}) == 17);
+  CHECK_FALSE(pace.next_phase_seconds({5, held, adam, {}, 2, 2}).has_value());
+  CHECK(pace.next_phase_seconds({5, held, adam, {}, 3, 3}) == 5);
+  CHECK(pace.next_phase_seconds({9, held, adam, 5, 4, 1}) == 17);
 }
 
 TEST_CASE("equation (1) sets the sampling rate, and appendix D follows it") {

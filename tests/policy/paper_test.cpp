@@ -42,7 +42,7 @@ TEST_CASE("the policy is Algorithm 2, phase by phase") {
   for (int phase = 0; phase < 4; ++phase) {
     const double now = 10.0 * phase;
     CAPTURE(phase);
-    const PhasePlan plan = policy.plan({now, *held, adam, {}, nullptr, 9, 3}, random);
+    const PhasePlan plan = policy.plan({now, *held, adam, {}, 9, 3}, random);
     CHECK(plan.iterations == iterations);
     CHECK(plan.parameters == std::vector<float>(held->values().begin(), held->values().end()));
     CHECK(plan.coordinates.size() == 32);

@@ -569,50 +569,6 @@ TEST_CASE("weights that are small at the beginning learn less fast, unless told 
   }
 }
 
-TEST_CASE("a strategy hears what the phase before trained, unless that was chosen at random") {
-  /// Two coordinates after the other; remembers what it was told.
-  struct Listening final : SelectionStrategy {
-    mutable std::vector<std::optional<CoordinateSet>> told;
-    CoordinateSet select(const SelectionInput& input, Random&) const override {
-      told.push_back(input.previous ? std::optional(*input.previous) : std::nullopt);
-      return of_phase(told.size());
-    }
-    static CoordinateSet of_phase(std::size_t n) {
-      const auto first = static_cast<std::uint32_t>(n % toy::inputs);
-      return CoordinateSet::from_sorted(toy::dimension, {first, first + 1});
-    }
-    std::vector<bool> required_gradients(const Manifest&) const override {
-      return {true, true, false};
-    }
-    std::string name() const override { return "listening"; }
-  };
-  const auto strategy = std::make_shared<Listening>();
-  toy::SessionSetup options = options_for_tests();
-  options.strategy = strategy;
-  Session session = make_session(options);
-  session.on_hello(hello(), 0);
-  feed(session, 1, {0, 1, 2, 3}, 4);
-  toy::Trainer trainer;
-  double now = 4;
-  const auto next_phase = [&](bool fails) {
-    session.on_time(now);
-    TrainingResult result = trainer.train(session.begin_phase(now));
-    if (fails) {
-      session.on_phase_failed(Error(ErrorCode::unavailable, "no trainer"), now);
-    } else {
-      session.on_phase_done(std::move(result), now);
-      feed(session, strategy->told.size() + 1, {now, now + 1}, now + 2);
-    }
-    now += 20;
-  };
-  for (const bool fails : {true, false, false, false}) next_phase(fails);
-  REQUIRE(strategy->told.size() == 4);
-  CHECK_FALSE(strategy->told[0]);
-  CHECK_FALSE(strategy->told[1]);  // the first one failed, and left no moments
-  CHECK_FALSE(strategy->told[2]);  // the second one was the first to succeed
-  CHECK(strategy->told[3] == Listening::of_phase(3));
-}
-
 TEST_CASE("a plan that does not fit the model fails its phase, and the next one has its turn") {
   /// Its first plan is of another model.
   struct Careless final : UpdatePolicy {

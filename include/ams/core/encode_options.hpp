@@ -38,11 +38,8 @@ struct CompactOptions {
   /// the bytes and are less accurate where scenes change (docs/trials.md). 2^-20 to 2^20.
   double weight_step_multiplier = 1;
 
-  /// Exponents of the steps of some groups in place of that; -100 to 104.
-  struct StepExponents {
-    std::optional<int> weight, normalization, head, statistic;
-  };
-  StepExponents step_exponents = {};
+  /// 2^this is the step of every tensor, in place of all that; -100 to 104.
+  std::optional<int> step_exponent = std::nullopt;
 
   /// A parameter that would move by fewer steps than this stays where it is: above rounding's 0.5 a
   /// smaller update, which loses the smallest moves. 0.5 to 4. Statistics are rounded all the same.
@@ -106,12 +103,10 @@ inline void check(const CompactOptions& options) {
   if (!(options.dead_zone >= 0.5 && options.dead_zone <= 4)) {
     refuse(fmt::format("dead_zone is {}: 0.5 to 4 is allowed", options.dead_zone));
   }
-  const auto& e = options.step_exponents;
-  for (const auto& exponent : {e.weight, e.normalization, e.head, e.statistic}) {
-    if (exponent && (*exponent < min_step_exponent || *exponent > max_step_exponent)) {
-      refuse(fmt::format("a step exponent is {}: {} to {} is allowed", *exponent, min_step_exponent,
-                         max_step_exponent));
-    }
+  const int exponent = options.step_exponent.value_or(0);
+  if (exponent < min_step_exponent || exponent > max_step_exponent) {
+    refuse(fmt::format("step_exponent is {}: {} to {} is allowed", exponent, min_step_exponent,
+                       max_step_exponent));
   }
 }
 

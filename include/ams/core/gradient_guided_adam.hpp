@@ -57,9 +57,8 @@ class GradientGuidedAdam {
                      std::shared_ptr<const SelectionStrategy> strategy,
                      const AdamOptions& options = {}, std::uint64_t seed = 0);
 
-  /// Chooses I_n (lines 1 to 5): at random in the first phase, then by |u| of the latest step. From the
-  /// third on a strategy that keeps its fraction (make_selection_strategy) goes on with what the second has. The
-  /// first phase ends with the first step: begun again before that, it chooses the same.
+  /// Chooses I_n (lines 1 to 5): at random in the first phase, then by |u| of the latest step.
+  /// The first phase ends with the first step: begun again before that, it chooses the same.
   /// The reference is good until the next begin_phase() or restore().
   const CoordinateSet& begin_phase();
 
@@ -132,9 +131,7 @@ inline const CoordinateSet& GradientGuidedAdam::begin_phase() {
   // Before the first step there is nothing to choose by: the first phase, however often it is begun.
   if (state_.adam.step_count == 0) state_.phase_count = 0;
   Random random(mix64(state_.seed ^ mix64(static_cast<std::uint64_t>(state_.phase_count))));
-  const CoordinateSet* previous = state_.phase_count < 2 ? nullptr : &state_.coordinates;
-  state_.coordinates =
-      strategy_->select({*manifest_, state_.adam, options_, ranges_, previous}, random);
+  state_.coordinates = strategy_->select({*manifest_, state_.adam, options_, ranges_}, random);
   ++state_.phase_count;
   return state_.coordinates;
 }

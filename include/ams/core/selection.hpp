@@ -30,8 +30,6 @@ struct SelectionInput {
   const AdamState& adam;  ///< as the previous phase left it; step_count 0 in the first phase
   const AdamOptions& adam_options;
   std::span<const LearningRateRange> learning_rates = {};  ///< as the coming phase will have them
-  /// Of the phase before; null where there was none or it chose at random, as the first one does.
-  const CoordinateSet* previous = nullptr;
   /// What another strategy of a unite() has chosen already; null: nothing.
   const CoordinateSet* taken = nullptr;
 };
@@ -43,7 +41,7 @@ class SelectionStrategy {
   virtual ~SelectionStrategy() = default;
 
   /// The coordinates of the coming phase; of tensors of kind `parameter` only. Throws
-  /// Error(invalid_argument) when the Adam state or the previous coordinates that it looks at are not of
+  /// Error(invalid_argument) when the Adam state that it looks at is not of
   /// the manifest's dimension, or when the manifest lacks what the strategy trains.
   virtual CoordinateSet select(const SelectionInput& input, Random& random) const = 0;
 
@@ -65,10 +63,7 @@ StrategyPtr full();
 
 /// The fraction of largest |u| of the previous phase, over all tensors together; random in the first
 /// phase (Algorithm 2, line 1), and as far as fewer than that have a u at all. In a unite() it chooses
-/// as many among the coordinates that the others leave, or all that they leave. Those of the phase
-/// before stay, since coordinates that come again take less than half of the bytes of new ones in
-/// profile compact (measured at 1%). Where the fraction grows those of largest |u| join them, and where
-/// it shrinks those of largest |u| stay.
+/// as many among the coordinates that the others leave, or all that they leave.
 StrategyPtr gradient_guided(double gamma);
 
 /// Another uniformly random fraction in every phase.
@@ -239,43 +234,16 @@ inline CoordinateSet moved_and_random(std::span<const float> update, std::size_t
   return CoordinateSet::from_sorted(update.size(), std::move(indices));
 }
 
-/// Makes the coordinates of `kept` the largest; or, when there are more than `count` of them, all
-/// others smaller than each of them.
-inline void prefer(const CoordinateSet& kept, const TrainableView& view, std::size_t count,
-                   std::span<float> packed_update) {
-  std::vector<float> marks(kept.dimension());
-  kept.for_each([&](std::uint32_t i) { marks[i] = 1; });
-  const auto packed = view.pack(marks);
-  const auto candidates = static_cast<std::size_t>(std::count(packed.begin(), packed.end(), 1.0F));
-  for (std::size_t i = 0; i < packed.size(); ++i) {
-    const bool is_kept = packed[i] == 1;
-    if (candidates <= count) {
-      if (is_kept) packed_update[i] = std::numeric_limits<float>::infinity();
-    } else if (!is_kept) {
-      packed_update[i] = 0;
-    } else if (packed_update[i] == 0) {
-      packed_update[i] = std::numeric_limits<float>::denorm_min();
-    }
-  }
-}
-
 /// Of the coordinates in `view`, the `count` of largest |u|; random ones before the first step
-/// (Algorithm 2, line 1), and where too few have a u, as after phases that trained others. `kept`
-/// come first; null: none does.
+/// (Algorithm 2, line 1), and where too few have a u, as after phases that trained others.
 inline CoordinateSet most_moved(const SelectionInput& input, const TrainableView& view,
-                                std::size_t count, const CoordinateSet* kept, Random& random) {
-  if (kept != nullptr && kept->dimension() != input.manifest.dimension()) {
-    refuse(fmt::format("the previous phase's coordinates are of dimension {}: {} is allowed",
-                       kept->dimension(), input.manifest.dimension()));
-  }
+                                std::size_t count, Random& random) {
   if (input.adam.step_count == 0) {
     return view.unpack(random_coordinates(view.size(), count, random));
   }
   std::vector<float> update(input.manifest.dimension());
-  adam_update(input.adam, input.adam_options, update,
-              input.learning_rates);
+  adam_update(input.adam, input.adam_options, update, input.learning_rates);
   const std::span<float> packed = view.pack(update);
-  if (kept != nullptr) prefer(*kept, view, count, packed);
   const auto still = static_cast<std::size_t>(std::count(packed.begin(), packed.end(), 0.0F));
   const std::size_t moved = packed.size() - still;
   return view.unpack(moved < count ? moved_and_random(packed, moved, count, random)
@@ -319,9 +287,9 @@ class GradientGuided final : public SelectionStrategy {
   CoordinateSet select(const SelectionInput& input, Random& random) const override {
     const TrainableView trainable(input.manifest);
     const std::size_t count = fraction_count(gamma_, trainable.size());
-    if (input.taken == nullptr) return most_moved(input, trainable, count, nullptr, random);
+    if (input.taken == nullptr) return most_moved(input, trainable, count, random);
     const TrainableView rest(input.manifest, *input.taken);
-    return most_moved(input, rest, std::min(rest.size(), count), input.previous, random);
+    return most_moved(input, rest, std::min(rest.size(), count), random);
   }
   std::vector<bool> required_gradients(const Manifest& manifest) const override {
     return all_parameter_tensors(manifest);

@@ -48,8 +48,7 @@ class FixedPolicy final : public PacedPolicy {
     plan.adam = options_.adam;
     plan.learning_rates = learning_rates_;
     plan.coordinates = options_.strategy->select(
-        {context.held.manifest(), context.adam, options_.adam, learning_rates_,
-         context.latest_coordinates},
+        {context.held.manifest(), context.adam, options_.adam, learning_rates_},
         random);
     plan.required_gradients = required_gradients_;
     return plan;

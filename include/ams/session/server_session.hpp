@@ -316,7 +316,6 @@ class ServerSession {
   bool latest_phase_failed_ = false;  // and no sample has come since
   std::optional<double> phase_begin_seconds_;  // of the latest phase
   CoordinateSet phase_coordinates_;
-  bool has_moments_ = false;  // these were chosen after the first step, not at random
   std::size_t phase_new_samples_ = 0;
 
   std::string last_error_;
@@ -470,8 +469,7 @@ inline SessionRecord ServerSession::record() const {
 }
 
 inline PhaseContext ServerSession::context() const {
-  return {now_seconds_,     held(),       adam_, phase_begin_seconds_,
-          has_moments_ ? &phase_coordinates_ : nullptr, counters_.samples, new_samples_};
+  return {now_seconds_, held(), adam_, phase_begin_seconds_, counters_.samples, new_samples_};
 }
 
 inline void ServerSession::advance(double now_seconds) {
@@ -872,7 +870,6 @@ inline TrainingJob ServerSession::begin_phase(double now_seconds) {
   random_ = random;
   phase_ = Phase::running;
   latest_phase_failed_ = false;
-  has_moments_ = adam_.step_count > 0;
   phase_begin_seconds_ = now_seconds_;
   phase_coordinates_ = std::move(plan.coordinates);
   phase_new_samples_ = std::exchange(new_samples_, 0);

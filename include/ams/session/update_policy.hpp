@@ -21,8 +21,6 @@ struct PhaseContext {
   const ModelState& held;  ///< what the device holds, or will
   const AdamState& adam;   ///< as the latest phase left it
   std::optional<double> latest_begin_seconds;  ///< of the latest phase; nothing before the first
-  /// I_n of the latest phase; null before the first, and while that was chosen at random.
-  const CoordinateSet* latest_coordinates = nullptr;
   std::size_t samples = 0;      ///< labelled so far
   std::size_t new_samples = 0;  ///< of them, since the latest phase began; at least 1
 };

@@ -242,11 +242,6 @@ inline std::size_t group_of(const TensorSpec& tensor) {
                                               : static_cast<std::size_t>(tensor.role);
 }
 
-inline std::array<std::optional<int>, group_count> chosen_exponents(const CompactOptions& options) {
-  const auto& e = options.step_exponents;
-  return {e.weight, e.normalization, e.head, e.statistic};
-}
-
 /// Exponent of the power of two that is nearest to x > 0 in its logarithm, within the range of
 /// exponents.
 inline int nearest_exponent(double x) {
@@ -285,7 +280,7 @@ class Encoding {
       : held_(held),
         trained_(trained),
         coordinates_(coordinates),
-        chosen_(chosen_exponents(options)),
+        chosen_(options.step_exponent),
         relative_step_(options.relative_step),
         dead_zone_(options.dead_zone) {
     std::array<Square, group_count> squares;
@@ -296,9 +291,8 @@ class Encoding {
     for (std::size_t group = 0; group < group_count; ++group) {
       const double times = group == weight_group ? options.weight_step_multiplier : 1;
       exponents_[group] =
-          chosen_[group]
-              ? *chosen_[group]
-              : nearest_exponent(times * options.relative_step * squares[group].root_mean());
+          chosen_ ? *chosen_
+                  : nearest_exponent(times * options.relative_step * squares[group].root_mean());
     }
   }
 
@@ -313,7 +307,7 @@ class Encoding {
     });
     const std::size_t group = group_of(spec);
     Wish wish;
-    wish.exponent = group == statistic_group && !chosen_[group]
+    wish.exponent = group == statistic_group && !chosen_
                         ? nearest_exponent(relative_step_ / 16 * square.root_mean())
                         : exponents_[group];
     while (wish.exponent < max_step_exponent &&
@@ -363,7 +357,7 @@ class Encoding {
   const ModelState& held_;
   std::span<const float> trained_;
   const CoordinateSet& coordinates_;
-  std::array<std::optional<int>, group_count> chosen_;
+  std::optional<int> chosen_;
   double relative_step_;
   double dead_zone_;
   std::array<int, group_count> exponents_{};

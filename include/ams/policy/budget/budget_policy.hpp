@@ -116,8 +116,7 @@ class BudgetPolicy final : public PacedPolicy {
     plan.adam.multipliers = budget_detail::multiplied(plan.adam.multipliers, choice_.multipliers);
     plan.learning_rates = learning_rate_ranges(manifest, plan.adam, scales_);
     plan.coordinates = choice_.strategy->select(
-        {manifest, context.adam, plan.adam, plan.learning_rates, context.latest_coordinates},
-        random);
+        {manifest, context.adam, plan.adam, plan.learning_rates}, random);
     plan.required_gradients = choice_.gradients->required_gradients(manifest);
     error_feedback_.add_to(plan.parameters, plan.coordinates);
     manifest_ = context.held.manifest_ptr();
@@ -126,9 +125,9 @@ class BudgetPolicy final : public PacedPolicy {
     return plan;
   }
 
-  EncodePlan encode(double now_seconds, std::span<const double> losses) override {
+  EncodePlan encode(double now_seconds, std::span<const double>) override {
     const std::size_t allowance = budget_->allowance_bytes(
-        now_seconds, update_interval_seconds(), scene_.end_phase(losses));
+        now_seconds, update_interval_seconds(), scene_.in_phase());
     return {.ways = budget_detail::ways(),
             .usual = budget_detail::usual_way,
             .max_bytes = static_cast<double>(allowance) < UpdateLadder::header_bytes ? 0 : allowance,
@@ -136,8 +135,7 @@ class BudgetPolicy final : public PacedPolicy {
   }
 
   void on_written(const WriteReport& report) override {
-    ladder_->learn(choice_, *manifest_, report.coordinates, report.usual_bytes,
-                   report.is_withheld);
+    ladder_->learn(choice_, *manifest_, report.usual_bytes);
     error_feedback_.remember(report.held, report.trained, coordinates_);
     if (report.is_withheld) scene_.take_back_phase();
     PacedPolicy::on_written(report);

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "ams/core/adam.hpp"
-#include "ams/core/coordinate_set.hpp"
 #include "ams/core/manifest.hpp"
 #include "ams/core/selection.hpp"
 #include "ams/policy/learning_rates.hpp"
@@ -28,8 +27,8 @@ namespace ams {
 /// worth training even when its updates must be written several times as coarsely; a further fraction
 /// only when it fits. Where there is a group, a fraction is trained only after a phase that computed
 /// all gradients, so that there are moments to choose it by (Algorithm 2): the phase before trains the
-/// group and computes them. As long as there is a fraction it stays, and grows or shrinks with the
-/// rung: what says where its coordinates are is paid for once. A plain value; not thread-safe.
+/// group and computes them. A plain value; not
+/// thread-safe.
 class UpdateLadder {
  public:
   /// What a phase trains.
@@ -48,16 +47,14 @@ class UpdateLadder {
   /// For the coming phase; steady_bytes: what its update may have on average.
   Choice choose(double steady_bytes) const;
 
-  /// A phase of this choice gave an update at `coordinates`, which has usual_bytes at the usual step.
-  void learn(const Choice& choice, const Manifest& manifest, const CoordinateSet& coordinates,
-             std::size_t usual_bytes, bool is_withheld);
+  /// A phase of this choice gave an update that has usual_bytes at the usual step.
+  void learn(const Choice& choice, const Manifest& manifest, std::size_t usual_bytes);
 
  private:
   struct Rung {
     StrategyPtr strategy;
     LearningRateMultipliers multipliers;
     double group_bytes = 0, guided_bytes = 0;  ///< of an update at the usual step, before the scales
-    bool is_kept = false;                      ///< the fraction stays from phase to phase
     double coarseness = 1;  ///< worth training when its update is at most so many times too large
     std::size_t before_moments = 0;  ///< trained instead where its choice would be random
   };
@@ -65,10 +62,9 @@ class UpdateLadder {
   double expected_bytes(const Rung& rung) const {
     return header_bytes + group_scale_ * rung.group_bytes + guided_scale_ * rung.guided_bytes;
   }
-  void follow_sizes(const Rung& rung, const CoordinateSet& coordinates, std::size_t usual_bytes);
+  void follow_sizes(const Rung& rung, std::size_t usual_bytes);
 
   std::vector<Rung> ladder_;  // ascending
-  CoordinateSet written_;     // of the latest update
   bool has_moments_ = false;  // the latest phase computed all gradients
   std::optional<std::size_t> trained_group_;  // the latest phase's rung, where that had no fraction
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means
@@ -79,9 +75,8 @@ class UpdateLadder {
 namespace ladder_detail {
 
 // Bits that a coordinate takes at the usual step, measured on recorded drives. What comes again and
-// again is cheap; of a fraction that is chosen anew, which coordinates they are costs most.
+// again is cheap; of a fraction, which coordinates they are costs most.
 inline constexpr double group_bits = 1;
-inline constexpr double kept_bits = 2.5;
 inline constexpr double full_bits = 1.5;
 
 inline double new_bits(double fraction) {
@@ -105,15 +100,6 @@ inline constexpr double fractions[] = {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2}
 
 /// How much of the model's end is trained beside the normalisation layers.
 inline constexpr double last_layers_fraction = 0.02;
-
-/// How many of `chosen` are not in `before`.
-inline std::size_t count_new(const CoordinateSet& chosen, const CoordinateSet& before) {
-  std::vector<bool> known(before.dimension());
-  before.for_each([&](std::uint32_t i) { known[i] = true; });
-  std::size_t count = 0;
-  chosen.for_each([&](std::uint32_t i) { count += i >= known.size() || !known[i]; });
-  return count;
-}
 
 /// Whether every gradient there is was computed: statistics have none.
 inline bool computes_all(const std::vector<bool>& computed, const Manifest& manifest) {
@@ -181,9 +167,8 @@ inline UpdateLadder::UpdateLadder(const Manifest& manifest) {
     ladder_.push_back({.strategy = std::move(strategy),
                        .multipliers = multipliers,
                        .group_bytes = group * group_bits / 8,
-                       .guided_bytes = std::min(fraction * n, n - group) *
-                                       (has_groups ? kept_bits : new_bits(fraction)) / 8,
-                       .is_kept = has_groups,
+                       .guided_bytes =
+                           std::min(fraction * n, n - group) * new_bits(fraction) / 8,
                        .coarseness = guided_coarseness,
                        .before_moments = has_groups ? richest_group : ladder_.size()});
   }
@@ -205,30 +190,22 @@ inline UpdateLadder::Choice UpdateLadder::choose(double steady_bytes) const {
 }
 
 inline void UpdateLadder::learn(const Choice& choice, const Manifest& manifest,
-                                const CoordinateSet& coordinates, std::size_t usual_bytes,
-                                bool is_withheld) {
+                                std::size_t usual_bytes) {
   const Rung& rung = ladder_[choice.rung];
-  follow_sizes(rung, coordinates, usual_bytes);
+  follow_sizes(rung, usual_bytes);
   trained_group_.reset();
   if (rung.guided_bytes == 0) trained_group_ = choice.rung;
   has_moments_ =
       ladder_detail::computes_all(choice.gradients->required_gradients(manifest), manifest);
-  if (!is_withheld) written_ = coordinates;
 }
 
-inline void UpdateLadder::follow_sizes(const Rung& rung, const CoordinateSet& coordinates,
-                                       std::size_t usual_bytes) {
+inline void UpdateLadder::follow_sizes(const Rung& rung, std::size_t usual_bytes) {
   const auto follow = [](double& scale, double measured, double expected) {
     scale += 0.3 * (std::clamp(measured / std::max(expected, 1.0), 0.1, 10.0) - scale);
   };
   const double body = static_cast<double>(usual_bytes) - header_bytes;
   if (rung.guided_bytes > 0) {
     const double measured = body - group_scale_ * rung.group_bytes;
-    // One that says where many coordinates are does so once. Those to come are smaller: it can show
-    // that they are cheap, but not that they are dear.
-    const bool says_where =
-        rung.is_kept && ladder_detail::count_new(coordinates, written_) > coordinates.size() / 50;
-    if (says_where && measured > guided_scale_ * rung.guided_bytes) return;
     follow(guided_scale_, measured, rung.guided_bytes);
   } else {
     follow(group_scale_, body, rung.group_bytes);

@@ -103,8 +103,7 @@ int label() {
     for (std::uint8_t id : map.ids) {
       if (id < counts.size()) ++counts[id];
     }
-    if (!quiet)
-      std::fprintf(stderr, "\rlabelling %.0f of %.0f s ", seconds, duration);
+    if (!quiet) std::fprintf(stderr, "\rlabelling %.0f of %.0f s ", seconds, duration);
   }
   if (!quiet) std::fputc('\n', stderr);
   if (!labels) throw Error(ErrorCode::malformed_data, "'" + video_path + "' has no frame to label");

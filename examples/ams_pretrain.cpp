@@ -9,7 +9,6 @@
 #include "ams/core/random.hpp"
 #include "ams/segmentation/label_resize.hpp"
 #include "ams/segmentation/miou.hpp"
-#include "demo/street/street.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "ams/torch/pretrain.hpp"
 #include "ams/torch/runtime.hpp"
@@ -18,6 +17,7 @@
 #include "ams/video/video_reader.hpp"
 #include "common/files.hpp"
 #include "common/options.hpp"
+#include "demo/street/street.hpp"
 
 namespace {
 

@@ -78,9 +78,8 @@ int serve() {
   options.full_text = "the server has as many devices as it takes (--max-devices)";
 
   ThreadExecutor executor;
-  WebSocketServerTransport network(flags.network,
-                                   token.empty() ? nullptr : accept_tokens({token}), executor,
-                                   &log::logger());
+  WebSocketServerTransport network(flags.network, token.empty() ? nullptr : accept_tokens({token}),
+                                   executor, &log::logger());
   DamagingTransport transport(network, flags.damage_update);
   ServerHost host(std::move(parts), options, executor, transport, &log::logger());
   {
@@ -105,8 +104,8 @@ int serve() {
     log::info("stopping", {{"signal", signal}});
   }
   if (flags.report.empty()) return 0;
-  const nlohmann::json report = server_report(host.report(), network.total_counters(),
-                                              student.manifest->dimension(), flags);
+  const nlohmann::json report =
+      server_report(host.report(), network.total_counters(), student.manifest->dimension(), flags);
   write_file_atomically(
       flags.report, report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return 0;

@@ -56,7 +56,10 @@ void measure(double budget_bps) {
     for (float& moment : adam.first_moment) moment = noise(1);
     PhasePlan plan = policy.plan({now_seconds, *held, adam, now_seconds, 1, 1}, random);
     plan.coordinates.for_each([&](std::uint32_t i) { plan.parameters[i] += noise(0.02); });
-    job = {held, std::move(plan.parameters), {}, std::move(plan.coordinates),
+    job = {held,
+           std::move(plan.parameters),
+           {},
+           std::move(plan.coordinates),
            policy.encode(now_seconds, {})};
     if (phase == 6) break;
     WrittenUpdate written = write_update(job);

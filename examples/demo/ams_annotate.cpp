@@ -11,13 +11,13 @@
 #include "ams/core/error.hpp"
 #include "ams/segmentation/label_resize.hpp"
 #include "ams/segmentation/miou.hpp"
-#include "demo/annotator/annotator.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/image_file.hpp"
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
 #include "ams/video/video_writer.hpp"
 #include "common/program.hpp"
+#include "demo/annotator/annotator.hpp"
 
 namespace {
 

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "ams/core/error.hpp"
-#include "demo/street/street.hpp"
 #include "ams/video/clip.hpp"
 #include "common/files.hpp"
 #include "common/program.hpp"
+#include "demo/street/street.hpp"
 
 namespace {
 

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "ams/session/client_options.hpp"
 #include "ams/net/client.hpp"
+#include "ams/session/client_options.hpp"
 #include "ams/video/h264_codec.hpp"
 #include "common/options.hpp"
 

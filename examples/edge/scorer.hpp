@@ -8,8 +8,8 @@
 #include <optional>
 #include <string_view>
 
-#include "ams/core/model_state.hpp"
 #include "ams/core/handle.hpp"
+#include "ams/core/model_state.hpp"
 #include "ams/runtime/predictor.hpp"
 #include "ams/session/task.hpp"
 #include "ams/torch/student_spec.hpp"

@@ -62,14 +62,10 @@ void ServerFlags::add_to(CLI::App& app) {
 
 void ServerFlags::add_network_to(CLI::App& app) {
   auto* group = app.add_option_group("Network");
-  group->add_option("--address", network.address, "address to listen on")
-      ->capture_default_str();
-  group->add_option("--port", network.port, "TCP port; 0 takes a free one")
-      ->capture_default_str();
-  group->add_option("--port-file", port_file,
-                      "write the port here once devices can connect");
-  group->add_option("--certificate", network.certificate_file,
-                      "PEM file of the TLS certificate");
+  group->add_option("--address", network.address, "address to listen on")->capture_default_str();
+  group->add_option("--port", network.port, "TCP port; 0 takes a free one")->capture_default_str();
+  group->add_option("--port-file", port_file, "write the port here once devices can connect");
+  group->add_option("--certificate", network.certificate_file, "PEM file of the TLS certificate");
   group->add_option("--private-key", network.private_key_file, "PEM file of its key");
   group->add_option(
       "--generate-certificate", generate_certificate,
@@ -79,8 +75,7 @@ void ServerFlags::add_network_to(CLI::App& app) {
                    "names and addresses it is made out to")
       ->delimiter(',')
       ->capture_default_str();
-  group->add_option("--token", token,
-                      "secret that devices must show (visible in process lists)");
+  group->add_option("--token", token, "secret that devices must show (visible in process lists)");
   group->add_option("--token-file", token_file, "file whose first line is that secret");
   group
       ->add_option("--max-devices", max_devices,
@@ -171,8 +166,7 @@ void ServerFlags::add_training_to(CLI::App& app) {
   }
   training->add_option("--iterations", pace.iterations, "K, steps a training phase")
       ->capture_default_str();
-  training->add_option("--batch-size", pace.batch_size, "frames a step")
-      ->capture_default_str();
+  training->add_option("--batch-size", pace.batch_size, "frames a step")->capture_default_str();
   training->add_option("--horizon-seconds", horizon_seconds,
                        "T_horizon (default: 240, of which no more than --max-buffer-samples)");
   training
@@ -182,25 +176,21 @@ void ServerFlags::add_training_to(CLI::App& app) {
           "what --sampling-max-fps gives in a minute or a T_update where that is more; with "
           "--horizon-seconds 4096, at one a second more than an hour)")
       ->check(CLI::Range(4, 1 << 20));
-  training
-      ->add_option("--update-interval-seconds", pace.update_interval_seconds, "T_update")
+  training->add_option("--update-interval-seconds", pace.update_interval_seconds, "T_update")
       ->capture_default_str();
   training->add_flag("--adapt-update-interval", pace.adapt_training_rate,
                      "longer T_update for slow scenes (appendix D)");
   training->add_flag("!--fixed-sampling-rate", pace.adapt_sampling_rate,
                      "always sample at --sampling-max-fps instead of by equation (1)");
-  training->add_option("--sampling-min-fps", pace.sampling.min_fps, "r_min")
-      ->capture_default_str();
-  training->add_option("--sampling-max-fps", pace.sampling.max_fps, "r_max")
-      ->capture_default_str();
+  training->add_option("--sampling-min-fps", pace.sampling.min_fps, "r_min")->capture_default_str();
+  training->add_option("--sampling-max-fps", pace.sampling.max_fps, "r_max")->capture_default_str();
   training->add_option("--phi-target", pace.sampling.phi_target, "target of the phi-score")
       ->capture_default_str();
   training->add_flag("--bfloat16", trainer.bfloat16,
                      "compute in bfloat16 (faster on CPUs that have it)");
   training->add_option("--threads", threads, "compute threads (default: one a core)")
       ->check(CLI::Range(1, 1024));
-  training->add_option("--seed", session.seed, "one seed governs the run")
-      ->capture_default_str();
+  training->add_option("--seed", session.seed, "one seed governs the run")->capture_default_str();
 }
 
 void ServerFlags::check() {
@@ -266,11 +256,11 @@ StudentSpec ServerFlags::student_spec() const {
 
 std::function<std::unique_ptr<UpdatePolicy>()> ServerFlags::make_policy() const {
   if (downlink_kbps > 0) {
-    const BudgetOptions options{.pace = pace,
-                                .budget = {.budget_bps = 1000 * downlink_kbps,
-                                           .link_bps = 1000 * downlink_link_kbps},
-                                .adam = adam,
-                                .learning_rates_by_size = learning_rates_by_size};
+    const BudgetOptions options{
+        .pace = pace,
+        .budget = {.budget_bps = 1000 * downlink_kbps, .link_bps = 1000 * downlink_link_kbps},
+        .adam = adam,
+        .learning_rates_by_size = learning_rates_by_size};
     return [options] { return std::make_unique<BudgetPolicy>(options); };
   }
   const LearningRateMultipliers& times = adam.multipliers;

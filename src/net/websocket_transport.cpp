@@ -109,12 +109,9 @@ class WebSocketDeviceTransport::Impl {
  private:
   WebSocketClientCallbacks callbacks() {
     WebSocketClientCallbacks callbacks;
-    callbacks.on_connected = [this] {
-      executor_.post([host = host_] { host->on_connected(); });
-    };
+    callbacks.on_connected = [this] { executor_.post([host = host_] { host->on_connected(); }); };
     callbacks.on_message = [this](ServerMessage message) {
-      executor_.post(
-          [host = host_, message = std::move(message)] { host->on_message(message); });
+      executor_.post([host = host_, message = std::move(message)] { host->on_message(message); });
     };
     callbacks.on_disconnected = [this](const std::string& reason) {
       executor_.post([host = host_, reason] { host->on_disconnected(reason); });

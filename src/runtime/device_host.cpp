@@ -86,17 +86,17 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
       is_reducing_ = true;
     }
     auto reduced = std::make_shared<Handle>();
-    executor_.submit({WorkKind::sample, device_id_,
-                      [weak = weak_from_this(), frame = std::move(frame),
-                       reduced]() -> std::optional<WorkCost> {
-                        const auto self = weak.lock();
-                        return self ? self->reduce(frame, *reduced) : std::nullopt;
-                      },
-                      [weak = weak_from_this(), capture_seconds, reduced] {
-                        if (const auto self = weak.lock()) {
-                          self->sample(capture_seconds, std::move(*reduced));
-                        }
-                      }});
+    executor_.submit(
+        {WorkKind::sample, device_id_,
+         [weak = weak_from_this(), frame = std::move(frame), reduced]() -> std::optional<WorkCost> {
+           const auto self = weak.lock();
+           return self ? self->reduce(frame, *reduced) : std::nullopt;
+         },
+         [weak = weak_from_this(), capture_seconds, reduced] {
+           if (const auto self = weak.lock()) {
+             self->sample(capture_seconds, std::move(*reduced));
+           }
+         }});
   }
 
   // ---- the end ----
@@ -422,8 +422,8 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
 
 DeviceHost::DeviceHost(DeviceParts parts, ClientOptions options, Executor& executor,
                        DeviceTransport& transport, LogSink* log)
-    : impl_(std::make_shared<Impl>(std::move(parts), std::move(options), executor, transport,
-                                   log)) {}
+    : impl_(
+          std::make_shared<Impl>(std::move(parts), std::move(options), executor, transport, log)) {}
 
 DeviceHost::~DeviceHost() {
   impl_->end();

@@ -102,9 +102,7 @@ struct ValueText {
   std::string operator()(std::int64_t value) const { return digits(value); }
   std::string operator()(std::uint64_t value) const { return digits(value); }
   std::string operator()(double value) const { return number(value); }
-  std::string operator()(const std::string& value) const {
-    return is_json ? quoted(value) : value;
-  }
+  std::string operator()(const std::string& value) const { return is_json ? quoted(value) : value; }
 };
 
 double unix_now() {

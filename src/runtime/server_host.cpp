@@ -50,8 +50,8 @@ NoLog no_log;
 
 class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(ServerParts parts, ServerHostOptions options, Executor& executor,
-       ServerTransport& transport, LogSink* log)
+  Impl(ServerParts parts, ServerHostOptions options, Executor& executor, ServerTransport& transport,
+       LogSink* log)
       : parts_(std::move(parts)),
         options_(std::move(options)),
         executor_(executor),
@@ -66,7 +66,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     if (!parts_.store) parts_.store = std::make_shared<NoStore>();
     validate(options_.session);
     if (options_.max_devices < 1) {
-      throw Error(ErrorCode::invalid_argument, "ServerHost: max_devices is 0; at least 1 is needed");
+      throw Error(ErrorCode::invalid_argument,
+                  "ServerHost: max_devices is 0; at least 1 is needed");
     }
     // A policy that does not fit the model says so now, not when the first device comes.
     const auto policy = parts_.make_policy();
@@ -185,7 +186,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const std::lock_guard lock(mutex_);
     std::vector<SessionReport> reports;
     for (const auto& [id, device] : devices_) {
-      reports.push_back({id, device.session.held().version(), device.session.counters(),
+      reports.push_back({id,
+                         device.session.held().version(),
+                         device.session.counters(),
                          {device.phase_seconds.begin(), device.phase_seconds.end()},
                          device.ended_links});
     }
@@ -218,8 +221,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     LinkCounters ended_links = {};
     std::deque<double> phase_seconds = {};
     double last_seen_seconds = 0;
-    std::string last_failure = {};    ///< of the session; the same one is logged once
-    bool is_saving = false;           ///< an update waits for the store,
+    std::string last_failure = {};      ///< of the session; the same one is logged once
+    bool is_saving = false;             ///< an update waits for the store,
     std::deque<Outgoing> waiting = {};  ///< and all that comes after it
   };
   using Entry = std::pair<const std::string, Device>;
@@ -250,9 +253,10 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       return hear(*known, hello, todo);  // a second Hello: the session says what is wrong
     }
     // Before room is made: a device that is refused takes no other's place.
-    const bool other_student = hello.manifest_digest != parts_.initial.manifest().digest() ||
-                               (hello.student_fingerprint != 0 && options_.student_fingerprint != 0 &&
-                                hello.student_fingerprint != options_.student_fingerprint);
+    const bool other_student =
+        hello.manifest_digest != parts_.initial.manifest().digest() ||
+        (hello.student_fingerprint != 0 && options_.student_fingerprint != 0 &&
+         hello.student_fingerprint != options_.student_fingerprint);
     if (other_student) {
       return turn_away(connection, {ErrorCode::manifest_mismatch, options_.wrong_student_text});
     }
@@ -320,8 +324,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     if (record) {
       try {
         ServerSession restored(std::move(*record), parts_.task, parts_.make_policy(), session);
-        log_.info("restored", {{"device", device_id},
-                               {"version", restored.held().version().number}});
+        log_.info("restored",
+                  {{"device", device_id}, {"version", restored.held().version().number}});
         return restored;
       } catch (...) {
         log_.warning("session_not_restored",
@@ -438,9 +442,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                           {"sampling_rate_fps", control->sampling_rate_fps},
                           {"update_interval_seconds", control->update_interval_seconds}});
     } else if (const auto* fault = std::get_if<Fault>(&message)) {
-      log_.warning("fault_sent", {{"device", entry.first},
-                                  {"code", to_string(fault->code)},
-                                  {"message", fault->message}});
+      log_.warning(
+          "fault_sent",
+          {{"device", entry.first}, {"code", to_string(fault->code)}, {"message", fault->message}});
     }
   }
 
@@ -475,8 +479,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       const std::vector<Handle> frames = parts_.codec->decode(piece.batch.bitstream.span(), times);
       piece.batch.bitstream = {};
       if (frames.size() != times.size()) {
-        throw Error(ErrorCode::malformed_data, fmt::format("{} frames were decoded of {}",
-                                                           frames.size(), times.size()));
+        throw Error(ErrorCode::malformed_data,
+                    fmt::format("{} frames were decoded of {}", frames.size(), times.size()));
       }
       for (std::size_t i = 0; i < frames.size(); ++i) {
         if (stopped_) return std::nullopt;
@@ -643,8 +647,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void phase_failed(Entry& entry, const Error& error, Todo& todo) {
     log_.warning("phase_failed", {{"device", entry.first}, {"message", error.what()}});
-    drive(entry, todo,
-          [&](ServerSession& s, double now) { return s.on_phase_failed(error, now); });
+    drive(entry, todo, [&](ServerSession& s, double now) { return s.on_phase_failed(error, now); });
   }
 
   void note_phase(Entry& entry, const TrainingResult& result) {
@@ -715,8 +718,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
 ServerHost::ServerHost(ServerParts parts, ServerHostOptions options, Executor& executor,
                        ServerTransport& transport, LogSink* log)
-    : impl_(std::make_shared<Impl>(std::move(parts), std::move(options), executor, transport,
-                                   log)) {}
+    : impl_(
+          std::make_shared<Impl>(std::move(parts), std::move(options), executor, transport, log)) {}
 
 ServerHost::~ServerHost() {
   impl_->end();

@@ -83,8 +83,7 @@ std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec
   return std::make_shared<const StudentTask>(spec, std::move(names));
 }
 
-TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id,
-                                                 bool align_corners) {
+TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id, bool align_corners) {
   TrainingTask task;
   task.prepare = [spec](const Handle& handle) {
     const auto& sample = handle.as<LabelledFrame>();
@@ -112,8 +111,8 @@ TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id,
   return task;
 }
 
-std::unique_ptr<Trainer> make_segmentation_trainer(
-    Student student, const SegmentationTrainerOptions& options) {
+std::unique_ptr<Trainer> make_segmentation_trainer(Student student,
+                                                   const SegmentationTrainerOptions& options) {
   check_student(student);
   auto task = segmentation_task(student.spec, options.ignore_id, student.network->align_corners());
   return std::make_unique<NetworkTrainer>(
@@ -122,8 +121,8 @@ std::unique_ptr<Trainer> make_segmentation_trainer(
                             options.device, options.cache_bytes});
 }
 
-std::unique_ptr<Trainer> make_segmentation_trainer(
-    const StudentSpec& spec, const SegmentationTrainerOptions& options) {
+std::unique_ptr<Trainer> make_segmentation_trainer(const StudentSpec& spec,
+                                                   const SegmentationTrainerOptions& options) {
   return make_segmentation_trainer(open_student(spec), options);
 }
 

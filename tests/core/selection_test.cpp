@@ -303,8 +303,7 @@ TEST_CASE("a fraction beside whatever else is the same in every phase") {
   g[12] = 0.125F;
   const auto later = state_after_gradients(g);
   const auto choose = [&](double gamma) {
-    return ams::unite(group(), ams::gradient_guided(gamma))
-        ->select({manifest, later, {}}, random);
+    return ams::unite(group(), ams::gradient_guided(gamma))->select({manifest, later, {}}, random);
   };
   const auto with = [&](std::initializer_list<std::uint32_t> more) {
     return CoordinateSet::unite(base, CoordinateSet::from_sorted(manifest.dimension(), more));
@@ -323,8 +322,8 @@ TEST_CASE("a fraction beside whatever else is the same in every phase") {
           ams::make_selection_strategy(mine->name(), 0.1)->required_gradients(manifest));
   }
   // At random before the first step.
-  const CoordinateSet at_first =
-      ams::unite(group(), ams::gradient_guided(3 / trainable))->select({manifest, fresh, {}}, random);
+  const CoordinateSet at_first = ams::unite(group(), ams::gradient_guided(3 / trainable))
+                                     ->select({manifest, fresh, {}}, random);
   CHECK(at_first.size() == base.size() + 3);
   CHECK(CoordinateSet::unite(at_first, base) == at_first);
   /// Of another network, whatever it is asked.
@@ -344,7 +343,8 @@ TEST_CASE("a fraction beside whatever else is the same in every phase") {
       },
       "stranger", "100");
   expect_error(
-      ErrorCode::invalid_argument, [&] { (void)ams::unite(nullptr, ams::gradient_guided(0.1)); }, "null");
+      ErrorCode::invalid_argument, [&] { (void)ams::unite(nullptr, ams::gradient_guided(0.1)); },
+      "null");
   expect_error(
       ErrorCode::invalid_argument, [&] { (void)ams::gradient_guided(0); }, "gamma");
 }

@@ -86,9 +86,9 @@ void converse() {
       std::vector<float>(64, 0.5F));
   PaperOptions options{.gamma = 0.25};
   options.pace.adapt_training_rate = true;
-  Conversation both{ServerSession(initial, std::make_shared<Numbers>(),
-                                  std::make_unique<PaperPolicy>(options)),
-                    EdgeClient(initial, {.device_id = "a stranger's"})};
+  Conversation both{
+      ServerSession(initial, std::make_shared<Numbers>(), std::make_unique<PaperPolicy>(options)),
+      EdgeClient(initial, {.device_id = "a stranger's"})};
   both.perform(both.client.on_start(0));
   for (int second = 0; second < 200; ++second) {
     both.now = second;

@@ -8,8 +8,8 @@ int main() {
   const ams::StudentValues student = ams::load_student_values(spec);
   auto predictor = ams::make_predictor(spec);
   predictor->load(student.values);
-  const auto frame = ams::Handle::make(
-      ams::Frame{64, 32, std::vector<std::uint8_t>(64 * 32 * 3, 127), 0});
+  const auto frame =
+      ams::Handle::make(ams::Frame{64, 32, std::vector<std::uint8_t>(64 * 32 * 3, 127), 0});
   const ams::Handle prediction = predictor->predict(frame);
   const auto& labels = prediction.as<ams::LabelMap>();
   std::printf("%zu parameters, %zu labels\n", student.values.size(), labels.ids.size());

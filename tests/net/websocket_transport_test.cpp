@@ -70,18 +70,19 @@ struct Device {
               return options;
             }(),
             executor),
-        host({.initial = toy::initial_state(),
-              .active = std::make_shared<toy::Predictor>(),
-              .inactive = std::make_shared<toy::Predictor>(),
-              .codec = std::make_shared<toy::Codec>()},
-             [&] {
-               ClientOptions options;
-               options.token = token;
-               options.first_batch_seconds = 0.05;
-               options.reconnect_min_seconds = options.reconnect_max_seconds = 0.05;
-               return options;
-             }(),
-             executor, transport, &log) {
+        host(
+            {.initial = toy::initial_state(),
+             .active = std::make_shared<toy::Predictor>(),
+             .inactive = std::make_shared<toy::Predictor>(),
+             .codec = std::make_shared<toy::Codec>()},
+            [&] {
+              ClientOptions options;
+              options.token = token;
+              options.first_batch_seconds = 0.05;
+              options.reconnect_min_seconds = options.reconnect_max_seconds = 0.05;
+              return options;
+            }(),
+            executor, transport, &log) {
     executor.set_tick([this] { host.on_time(); });
     transport.start(host);
     host.start();
@@ -106,8 +107,7 @@ TEST_CASE("hosts find each other over the network, adapt, and part in order") {
   }));
   CHECK(device.host.status().streaming);
   CHECK(eventually([&] {
-    return server.host.metrics().find("ams_updates_total{device=\"device\"}") !=
-           std::string::npos;
+    return server.host.metrics().find("ams_updates_total{device=\"device\"}") != std::string::npos;
   }));
   device.host.leave("the end");
   CHECK(device.host.wait_until_left(20));

@@ -67,8 +67,8 @@ struct Driver {
 
   /// The update; nothing when it is withheld.
   std::optional<ams::Bytes> write(double now, std::vector<float> trained) {
-    ams::WrittenUpdate written = ams::write_update(
-        {held, std::move(trained), adam, coordinates, policy.encode(now, {})});
+    ams::WrittenUpdate written =
+        ams::write_update({held, std::move(trained), adam, coordinates, policy.encode(now, {})});
     const bool is_withheld = written.next == nullptr;
     if (!is_withheld) {
       held = written.next;
@@ -174,8 +174,8 @@ TEST_CASE("more budget trains more of the model") {
   CHECK(stream(manifest, 200000, 10).strategy == "full");
   // A classifier that is more than the last 2%; and one that comes first.
   const auto large = network(true, 900);
-  const auto first =
-      std::make_shared<const ams::Manifest>(manifest->with_roles({.normalization = {}, .head = {"weight0"}}));
+  const auto first = std::make_shared<const ams::Manifest>(
+      manifest->with_roles({.normalization = {}, .head = {"weight0"}}));
   for (const auto& other : {large, first}) {
     CHECK(stream(other, 3000, 10).strategy == "normalization_and_head+gradient_guided");
   }
@@ -262,12 +262,16 @@ TEST_CASE(
       for (std::size_t i = 0; i < 2000; ++i) trained[i] += 0.01F * normal(noise);
       std::vector<std::uint32_t> indices(2000);
       std::iota(indices.begin(), indices.end(), 0U);
-      for (std::uint32_t i = 2200; statistics == 1 && i < 2420; ++i) trained[i] += 20 * normal(noise);
+      for (std::uint32_t i = 2200; statistics == 1 && i < 2420; ++i)
+        trained[i] += 20 * normal(noise);
       const auto coordinates =
           ams::CoordinateSet::from_sorted(manifest->dimension(), std::move(indices));
       const ams::WrittenUpdate written =
-          ams::write_update({std::make_shared<const ams::ModelState>(held), trained, {},
-                             coordinates, policy.encode(1000, {})});
+          ams::write_update({std::make_shared<const ams::ModelState>(held),
+                             trained,
+                             {},
+                             coordinates,
+                             policy.encode(1000, {})});
       if (!written.next) continue;
       ++sent;
       double wanted = 0, moved = 0;

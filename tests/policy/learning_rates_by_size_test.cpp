@@ -85,8 +85,7 @@ TEST_CASE("random weights: the scale is as a plain sum has it") {
     const auto root = static_cast<double>(std::sqrt(sum / static_cast<long double>(values.size())));
     const double expected = root >= 0.4 ? 1 : root <= 0.025 ? 0.0625 : root / 0.4;
     const Manifest manifest({{.name = "w", .shape = {rows, 7}}});
-    CHECK(learning_rate_scales(manifest, values)[0] ==
-          doctest::Approx(expected).epsilon(1e-9));
+    CHECK(learning_rate_scales(manifest, values)[0] == doctest::Approx(expected).epsilon(1e-9));
   }
 }
 
@@ -114,8 +113,10 @@ TEST_CASE("scales out of range are refused") {
   for (const double bad : {0.0, -1.0, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
     expect_error(
         ErrorCode::invalid_argument,
-        [&] { (void)learning_rate_ranges(manifest, {}, std::vector<double>{1, bad}); }, "second",
-        "up to 1");
+        [&] {
+          (void)learning_rate_ranges(manifest, {}, std::vector<double>{1, bad});
+        },
+        "second", "up to 1");
   }
   expect_error(
       ErrorCode::invalid_argument,

@@ -28,8 +28,8 @@ TEST_CASE("the policy is Algorithm 2, phase by phase") {
   PaperOptions options{.gamma = gamma, .adam = {.learning_rate = 0.01}};
   options.pace.iterations = iterations;
   PaperPolicy policy(options);
-  auto held = std::make_shared<const ModelState>(
-      manifest(), std::vector<float>(manifest()->dimension(), 0.5F));
+  auto held = std::make_shared<const ModelState>(manifest(),
+                                                 std::vector<float>(manifest()->dimension(), 0.5F));
   policy.prepare(*held);
   policy.start(0);
 
@@ -66,8 +66,7 @@ TEST_CASE("the policy is Algorithm 2, phase by phase") {
     const EncodePlan encode = policy.encode(now, {});
     REQUIRE(encode.ways.size() == 1);
     CHECK(encode.ways[0].profile == UpdateProfile::reference);
-    const WrittenUpdate written =
-        write_update({held, trained, adam, plan.coordinates, encode});
+    const WrittenUpdate written = write_update({held, trained, adam, plan.coordinates, encode});
     REQUIRE(written.next != nullptr);
     CHECK(inspect_update(written.bytes.span()).coordinates == 32);
     held = written.next;

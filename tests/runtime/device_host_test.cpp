@@ -51,8 +51,8 @@ struct Link final : DeviceTransport {
   }
   void update() {
     const std::vector<float> trained(toy::dimension, float(++batches));
-    answers.emplace_back(Update{
-        encode_update(server, trained, CoordinateSet::from_sorted(toy::dimension, {0, 2}))});
+    answers.emplace_back(
+        Update{encode_update(server, trained, CoordinateSet::from_sorted(toy::dimension, {0, 2}))});
   }
   LinkCounters counters() const override { return {7, 9}; }
 
@@ -83,8 +83,7 @@ struct Fixture {
       ++loads;
       first = values[0];
     });
-    return DeviceParts{toy::initial_state(), predictor, predictor,
-                       std::make_shared<toy::Codec>()};
+    return DeviceParts{toy::initial_state(), predictor, predictor, std::make_shared<toy::Codec>()};
   }();
   std::optional<DeviceHost> host;
 
@@ -188,10 +187,9 @@ TEST_CASE("a part that throws costs a batch, a frame or a model, and the device 
   const auto codec = std::make_shared<Codec>();
   f.parts.codec = codec;
   bool loads = true;
-  f.parts.active = f.parts.inactive =
-      std::make_shared<toy::Predictor>([&](std::span<const float>) {
-        if (!loads) throw std::runtime_error("no");
-      });
+  f.parts.active = f.parts.inactive = std::make_shared<toy::Predictor>([&](std::span<const float>) {
+    if (!loads) throw std::runtime_error("no");
+  });
   f.parts.save = [](const ModelState&) { throw std::runtime_error("no"); };
   f.begin();
   f.play_until(20);

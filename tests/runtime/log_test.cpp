@@ -39,8 +39,12 @@ std::ptrdiff_t count(const std::string& text, const std::string& part) {
 
 TEST_CASE("lines for people") {
   CHECK(line(LogFormat::text, LogLevel::info,
-             {{"device", "camera 7"}, {"bytes", std::size_t{1200}}, {"seconds", 2.0},
-              {"rate", 0.1}, {"change", -3}, {"ok", true}}) ==
+             {{"device", "camera 7"},
+              {"bytes", std::size_t{1200}},
+              {"seconds", 2.0},
+              {"rate", 0.1},
+              {"change", -3},
+              {"ok", true}}) ==
         "22:13:20 it_happened  device=camera 7  bytes=1200  seconds=2.0  rate=0.1  change=-3  "
         "ok=true");
   CHECK(line(LogFormat::text, LogLevel::warning, {}) == "22:13:20 warning it_happened");
@@ -51,8 +55,12 @@ TEST_CASE("lines for people") {
 
 TEST_CASE("lines for machines") {
   CHECK(line(LogFormat::json, LogLevel::error,
-             {{"device", "camera 7"}, {"port", std::uint16_t{8443}}, {"seconds", 2.0},
-              {"tiny", 1e-7}, {"nan", std::numeric_limits<double>::quiet_NaN()}, {"ok", false}}) ==
+             {{"device", "camera 7"},
+              {"port", std::uint16_t{8443}},
+              {"seconds", 2.0},
+              {"tiny", 1e-7},
+              {"nan", std::numeric_limits<double>::quiet_NaN()},
+              {"ok", false}}) ==
         R"({"time":"2023-11-14T22:13:20.042Z","level":"error","event":"it_happened",)"
         R"("device":"camera 7","port":8443,"seconds":2.0,"tiny":1e-07,"nan":null,"ok":false})");
   CHECK(line(LogFormat::json, LogLevel::info,

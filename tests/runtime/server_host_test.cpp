@@ -157,7 +157,7 @@ TEST_CASE("a newer connection of a device takes over") {
   REQUIRE(f.transport.of<Welcome>(2).size() == 1);
   CHECK(f.transport.of<Welcome>(2)[0].last_batch_id == 1);
   CHECK(f.transport.of<Update>(2).size() == 1);  // what it has missed
-  f.batch(1, 7);  // the old link is not heard
+  f.batch(1, 7);                                 // the old link is not heard
   CHECK(f.host->session("a")->counters().batches == 1);
   f.leave(1);  // its bytes count, and the device stays
   CHECK(f.host->session("a")->connected());

@@ -531,7 +531,8 @@ TEST_CASE("whatever happens, the two find together again") {
     CHECK(world.session->connected());
     // The newest updates may still be on their way; no more of them than may be in flight.
     CHECK(world.session->held().version().number <=
-          world.client->held().version().number + setup.server.session.limits.max_updates_in_flight);
+          world.client->held().version().number +
+              setup.server.session.limits.max_updates_in_flight);
     CHECK(world.session->confirmed().number > before);
   }
 }

@@ -32,8 +32,9 @@ void wait_until(const std::function<bool()>& done) {
   }
 }
 
-Work work(WorkKind kind, const std::string& session, std::function<void()> run,
-          std::function<void()> finish = [] {}) {
+Work work(
+    WorkKind kind, const std::string& session, std::function<void()> run,
+    std::function<void()> finish = [] {}) {
   return {kind, session,
           [run = std::move(run)]() -> std::optional<WorkCost> {
             run();
@@ -342,8 +343,7 @@ TEST_CASE("hosts on threads: devices come, go and are cut, and end in step") {
   CHECK(log.count("session_failed") == 0);
   CHECK(log.count("update_refused") == 0);
   for (const auto& device : devices) {
-    const ServerSession* const session =
-        net.server->session(device->client().options().device_id);
+    const ServerSession* const session = net.server->session(device->client().options().device_id);
     if (session != nullptr && session->counters().connections > 0) {
       CHECK(session->held().version() == device->client().held().version());
     }

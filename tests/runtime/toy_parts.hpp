@@ -46,8 +46,8 @@ class Codec final : public ams::FrameCodec {
 /// Says what is right, and tells which frames it was asked about.
 class Teacher final : public ams::Teacher {
  public:
-  explicit Teacher(std::size_t scene_frames,
-                   std::function<void(std::size_t)> asked = [](std::size_t) {})
+  explicit Teacher(
+      std::size_t scene_frames, std::function<void(std::size_t)> asked = [](std::size_t) {})
       : scene_frames_(scene_frames), asked_(std::move(asked)) {}
   ams::Handle label(const ams::Handle& frame, double) override {
     asked_(frame.as<std::size_t>());
@@ -62,8 +62,8 @@ class Teacher final : public ams::Teacher {
 /// Predicts the frame's number times the first parameter; tells what it loads.
 class Predictor final : public ams::Predictor {
  public:
-  explicit Predictor(
-      std::function<void(std::span<const float>)> loaded = [](std::span<const float>) {})
+  explicit Predictor(std::function<void(std::span<const float>)> loaded =
+                         [](std::span<const float>) {})
       : loaded_(std::move(loaded)) {}
   const std::shared_ptr<const ams::Manifest>& manifest() const override { return manifest_; }
   void load(std::span<const float> values) override {

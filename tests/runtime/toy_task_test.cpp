@@ -67,7 +67,9 @@ TEST_CASE("a task of one's own runs a server and a device") {
   const auto policy = [] { return std::make_unique<PaperPolicy>(PaperOptions{.gamma = 1}); };
   VirtualPair pair({[&] { return ServerParts{initial, parity, policy, parity, parity, parity}; },
                     {},
-                    [&] { return DeviceParts{initial, parity, parity, parity}; }});
+                    [&] {
+                      return DeviceParts{initial, parity, parity, parity};
+                    }});
   pair.start_server();
   pair.start_device();
   for (int second = 0; second < 120; ++second) {

@@ -138,8 +138,8 @@ class VirtualPair {
   }
 
   void start_device() {
-    device = std::make_unique<ams::DeviceHost>(setup_.device(), setup_.client, executor,
-                                               device_link_);
+    device =
+        std::make_unique<ams::DeviceHost>(setup_.device(), setup_.client, executor, device_link_);
     ++device_life_;
     device->start();
   }

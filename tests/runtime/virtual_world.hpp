@@ -183,8 +183,8 @@ class VirtualWorld {
     auto asked = [this](std::size_t frame) { labelled.push_back(frame); };
     return {.initial = toy::initial_state(),
             .task = std::make_shared<toy::Task>(),
-            .make_policy = setup_.make_policy ? setup_.make_policy
-                                              : [this] { return setup_.server.policy(); },
+            .make_policy =
+                setup_.make_policy ? setup_.make_policy : [this] { return setup_.server.policy(); },
             .teacher = std::make_shared<toy::Teacher>(setup_.scene_frames, asked),
             .trainer = std::make_shared<Trainer>(*this),
             .codec = std::make_shared<toy::Codec>(),

@@ -57,8 +57,7 @@ void connect(Client& client, double now = 0, Welcome welcome = {}) {
 }
 
 Actions frame(Client& client, double capture_seconds, double now) {
-  return client.on_frame(capture_seconds, Handle::make(static_cast<int>(capture_seconds)),
-                         now);
+  return client.on_frame(capture_seconds, Handle::make(static_cast<int>(capture_seconds)), now);
 }
 
 std::vector<std::byte> bitstream() {
@@ -235,8 +234,7 @@ TEST_CASE("odd capture times are ignored, a timeline that jumps back begins a ne
   }
   const Actions first = client.on_time(5);
   REQUIRE(find_action<EncodeBuffer>(first) != nullptr);
-  CHECK(find_action<EncodeBuffer>(first)->capture_seconds ==
-        std::vector<double>{100, 101, 102});
+  CHECK(find_action<EncodeBuffer>(first)->capture_seconds == std::vector<double>{100, 101, 102});
   const Actions second = client.on_encoded(1, bitstream(), 5);
   REQUIRE(find_action<EncodeBuffer>(second) != nullptr);
   CHECK(find_action<EncodeBuffer>(second)->capture_seconds == std::vector<double>{0, 1, 2});
@@ -248,12 +246,10 @@ TEST_CASE("a batch spans no more than servers take, however long the camera was 
   for (const double t : {0.0, 1.0, 86400.0, 86401.0, 90000.0}) frame(client, t, 0);
   const Actions first = client.on_time(5);
   REQUIRE(find_action<EncodeBuffer>(first) != nullptr);
-  CHECK(find_action<EncodeBuffer>(first)->capture_seconds ==
-        std::vector<double>{0, 1, 86400});
+  CHECK(find_action<EncodeBuffer>(first)->capture_seconds == std::vector<double>{0, 1, 86400});
   const Actions second = client.on_encoded(1, bitstream(), 5);
   REQUIRE(find_action<EncodeBuffer>(second) != nullptr);
-  CHECK(find_action<EncodeBuffer>(second)->capture_seconds ==
-        std::vector<double>{86401, 90000});
+  CHECK(find_action<EncodeBuffer>(second)->capture_seconds == std::vector<double>{86401, 90000});
 }
 
 TEST_CASE("Welcome and Control set the rates; rates beyond reason end the connection") {

@@ -164,8 +164,7 @@ class Task final : public ams::Task {
 /// A session's policy and its options side by side, as tests set them.
 struct SessionSetup {
   ams::PaceOptions pace;
-  ams::StrategyPtr strategy =
-      ams::make_selection_strategy("gradient_guided", 0.05);
+  ams::StrategyPtr strategy = ams::make_selection_strategy("gradient_guided", 0.05);
   ams::EncodeOptions encode;
   ams::AdamOptions adam;
   bool learning_rates_by_size = true;

@@ -22,15 +22,14 @@ std::vector<float> trained(const ams::StudentSpec& spec, std::size_t iterations)
   const auto trainer = ams::make_segmentation_trainer(spec);
   const ams::StudentValues start = ams::load_student_values(spec);
   const std::size_t n = start.manifest->dimension();
-  ams::TrainingJob job{
-      start.manifest,
-      start.values,
-      ams::AdamState(n),
-      {},
-      {},
-      ams::CoordinateSet::all(n),
-      std::vector<bool>(start.manifest->tensors().size(), true),
-      {}};
+  ams::TrainingJob job{start.manifest,
+                       start.values,
+                       ams::AdamState(n),
+                       {},
+                       {},
+                       ams::CoordinateSet::all(n),
+                       std::vector<bool>(start.manifest->tensors().size(), true),
+                       {}};
   for (std::size_t k = 0; k < iterations; ++k) {
     job.mini_batches.push_back(
         {ams::testing::make_scene(2 * k), ams::testing::make_scene(2 * k + 1)});
@@ -77,7 +76,8 @@ TEST_CASE("labels are selected classes at the input size, for frames of any size
   spec.selected_classes = {1, 3};
   const auto predictor = ams::make_predictor(spec);
   for (const auto& [width, height] : {std::pair{64, 32}, {200, 77}, {20, 10}}) {
-    const auto labels = ams::testing::predict(*predictor, ams::testing::make_scene(3, width, height)->frame);
+    const auto labels =
+        ams::testing::predict(*predictor, ams::testing::make_scene(3, width, height)->frame);
     CHECK(labels.width == 64);
     CHECK(labels.height == 32);
     CHECK(labels.ids.size() == 64 * 32);
@@ -95,7 +95,8 @@ TEST_CASE("bfloat16 labels nearly all pixels as float32 does") {
   std::size_t equal = 0;
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
     const auto frame = ams::testing::make_scene(seed)->frame;
-    const auto a = ams::testing::predict(*wide, frame).ids, b = ams::testing::predict(*narrow, frame).ids;
+    const auto a = ams::testing::predict(*wide, frame).ids,
+               b = ams::testing::predict(*narrow, frame).ids;
     for (std::size_t i = 0; i < a.size(); ++i) equal += a[i] == b[i];
   }
   CHECK(equal > 5 * 64 * 32 * 97 / 100);

@@ -67,9 +67,8 @@ TEST_CASE("FDDWNet labels the probe picture as expected") {
   spec.weights = weights;
   spec.input_width = 512;
   spec.input_height = 256;
-  const auto labels =
-      ams::testing::label(*ams::make_network_teacher(spec),
-                          {input.width, input.height, input.bytes, 0});
+  const auto labels = ams::testing::label(*ams::make_network_teacher(spec),
+                                          {input.width, input.height, input.bytes, 0});
   REQUIRE(labels.ids.size() == expected.bytes.size());
   std::size_t equal = 0;
   for (std::size_t i = 0; i < labels.ids.size(); ++i) equal += labels.ids[i] == expected.bytes[i];

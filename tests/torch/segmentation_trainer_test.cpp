@@ -352,8 +352,8 @@ TEST_CASE("what does not fit is refused, and the trainer goes on") {
   refused(Code::invalid_argument, [](Job& job) { job.parameters[0] = std::nanf(""); });
   refused(Code::invalid_argument, [](Job& job) { job.adam_options.learning_rate = 1e38; });
   refused(Code::invalid_argument, [](Job& job) {
-    auto broken = std::make_shared<ams::LabelledFrame>(
-        job.mini_batches[0][0].as<ams::LabelledFrame>());
+    auto broken =
+        std::make_shared<ams::LabelledFrame>(job.mini_batches[0][0].as<ams::LabelledFrame>());
     broken->frame.rgb.pop_back();
     job.mini_batches[0][0] = broken;
   });
@@ -394,9 +394,14 @@ TEST_CASE("any module of the caller's can be a student") {
   const std::size_t n = start.manifest->dimension();
   ams::AdamOptions options;
   options.learning_rate = 1e-2;
-  const auto result = trainer->train(
-      {start.manifest, start.values, ams::AdamState(n), options, {}, ams::CoordinateSet::all(n),
-       std::vector<bool>(start.manifest->tensors().size(), true), draw(30, 4)});
+  const auto result = trainer->train({start.manifest,
+                                      start.values,
+                                      ams::AdamState(n),
+                                      options,
+                                      {},
+                                      ams::CoordinateSet::all(n),
+                                      std::vector<bool>(start.manifest->tensors().size(), true),
+                                      draw(30, 4)});
   CHECK(result.losses.back() < 0.7 * result.losses.front());
 }
 

@@ -25,15 +25,14 @@ ams::TrainingJob job_of(const ams::StudentValues& start, std::size_t iterations)
   const std::size_t n = start.manifest->dimension();
   ams::AdamOptions options;
   options.learning_rate = 1e-2;
-  ams::TrainingJob job{
-      start.manifest,
-      start.values,
-      ams::AdamState(n),
-      options,
-      {},
-      ams::CoordinateSet::all(n),
-      std::vector<bool>(start.manifest->tensors().size(), true),
-      {}};
+  ams::TrainingJob job{start.manifest,
+                       start.values,
+                       ams::AdamState(n),
+                       options,
+                       {},
+                       ams::CoordinateSet::all(n),
+                       std::vector<bool>(start.manifest->tensors().size(), true),
+                       {}};
   for (std::size_t k = 0; k < iterations; ++k) {
     job.mini_batches.push_back(
         {ams::testing::make_scene(2 * k), ams::testing::make_scene(2 * k + 1)});

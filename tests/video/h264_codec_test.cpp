@@ -35,8 +35,9 @@ TEST_CASE("a buffer comes back with its times, in the size of its newest frame")
     CHECK(frame.capture_seconds == times[i]);
   }
   CHECK(error_of([&] { codec.encode({}, 3); }) == "invalid_argument");
-  CHECK(error_of([&] { codec.decode(bytes.span(), std::vector<double>{1, 2}); }) ==
-        "malformed_data");
+  CHECK(error_of([&] {
+          codec.decode(bytes.span(), std::vector<double>{1, 2});
+        }) == "malformed_data");
   CHECK(error_of([&] { codec.encode(std::vector{Handle::make(7)}, 3); }) == "invalid_argument");
 }
 

@@ -10,7 +10,6 @@
 #include "ams/core/error.hpp"
 #include "ams/video/scaling.hpp"
 #include "canvas.hpp"
-#include "ams/video/scaling.hpp"
 
 namespace ams {
 namespace {

@@ -339,17 +339,19 @@ inline std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manif
   validate(options);
   const auto tensors = manifest.tensors();
   if (!tensor_scales.empty() && tensor_scales.size() != tensors.size()) {
-    detail::refuse(fmt::format("{} scales of learning rates for {} tensors: one for each is allowed",
-                               tensor_scales.size(), tensors.size()));
+    detail::refuse(
+        fmt::format("{} scales of learning rates for {} tensors: one for each is allowed",
+                    tensor_scales.size(), tensors.size()));
   }
   std::vector<LearningRateRange> ranges;
   for (std::size_t t = 0; t < tensors.size(); ++t) {
     const TensorSpec& tensor = tensors[t];
     const double scale = tensor_scales.empty() ? 1 : tensor_scales[t];
     if (!(scale > 0 && scale <= 1)) {
-      detail::refuse(fmt::format("the learning rate's scale of tensor {} is {}: above 0, up to 1 is "
-                                 "allowed",
-                                 tensor.name, scale));
+      detail::refuse(
+          fmt::format("the learning rate's scale of tensor {} is {}: above 0, up to 1 is "
+                      "allowed",
+                      tensor.name, scale));
     }
     const double of_role = tensor.role == TensorRole::normalization
                                ? options.multipliers.normalization

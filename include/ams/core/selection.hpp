@@ -355,8 +355,7 @@ class Layers final : public SelectionStrategy {
  public:
   enum class Ends { first, last, both };
 
-  Layers(std::string_view name, double gamma, Ends ends)
-      : name_(name), gamma_(gamma), ends_(ends) {
+  Layers(std::string_view name, double gamma, Ends ends) : name_(name), gamma_(gamma), ends_(ends) {
     check_gamma(gamma);
   }
 
@@ -428,7 +427,9 @@ class United final : public SelectionStrategy {
 
 }  // namespace detail::selection
 
-inline StrategyPtr full() { return std::make_shared<const detail::selection::Full>(); }
+inline StrategyPtr full() {
+  return std::make_shared<const detail::selection::Full>();
+}
 
 inline StrategyPtr gradient_guided(double gamma) {
   detail::selection::check_gamma(gamma);
@@ -441,8 +442,8 @@ inline StrategyPtr random_fraction(double gamma) {
 }
 
 inline StrategyPtr first_layers(double gamma) {
-  return std::make_shared<const detail::selection::Layers>(
-      "first_layers", gamma, detail::selection::Layers::Ends::first);
+  return std::make_shared<const detail::selection::Layers>("first_layers", gamma,
+                                                           detail::selection::Layers::Ends::first);
 }
 
 inline StrategyPtr last_layers(double gamma) {

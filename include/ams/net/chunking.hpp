@@ -97,7 +97,7 @@ class ChunkAssembler {
 
  private:
   struct Partial {
-    std::uint64_t size = 0;  // 0: no message on this lane
+    std::uint64_t size = 0;        // 0: no message on this lane
     std::vector<std::byte> bytes;  // after the padding that aligns the body
     std::size_t arrived() const noexcept;
   };

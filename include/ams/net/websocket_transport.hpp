@@ -44,7 +44,7 @@ class WebSocketServerTransport final : public ServerTransport {
   /// Closes all connections in order. Not from the executor's threads.
   void stop();
 
-  std::uint16_t port() const noexcept;   ///< the port listened on
+  std::uint16_t port() const noexcept;  ///< the port listened on
   LinkCounters total_counters() const;  ///< every connection and request, past ones too
 
   void send(ConnectionId connection, ServerMessage message) override;

@@ -15,9 +15,9 @@ namespace ams {
 /// One strategy and one encoding for the life of a session, at the paper's pace.
 struct FixedOptions {
   PaceOptions pace = {};
-  StrategyPtr strategy;  ///< what a phase trains and sends; not null
-  EncodeOptions encode = {};                          ///< how an update is written
-  AdamOptions adam = {};                              ///< alpha, multipliers by role, ...
+  StrategyPtr strategy;       ///< what a phase trains and sends; not null
+  EncodeOptions encode = {};  ///< how an update is written
+  AdamOptions adam = {};      ///< alpha, multipliers by role, ...
   /// Tensors whose values are small at the beginning learn less fast (learning_rate_scales()), so
   /// that one alpha suits most networks.
   bool learning_rates_by_size = true;
@@ -39,8 +39,8 @@ class FixedPolicy final : public PacedPolicy {
   /// Throws Error(invalid_argument) when the model lacks what the strategy trains.
   void prepare(const ModelState& initial) override {
     required_gradients_ = options_.strategy->required_gradients(initial.manifest());
-    learning_rates_ = initial_learning_rates(initial, options_.adam,
-                                             options_.learning_rates_by_size);
+    learning_rates_ =
+        initial_learning_rates(initial, options_.adam, options_.learning_rates_by_size);
   }
 
   PhasePlan plan(const PhaseContext& context, Random& random) override {
@@ -48,13 +48,14 @@ class FixedPolicy final : public PacedPolicy {
     plan.adam = options_.adam;
     plan.learning_rates = learning_rates_;
     plan.coordinates = options_.strategy->select(
-        {context.held.manifest(), context.adam, options_.adam, learning_rates_},
-        random);
+        {context.held.manifest(), context.adam, options_.adam, learning_rates_}, random);
     plan.required_gradients = required_gradients_;
     return plan;
   }
 
-  EncodePlan encode(double, std::span<const double>) override { return {.ways = {options_.encode}}; }
+  EncodePlan encode(double, std::span<const double>) override {
+    return {.ways = {options_.encode}};
+  }
 
  private:
   FixedOptions options_;

@@ -54,9 +54,9 @@ inline std::vector<double> learning_rate_scales(const Manifest& manifest,
     const bool is_scaled =
         tensor.kind == TensorKind::parameter && tensor.shape.size() >= 2 && sum > 0;
     const double root_mean_square = std::sqrt(sum / static_cast<double>(tensor.size));
-    scales.push_back(is_scaled ? std::clamp(root_mean_square / whole_rate_root_mean_square,
-                                            least_scale, 1.0)
-                               : 1.0);
+    scales.push_back(
+        is_scaled ? std::clamp(root_mean_square / whole_rate_root_mean_square, least_scale, 1.0)
+                  : 1.0);
   }
   return scales;
 }

@@ -19,10 +19,10 @@ struct PaceOptions {
   double update_interval_seconds = 10;  ///< T_update, 0.1 to 3600; the base when it is adapted
   std::size_t iterations = 20;          ///< K, 1 to 10000
   std::size_t batch_size = 8;           ///< samples of a mini-batch, 1 to 4096
-  std::size_t min_samples = 4;      ///< the first phase waits for so many labelled samples, >= 1
-  double horizon_seconds = 240;     ///< T_horizon, 0.001 to 1e9
+  std::size_t min_samples = 4;   ///< the first phase waits for so many labelled samples, >= 1
+  double horizon_seconds = 240;  ///< T_horizon, 0.001 to 1e9
   SamplingRateOptions sampling = {};
-  bool adapt_sampling_rate = true;  ///< equation (1); false: always sampling.initial_fps
+  bool adapt_sampling_rate = true;         ///< equation (1); false: always sampling.initial_fps
   TrainingRateOptions training_rate = {};  ///< its base is replaced by update_interval_seconds
   bool adapt_training_rate = false;        ///< appendix D; false: T_update never changes
 };

@@ -34,7 +34,8 @@ class PaperPolicy final : public PacedPolicy {
  public:
   /// Throws Error(invalid_argument), naming the option and its range.
   explicit PaperPolicy(PaperOptions options = {})
-      : PacedPolicy(options.pace), options_((validate(options.adam), options)),
+      : PacedPolicy(options.pace),
+        options_((validate(options.adam), options)),
         strategy_(gradient_guided(options.gamma)) {}
 
   /// Any model fits.

@@ -19,16 +19,17 @@ enum class WorkKind {
 
 /// What a piece of work took.
 struct WorkCost {
-  std::size_t frames = 0;        ///< decoded, labelled or encoded
-  std::size_t iterations = 0;    ///< of training
-  std::size_t batch_size = 0;    ///< of training
-  double measured_seconds = 0;   ///< wall time of the long part
+  std::size_t frames = 0;       ///< decoded, labelled or encoded
+  std::size_t iterations = 0;   ///< of training
+  std::size_t batch_size = 0;   ///< of training
+  double measured_seconds = 0;  ///< wall time of the long part
 };
 
 /// A piece of a host's work: a long part, then what follows from it.
 struct Work {
   WorkKind kind = WorkKind::label;
-  std::string session;  ///< whose: pieces of one kind and one session run one after another, in order
+  std::string
+      session;  ///< whose: pieces of one kind and one session run one after another, in order
   /// The long part. Nothing: it was not wanted any more, and `finish` is not called.
   std::function<std::optional<WorkCost>()> run;
   std::function<void()> finish;

@@ -74,7 +74,9 @@ class SegmentationTask : public Task {
     return labelled.frame.rgb.size() + labelled.labels.ids.size();
   }
 
-  std::unique_ptr<TaskScore> score() const override { return std::make_unique<MiouScore>(classes_); }
+  std::unique_ptr<TaskScore> score() const override {
+    return std::make_unique<MiouScore>(classes_);
+  }
 
   /// Half the picture, half the colours of the labels (class_colour()). What is of no class of the
   /// subset stays as it is. Throws Error(invalid_argument) when bytes do not fit the sizes.

@@ -72,29 +72,33 @@ struct ClientOptions {
 inline void validate(const ClientOptions& options) {
   constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
   detail::require_client_range<std::size_t>("device_id (length)", options.device_id.size(), 1,
-                             max_device_id_bytes);
+                                            max_device_id_bytes);
   if (!is_device_id(options.device_id)) {
     throw Error(ErrorCode::invalid_argument,
                 "client option device_id must be UTF-8 without control characters");
   }
-  detail::require_client_range<std::size_t>("token (length)", options.token.size(), 0, max_token_bytes);
-  detail::require_client_range("max_sampling_rate_fps", options.max_sampling_rate_fps, min_sampling_rate_fps,
-                max_sampling_rate_fps);
-  detail::require_client_range("sampling_rate_fps", options.sampling_rate_fps, min_sampling_rate_fps,
-                options.max_sampling_rate_fps);
+  detail::require_client_range<std::size_t>("token (length)", options.token.size(), 0,
+                                            max_token_bytes);
+  detail::require_client_range("max_sampling_rate_fps", options.max_sampling_rate_fps,
+                               min_sampling_rate_fps, max_sampling_rate_fps);
+  detail::require_client_range("sampling_rate_fps", options.sampling_rate_fps,
+                               min_sampling_rate_fps, options.max_sampling_rate_fps);
   detail::require_client_range("update_interval_seconds", options.update_interval_seconds,
-                min_update_interval_seconds, max_update_interval_seconds);
+                               min_update_interval_seconds, max_update_interval_seconds);
   detail::require_client_range("first_batch_seconds", options.first_batch_seconds, 0.0, 3600.0);
-  detail::require_client_range<std::size_t>("max_buffered_frames", options.max_buffered_frames, 1, no_limit);
-  detail::require_client_range<std::size_t>("max_frames_per_batch", options.max_frames_per_batch, 1, 256);
-  detail::require_client_range("welcome_timeout_seconds", options.welcome_timeout_seconds, 1e-3, 1e6);
-  detail::require_client_range("goodbye_timeout_seconds", options.goodbye_timeout_seconds, 1e-3, 1e6);
+  detail::require_client_range<std::size_t>("max_buffered_frames", options.max_buffered_frames, 1,
+                                            no_limit);
+  detail::require_client_range<std::size_t>("max_frames_per_batch", options.max_frames_per_batch, 1,
+                                            256);
+  detail::require_client_range("welcome_timeout_seconds", options.welcome_timeout_seconds, 1e-3,
+                               1e6);
+  detail::require_client_range("goodbye_timeout_seconds", options.goodbye_timeout_seconds, 1e-3,
+                               1e6);
   detail::require_client_range("reconnect_min_seconds", options.reconnect_min_seconds, 1e-3, 1e6);
   detail::require_client_range("reconnect_max_seconds", options.reconnect_max_seconds,
-                options.reconnect_min_seconds, 1e6);
-  detail::require_client_range<std::size_t>("max_consecutive_refusals", options.max_consecutive_refusals, 1,
-                             no_limit);
+                               options.reconnect_min_seconds, 1e6);
+  detail::require_client_range<std::size_t>("max_consecutive_refusals",
+                                            options.max_consecutive_refusals, 1, no_limit);
 }
-
 
 }  // namespace ams

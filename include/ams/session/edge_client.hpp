@@ -18,8 +18,8 @@
 #include "ams/core/update_codec.hpp"
 #include "ams/session/backoff.hpp"
 #include "ams/session/client_options.hpp"
-#include "ams/session/sample_clock.hpp"
 #include "ams/session/messages.hpp"
+#include "ams/session/sample_clock.hpp"
 #include "ams/session/text.hpp"
 
 namespace ams {
@@ -355,8 +355,7 @@ inline EdgeActions EdgeClient::on_connected(double now_seconds) {
   return actions;
 }
 
-inline EdgeActions EdgeClient::on_disconnected(const std::string& reason,
-                                                                  double now_seconds) {
+inline EdgeActions EdgeClient::on_disconnected(const std::string& reason, double now_seconds) {
   advance(now_seconds);
   EdgeActions actions;
   if (link_ == Link::stopped || link_ == Link::waiting) return actions;
@@ -379,8 +378,7 @@ inline EdgeActions EdgeClient::on_disconnected(const std::string& reason,
   return actions;
 }
 
-inline EdgeActions EdgeClient::on_stop(const std::string& reason,
-                                                          double now_seconds) {
+inline EdgeActions EdgeClient::on_stop(const std::string& reason, double now_seconds) {
   advance(now_seconds);
   EdgeActions actions;
   if (link_ == Link::greeting || link_ == Link::streaming) {
@@ -402,7 +400,7 @@ inline EdgeActions EdgeClient::on_stop(const std::string& reason,
 }
 
 inline bool EdgeClient::set_rates(double sampling_rate_fps, double update_interval_seconds,
-                                        EdgeActions& actions) {
+                                  EdgeActions& actions) {
   // Written so that NaN is out of range.
   if (!(sampling_rate_fps >= min_sampling_rate_fps &&
         sampling_rate_fps <= options_.max_sampling_rate_fps) ||
@@ -509,8 +507,7 @@ inline void EdgeClient::snapshot(const Snapshot& snapshot, EdgeActions& actions)
   taken_over(actions);
 }
 
-inline EdgeActions EdgeClient::on_message(const ServerMessage& message,
-                                                             double now_seconds) {
+inline EdgeActions EdgeClient::on_message(const ServerMessage& message, double now_seconds) {
   advance(now_seconds);
   EdgeActions actions;
   if (link_ == Link::greeting) {
@@ -550,8 +547,7 @@ inline bool EdgeClient::wants_frame(double capture_seconds) const noexcept {
          is_capture_time(capture_seconds) && clock_.wants(capture_seconds);
 }
 
-inline EdgeActions EdgeClient::on_frame(double capture_seconds,
-                                                           Handle frame, double now_seconds) {
+inline EdgeActions EdgeClient::on_frame(double capture_seconds, Handle frame, double now_seconds) {
   advance(now_seconds);
   EdgeActions actions;
   ++counters_.frames;
@@ -572,8 +568,8 @@ inline EdgeActions EdgeClient::on_frame(double capture_seconds,
   return actions;
 }
 
-inline EdgeClient::Encoding EdgeClient::finish_encoding(
-    std::uint64_t batch_id, double now_seconds) {
+inline EdgeClient::Encoding EdgeClient::finish_encoding(std::uint64_t batch_id,
+                                                        double now_seconds) {
   if (!encoding_ || encoding_->batch_id != batch_id) {
     throw Error(ErrorCode::invalid_argument,
                 "EdgeClient: batch " + std::to_string(batch_id) +
@@ -583,9 +579,8 @@ inline EdgeClient::Encoding EdgeClient::finish_encoding(
   return std::move(*std::exchange(encoding_, std::nullopt));
 }
 
-inline EdgeActions EdgeClient::on_encoded(std::uint64_t batch_id,
-                                                             Bytes bitstream,
-                                                             double now_seconds) {
+inline EdgeActions EdgeClient::on_encoded(std::uint64_t batch_id, Bytes bitstream,
+                                          double now_seconds) {
   if (bitstream.empty()) return on_encode_failed(batch_id, now_seconds);
   Encoding encoding = finish_encoding(batch_id, now_seconds);
   EdgeActions actions;
@@ -597,8 +592,7 @@ inline EdgeActions EdgeClient::on_encoded(std::uint64_t batch_id,
   return actions;
 }
 
-inline EdgeActions EdgeClient::on_encode_failed(std::uint64_t batch_id,
-                                                                   double now_seconds) {
+inline EdgeActions EdgeClient::on_encode_failed(std::uint64_t batch_id, double now_seconds) {
   finish_encoding(batch_id, now_seconds);
   ++counters_.batches_failed;
   last_error_ = "batch " + std::to_string(batch_id) + " could not be encoded";
@@ -607,8 +601,7 @@ inline EdgeActions EdgeClient::on_encode_failed(std::uint64_t batch_id,
   return actions;
 }
 
-inline EdgeActions EdgeClient::on_published(ModelVersion version,
-                                                               double now_seconds) {
+inline EdgeActions EdgeClient::on_published(ModelVersion version, double now_seconds) {
   advance(now_seconds);
   EdgeActions actions;
   // While a newer version waits to be published, its Ack will say it all.

@@ -218,7 +218,9 @@ class ServerSession {
     return phase_ == Phase::running || phase_ == Phase::writing;
   }
   double sampling_rate_fps() const { return policy_->sampling_rate_fps(); }
-  double update_interval_seconds() const { return policy_->update_interval_seconds(); }  ///< T_update
+  double update_interval_seconds() const {
+    return policy_->update_interval_seconds();
+  }  ///< T_update
   std::size_t buffered_samples() const { return replay_->size(); }
   std::size_t pending_batches() const noexcept { return pending_.size(); }  ///< being labelled
   double last_event_seconds() const noexcept { return now_seconds_; }
@@ -312,8 +314,8 @@ class ServerSession {
   AdamState adam_;
   Random random_;
   Phase phase_ = Phase::idle;
-  bool has_left_ = false;             // the device said goodbye and has not come back
-  bool latest_phase_failed_ = false;  // and no sample has come since
+  bool has_left_ = false;                      // the device said goodbye and has not come back
+  bool latest_phase_failed_ = false;           // and no sample has come since
   std::optional<double> phase_begin_seconds_;  // of the latest phase
   CoordinateSet phase_coordinates_;
   std::size_t phase_new_samples_ = 0;
@@ -334,7 +336,8 @@ inline bool all_finite(std::span<const float> values) {
 }
 
 /// Throws what the device is told.
-inline void check_hello(const Hello& hello, const Manifest& manifest, const std::string& known_device_id) {
+inline void check_hello(const Hello& hello, const Manifest& manifest,
+                        const std::string& known_device_id) {
   if (hello.version != protocol_version) {
     throw Error(ErrorCode::unsupported_version,
                 fmt::format("Hello: protocol version {}; this server speaks {}", hello.version,
@@ -412,7 +415,6 @@ inline std::string unusable_reason(const TrainingResult& result, std::size_t dim
   }
   return {};
 }
-
 
 inline ModelFeedOptions feed_options(const SessionOptions& options) {
   ModelFeedOptions feed;
@@ -544,7 +546,7 @@ inline void ServerSession::send(ServerMessage message, ServerActions& actions, b
 }
 
 inline void ServerSession::close(ServerMessage farewell, const std::string& reason,
-                                  ServerActions& actions) {
+                                 ServerActions& actions) {
   last_error_ = reason;
   feed_.disconnect();
   link_ = Link::closing;
@@ -553,7 +555,7 @@ inline void ServerSession::close(ServerMessage farewell, const std::string& reas
 }
 
 inline void ServerSession::fault(ErrorCode code, const std::string& message,
-                                  ServerActions& actions) {
+                                 ServerActions& actions) {
   ++counters_.faults;
   close(Fault{code, std::string(cut_text(message, max_text_bytes))}, message, actions);
 }
@@ -750,8 +752,7 @@ inline ServerActions ServerSession::on_frame_batch(FrameBatch frames, double now
   return actions;
 }
 
-inline ServerSession::Batch& ServerSession::unanswered_batch(
-    std::uint64_t batch_id) {
+inline ServerSession::Batch& ServerSession::unanswered_batch(std::uint64_t batch_id) {
   const auto found = std::find_if(pending_.begin(), pending_.end(),
                                   [&](const Batch& b) { return b.id == batch_id; });
   if (found == pending_.end() || found->is_answered) {
@@ -763,8 +764,8 @@ inline ServerSession::Batch& ServerSession::unanswered_batch(
 }
 
 inline ServerActions ServerSession::on_labelled(std::uint64_t batch_id,
-                                                 std::vector<TimedSample> samples,
-                                                 double now_seconds) {
+                                                std::vector<TimedSample> samples,
+                                                double now_seconds) {
   Batch& batch = unanswered_batch(batch_id);
   auto expected = batch.capture_seconds.begin();
   for (const TimedSample& timed : samples) {
@@ -864,7 +865,8 @@ inline TrainingJob ServerSession::begin_phase(double now_seconds) {
   job.adam_options = plan.adam;
   job.learning_rates = std::move(plan.learning_rates);
   job.required_gradients = std::move(plan.required_gradients);
-  job.mini_batches = replay_->draw(newest_sample_seconds_, plan.iterations, plan.batch_size, random);
+  job.mini_batches =
+      replay_->draw(newest_sample_seconds_, plan.iterations, plan.batch_size, random);
   job.coordinates = plan.coordinates;
 
   random_ = random;
@@ -898,8 +900,7 @@ inline ServerActions ServerSession::end_phase() {
   return actions;
 }
 
-inline ServerSession::Trained ServerSession::on_trained(TrainingResult result,
-                                                        double now_seconds) {
+inline ServerSession::Trained ServerSession::on_trained(TrainingResult result, double now_seconds) {
   if (phase_ != Phase::running) {
     throw Error(ErrorCode::invalid_argument, "ServerSession::on_trained: no phase is running");
   }
@@ -957,8 +958,7 @@ inline void ServerSession::publish(WrittenUpdate& written, ServerActions& action
     ++counters_.updates;
     counters_.update_bytes += bytes;
     counters_.update_coordinates += written.coordinates.size();
-    auto message =
-        feed_.publish(std::move(written.next), std::move(written.bytes), now_seconds_);
+    auto message = feed_.publish(std::move(written.next), std::move(written.bytes), now_seconds_);
     if (message) send(std::move(*message), actions);
   }
   policy_->on_written({is_withheld, bytes, written.usual_bytes, written.coordinates,

@@ -18,9 +18,10 @@ struct TrainingJob {
   std::vector<float> parameters;  ///< w_{n,0}
   AdamState adam;
   AdamOptions adam_options;
-  std::vector<LearningRateRange> learning_rates;  ///< where the rate differs, as adam_step() takes it
-  CoordinateSet coordinates;                      ///< I_n
-  std::vector<bool> required_gradients;           ///< one for each tensor of the manifest
+  std::vector<LearningRateRange>
+      learning_rates;                    ///< where the rate differs, as adam_step() takes it
+  CoordinateSet coordinates;             ///< I_n
+  std::vector<bool> required_gradients;  ///< one for each tensor of the manifest
   std::vector<std::vector<Handle>> mini_batches;  ///< S_1 to S_K, of Task::sample()
 };
 

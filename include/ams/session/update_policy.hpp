@@ -18,17 +18,17 @@ namespace ams {
 /// What a policy may look at when it says when a phase begins and plans it.
 struct PhaseContext {
   double now_seconds = 0;
-  const ModelState& held;  ///< what the device holds, or will
-  const AdamState& adam;   ///< as the latest phase left it
+  const ModelState& held;                      ///< what the device holds, or will
+  const AdamState& adam;                       ///< as the latest phase left it
   std::optional<double> latest_begin_seconds;  ///< of the latest phase; nothing before the first
-  std::size_t samples = 0;      ///< labelled so far
+  std::size_t samples = 0;                     ///< labelled so far
   std::size_t new_samples = 0;  ///< of them, since the latest phase began; at least 1
 };
 
 /// One training phase: where it starts, what it trains, how fast and on how much.
 struct PhasePlan {
-  std::vector<float> parameters;  ///< w_{n,0}; dimension values
-  CoordinateSet coordinates;      ///< I_n
+  std::vector<float> parameters;                  ///< w_{n,0}; dimension values
+  CoordinateSet coordinates;                      ///< I_n
   std::vector<bool> required_gradients;           ///< one for each tensor of the manifest
   AdamOptions adam;                               ///< alpha, beta1, beta2, epsilon
   std::vector<LearningRateRange> learning_rates;  ///< where the rate differs from alpha
@@ -49,9 +49,9 @@ struct EncodePlan {
 
 /// What came of a phase's update.
 struct WriteReport {
-  bool is_withheld = false;    ///< no way fitted; the device keeps its version
-  std::size_t bytes = 0;       ///< of the update; 0 when withheld
-  std::size_t usual_bytes = 0; ///< that the usual way has
+  bool is_withheld = false;          ///< no way fitted; the device keeps its version
+  std::size_t bytes = 0;             ///< of the update; 0 when withheld
+  std::size_t usual_bytes = 0;       ///< that the usual way has
   const CoordinateSet& coordinates;  ///< written, with the statistics that changed
   std::span<const float> held;       ///< what the device will hold
   std::span<const float> trained;    ///< w_{n,K}

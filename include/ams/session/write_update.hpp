@@ -28,7 +28,7 @@ struct UpdateJob {
   AdamState adam;                          ///< after the phase; passed through
   CoordinateSet coordinates;               ///< I_n
   EncodePlan plan;
-  double phase_seconds = 0;                ///< passed through
+  double phase_seconds = 0;  ///< passed through
 };
 
 /// The update of a phase.

@@ -50,7 +50,7 @@ std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec
 /// network's job, Error(invalid_argument) for sizes that do not fit and for a loss that is not
 /// finite; the trainer remains usable. Opening it throws as load_student_values(), and
 /// Error(unavailable) for a device that is not there.
-std::unique_ptr<Trainer> make_segmentation_trainer(
-    const StudentSpec& spec, const SegmentationTrainerOptions& options = {});
+std::unique_ptr<Trainer> make_segmentation_trainer(const StudentSpec& spec,
+                                                   const SegmentationTrainerOptions& options = {});
 
 }  // namespace ams

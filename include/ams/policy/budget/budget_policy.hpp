@@ -26,7 +26,7 @@ namespace ams {
 struct BudgetOptions {
   PaceOptions pace = {};
   DownlinkBudgetOptions budget = {};
-  AdamOptions adam = {};  ///< its multipliers are times those that the policy chooses
+  AdamOptions adam = {};               ///< its multipliers are times those that the policy chooses
   bool learning_rates_by_size = true;  ///< as FixedOptions
 };
 
@@ -88,7 +88,8 @@ class BudgetPolicy final : public PacedPolicy {
  public:
   /// Throws Error(invalid_argument), naming the option and its range.
   explicit BudgetPolicy(BudgetOptions options)
-      : PacedPolicy(options.pace), options_(options),
+      : PacedPolicy(options.pace),
+        options_(options),
         scene_(std::max(0.0, options.pace.sampling.phi_target)) {
     validate(options_.adam);
     validate(options_.budget);
@@ -115,8 +116,8 @@ class BudgetPolicy final : public PacedPolicy {
     plan.adam = options_.adam;
     plan.adam.multipliers = budget_detail::multiplied(plan.adam.multipliers, choice_.multipliers);
     plan.learning_rates = learning_rate_ranges(manifest, plan.adam, scales_);
-    plan.coordinates = choice_.strategy->select(
-        {manifest, context.adam, plan.adam, plan.learning_rates}, random);
+    plan.coordinates =
+        choice_.strategy->select({manifest, context.adam, plan.adam, plan.learning_rates}, random);
     plan.required_gradients = choice_.gradients->required_gradients(manifest);
     error_feedback_.add_to(plan.parameters, plan.coordinates);
     manifest_ = context.held.manifest_ptr();
@@ -126,12 +127,13 @@ class BudgetPolicy final : public PacedPolicy {
   }
 
   EncodePlan encode(double now_seconds, std::span<const double>) override {
-    const std::size_t allowance = budget_->allowance_bytes(
-        now_seconds, update_interval_seconds(), scene_.in_phase());
-    return {.ways = budget_detail::ways(),
-            .usual = budget_detail::usual_way,
-            .max_bytes = static_cast<double>(allowance) < UpdateLadder::header_bytes ? 0 : allowance,
-            .least_kept = budget_detail::least_kept};
+    const std::size_t allowance =
+        budget_->allowance_bytes(now_seconds, update_interval_seconds(), scene_.in_phase());
+    return {
+        .ways = budget_detail::ways(),
+        .usual = budget_detail::usual_way,
+        .max_bytes = static_cast<double>(allowance) < UpdateLadder::header_bytes ? 0 : allowance,
+        .least_kept = budget_detail::least_kept};
   }
 
   void on_written(const WriteReport& report) override {
@@ -154,8 +156,8 @@ class BudgetPolicy final : public PacedPolicy {
     if (std::holds_alternative<Update>(message) && !is_repeated) {
       budget_->spend(now_seconds, bytes, update_interval_seconds());
     } else {
-      budget_->owe(now_seconds, bytes + static_cast<std::size_t>(
-                                            std::ceil(budget_->options().overhead_bytes)));
+      budget_->owe(now_seconds,
+                   bytes + static_cast<std::size_t>(std::ceil(budget_->options().overhead_bytes)));
     }
   }
 
@@ -166,9 +168,9 @@ class BudgetPolicy final : public PacedPolicy {
 
  private:
   BudgetOptions options_;
-  std::vector<double> scales_;  // of learning rates, one for each tensor; empty: 1
-  std::optional<UpdateLadder> ladder_;      // from prepare() on
-  std::optional<DownlinkBudget> budget_;    // from start() on
+  std::vector<double> scales_;            // of learning rates, one for each tensor; empty: 1
+  std::optional<UpdateLadder> ladder_;    // from prepare() on
+  std::optional<DownlinkBudget> budget_;  // from start() on
   ErrorFeedback error_feedback_;
   SceneChange scene_;
 

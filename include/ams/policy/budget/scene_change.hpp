@@ -19,9 +19,9 @@ class SceneChange {
   /// it is finite and >= 0.
   explicit SceneChange(double phi_target) : least_phi_(phi_target / 2) {
     if (!(phi_target >= 0 && std::isfinite(phi_target))) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("SceneChange: phi_target is {}; allowed are finite values >= 0",
-                              phi_target));
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("SceneChange: phi_target is {}; allowed are finite values >= 0", phi_target));
     }
   }
 

@@ -33,9 +33,9 @@ class UpdateLadder {
  public:
   /// What a phase trains.
   struct Choice {
-    StrategyPtr strategy;   ///< selects the coordinates
-    StrategyPtr gradients;  ///< tells the gradients to compute
-    LearningRateMultipliers multipliers;                 ///< recommended_multipliers()
+    StrategyPtr strategy;                 ///< selects the coordinates
+    StrategyPtr gradients;                ///< tells the gradients to compute
+    LearningRateMultipliers multipliers;  ///< recommended_multipliers()
     std::size_t rung = 0;
   };
 
@@ -54,8 +54,9 @@ class UpdateLadder {
   struct Rung {
     StrategyPtr strategy;
     LearningRateMultipliers multipliers;
-    double group_bytes = 0, guided_bytes = 0;  ///< of an update at the usual step, before the scales
-    double coarseness = 1;  ///< worth training when its update is at most so many times too large
+    double group_bytes = 0,
+           guided_bytes = 0;  ///< of an update at the usual step, before the scales
+    double coarseness = 1;    ///< worth training when its update is at most so many times too large
     std::size_t before_moments = 0;  ///< trained instead where its choice would be random
   };
 
@@ -64,8 +65,8 @@ class UpdateLadder {
   }
   void follow_sizes(const Rung& rung, std::size_t usual_bytes);
 
-  std::vector<Rung> ladder_;  // ascending
-  bool has_moments_ = false;  // the latest phase computed all gradients
+  std::vector<Rung> ladder_;                  // ascending
+  bool has_moments_ = false;                  // the latest phase computed all gradients
   std::optional<std::size_t> trained_group_;  // the latest phase's rung, where that had no fraction
   double group_scale_ = 1, guided_scale_ = 1;  // of measured bytes to expected ones, running means
 };
@@ -167,8 +168,7 @@ inline UpdateLadder::UpdateLadder(const Manifest& manifest) {
     ladder_.push_back({.strategy = std::move(strategy),
                        .multipliers = multipliers,
                        .group_bytes = group * group_bits / 8,
-                       .guided_bytes =
-                           std::min(fraction * n, n - group) * new_bits(fraction) / 8,
+                       .guided_bytes = std::min(fraction * n, n - group) * new_bits(fraction) / 8,
                        .coarseness = guided_coarseness,
                        .before_moments = has_groups ? richest_group : ladder_.size()});
   }

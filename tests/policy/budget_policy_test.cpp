@@ -187,7 +187,7 @@ TEST_CASE("more budget trains more of the model") {
 TEST_CASE("groups are not traded for each other back and forth") {
   const auto manifest = network(true);
   std::size_t with_last_layers = 0, with_head = 0;
-  for (double budget_bps = 60; budget_bps <= 400; budget_bps += 10) {
+  for (double budget_bps = 60; budget_bps <= 400; budget_bps += 20) {
     CAPTURE(budget_bps);
     const Outcome outcome = stream(manifest, budget_bps, 10);
     if (outcome.strategy.find("gradient_guided") != std::string::npos) continue;

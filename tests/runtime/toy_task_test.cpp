@@ -26,11 +26,9 @@ struct Parity final : Task, Teacher, Trainer, FrameCodec, Predictor {
   std::size_t size_bytes(const Handle&) const override { return 1; }
   std::unique_ptr<TaskScore> score() const override { return nullptr; }
   Frame draw(const Handle&, const Handle&) const override { return {}; }
-
   Handle label(const Handle& frame, double) override {
     return Handle::make(frame.as<int>() % 2 == 1);
   }
-
   const std::shared_ptr<const Manifest>& manifest() const override { return layout; }
   TrainingResult train(TrainingJob job) override {
     TrainingResult result{std::move(job.parameters), std::move(job.adam), {}, 0};
@@ -54,7 +52,6 @@ struct Parity final : Task, Teacher, Trainer, FrameCodec, Predictor {
     for (const std::byte byte : bytes) frames.push_back(Handle::make(std::to_integer<int>(byte)));
     return frames;
   }
-
   void load(std::span<const float> values) override { logit = values[0]; }
   Handle predict(const Handle&) override { return Handle::make(logit > 0); }
   float logit = 0;

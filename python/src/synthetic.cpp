@@ -8,7 +8,7 @@
 
 #include "ams/synthetic/street.hpp"
 #include "arrays.hpp"
-#include "core_parts.hpp"
+#include "bindings.hpp"
 #include "fields.hpp"
 
 namespace py = pybind11;

@@ -11,10 +11,8 @@ foreach(_layer IN LISTS _ams_layers)
   install(EXPORT ams-${_layer}-targets NAMESPACE ams:: DESTINATION ${_ams_package_dir})
 endforeach()
 
-# Headers of the layers that were built; protocol, server and edge belong to ams::session.
-set(_ams_header_dirs ${_ams_layers} protocol server edge)
-list(REMOVE_ITEM _ams_header_dirs session)
-foreach(_dir IN LISTS _ams_header_dirs)
+# Headers of the layers that were built.
+foreach(_dir IN LISTS _ams_layers)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ams/${_dir} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ams
           FILES_MATCHING PATTERN "*.hpp")
 endforeach()

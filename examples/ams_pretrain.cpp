@@ -9,7 +9,7 @@
 #include "ams/core/random.hpp"
 #include "ams/segmentation/label_resize.hpp"
 #include "ams/segmentation/miou.hpp"
-#include "ams/synthetic/street.hpp"
+#include "demo/street/street.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "ams/torch/pretrain.hpp"
 #include "ams/torch/runtime.hpp"

@@ -14,6 +14,7 @@ import itertools
 import logging
 import os
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from ams.torch import (
 __all__ = ["ExportedStudent", "ExportedTeacher", "student", "teacher"]
 
 _log = logging.getLogger(__name__)
+_compiler_lock = threading.Lock()  # held while the process's environment names a private cache
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,10 @@ def teacher(
     h <= H and w <= W (a package: as a tensor, or the first of several). `input_size`: (H, W) in
     pixels, 32 to 4096 each. `num_classes`: 1 to 254; None: as many as the module gives. `device`:
     where a package shall run. The module itself is left alone.
+
+    Any number of processes may export at once. In one process, packages are compiled one after the
+    other. Meanwhile TORCHINDUCTOR_CACHE_DIR and TRITON_CACHE_DIR name a temporary folder, so no
+    other thread of the process may run torch.compile.
 
     Raises ams.InvalidArgumentError with the reason when it cannot be exported, or the file would
     not compute the same, and ams.IoError when it cannot be written.
@@ -330,12 +336,71 @@ def _save_script(module: torch.nn.Module, example: torch.Tensor, path: Path) -> 
     return method
 
 
+_CACHE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+
+
+@contextlib.contextmanager
+def _same_environment_after() -> Iterator[None]:
+    """Restores the variables that name the caches of torch's compiler."""
+    before = {name: os.environ.get(name) for name in _CACHE_VARIABLES}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _private_compiler_cache() -> Iterator[None]:
+    """Gives torch's compiler an empty cache folder, and removes the folder at the end.
+
+    aoti_compile_and_package zips the files of a network out of the cache folder after it has given
+    up its lock on them. Another process that compiles the same network truncates and rewrites them
+    under the same names. Without a folder of its own, the package of the first process can hold an
+    empty or half-written file.
+
+    Raises ams.IoError when there is no place for the folder.
+    """
+    with _compiler_lock, _same_environment_after(), contextlib.ExitStack() as stack:
+        # Imported before the variables change: it keeps paths for good, and sets one of them.
+        from torch._inductor.utils import clear_inductor_caches
+
+        try:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="ams-export-", ignore_cleanup_errors=True)
+            )
+        except OSError as error:
+            raise ams.IoError(f"there is no temporary folder to compile in: {error}") from error
+        for name in _CACHE_VARIABLES:
+            os.environ[name] = os.path.join(folder, name.lower())
+        clear_inductor_caches()
+        try:
+            yield
+        finally:
+            clear_inductor_caches()  # memory must not name files of a folder that is gone
+
+
+def _compiler_options() -> dict[str, object]:
+    """No precompiled headers: all processes of a user share them. Older torch makes none."""
+    from torch._inductor import config
+
+    makes_them = hasattr(config.aot_inductor, "precompile_headers")
+    return {"aot_inductor.precompile_headers": False} if makes_them else {}
+
+
 def _save_package(module: torch.nn.Module, example: torch.Tensor, path: Path) -> str:
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), _private_compiler_cache():
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (example,))
-            torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+            torch._inductor.aoti_compile_and_package(
+                program, package_path=str(path), inductor_configs=_compiler_options()
+            )
+    except ams.IoError:
+        raise
     except Exception as error:
         raise ams.InvalidArgumentError(
             f"the module cannot be compiled into a package (a TorchScript file, .pt, may still be "

@@ -1,5 +1,9 @@
+import os
 import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,13 +207,68 @@ def test_a_teacher_as_torchscript(tmp_path):
     same_labels(exported, module)
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler")
-def test_a_teacher_as_a_package(tmp_path):
+compiles_packages = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler"
+)
+
+
+@compiles_packages
+def test_a_teacher_as_a_package(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TRITON_CACHE_DIR", "the caller's")
     module = SmallNet()
     exported = export.teacher(module, tmp_path / "teacher.pt2", input_size=SIZE, num_classes=4)
     assert exported.method == "package" and files(tmp_path) == ["teacher.pt2"]
     same_labels(exported, module)
     assert all(p.requires_grad for p in module.parameters())
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+    assert os.environ["TRITON_CACHE_DIR"] == "the caller's"
+
+
+EXPORT_A_TEACHER = """
+import sys
+from torch_support import SmallNet
+from ams import export
+print("ready", flush=True)
+sys.stdin.readline()
+export.teacher(SmallNet(), sys.argv[1], input_size=(32, 64), num_classes=4)
+"""
+
+
+@compiles_packages
+def test_two_processes_export_one_network_at_once(tmp_path):
+    """From an empty cache. Torch's compiler must not write to a folder that the two share."""
+    packages = tmp_path / "packages"
+    shared = {name: tmp_path / name for name in ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR")}
+    for folder in (packages, *shared.values()):
+        folder.mkdir()
+    search = os.pathsep.join([str(Path(__file__).parent), *(p for p in sys.path if p)])
+    paths = [packages / f"{name}.pt2" for name in ("a", "b")]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", EXPORT_A_TEACHER, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **{k: str(v) for k, v in shared.items()}, "PYTHONPATH": search},
+        )
+        for path in paths
+    ]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert files(packages) == ["a.pt2", "b.pt2"]
+    for path in paths:
+        same_labels(export.ExportedTeacher(path, 4, SIZE, "package"), SmallNet())
+    assert {name: files(folder) for name, folder in shared.items()} == dict.fromkeys(shared, [])
 
 
 def test_teachers_that_cannot_serve(tmp_path):

@@ -497,23 +497,30 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       if (found == devices_.end()) return;
       const std::uint64_t batch = piece.batch.batch_id;
       const std::size_t count = piece.samples.size();
-      const auto failed = [batch](ServerSession& s, double now) {
-        return s.on_label_failed(batch, now);
-      };
       if (piece.failure) {
         log_.warning("labelling_failed",
                      {{"device", id}, {"batch", batch}, {"message", piece.failure->what()}});
-        drive(*found, todo, failed);
+        drive(*found, todo,
+              [batch](ServerSession& s, double now) { return s.on_label_failed(batch, now); });
       } else {
         log_.debug("labelled", {{"device", id}, {"batch", batch}, {"samples", count}});
         const bool taken = drive(*found, todo, [&](ServerSession& s, double now) {
           return s.on_labelled(batch, std::move(piece.samples), now);
         });
-        // A batch that is not answered would count as pending for ever.
-        if (!taken) drive(*found, todo, failed);
+        if (!taken) give_up(*found, batch);
       }
     }
     submit(std::move(todo));
+  }
+
+  /// A batch without an answer would count as pending for ever. Samples that the session did not take
+  /// may have been the answer all the same.
+  void give_up(Entry& entry, std::uint64_t batch) {
+    try {
+      entry.second.session.on_label_failed(batch, executor_.now_seconds());
+    } catch (...) {
+      return;
+    }
   }
 
   // ---- training ----

@@ -119,14 +119,16 @@ class Socket {
   int descriptor_;
 };
 
-/// A listening socket on an ephemeral port of the loopback.
+/// A socket on an ephemeral port of the loopback. One that does not listen refuses connections, and
+/// keeps the port from other programs.
 class Listener {
  public:
-  Listener() : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Listener(bool listens = true)
+      : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address = loopback(0);
     require(::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0,
             "bind");
-    require(::listen(descriptor_, 64) == 0, "listen");
+    if (listens) require(::listen(descriptor_, 64) == 0, "listen");
     socklen_t size = sizeof address;
     getsockname(descriptor_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);

@@ -136,7 +136,7 @@ Outcome stream(const std::shared_ptr<const ams::Manifest>& manifest, double budg
       CHECK(random_choices == 0);
     }
     computed = plan.required_gradients;
-    std::vector<float> trained = plan.parameters;
+    std::vector<float> trained(driver.held->values().begin(), driver.held->values().end());
     plan.coordinates.for_each(
         [&](std::uint32_t i) { trained[i] += (changed ? 0.05F : 0.01F) * normal(noise); });
     const auto update = driver.write(now, std::move(trained));
@@ -177,7 +177,7 @@ TEST_CASE("more budget trains more of the model") {
   // A classifier that is more than the last 2%; and one that comes first.
   const auto large = network(true, 900);
   const auto first =
-      std::make_shared<const ams::Manifest>(manifest->with_roles({.head = {"weight0"}}));
+      std::make_shared<const ams::Manifest>(manifest->with_roles({.normalization = {}, .head = {"weight0"}}));
   for (const auto& other : {large, first}) {
     CHECK(stream(other, 3000, 10).strategy == "normalization_and_head+gradient_guided");
   }

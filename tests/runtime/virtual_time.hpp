@@ -79,9 +79,9 @@ class VirtualPair {
  public:
   struct Setup {
     std::function<ams::ServerParts()> server;
-    ams::ServerHostOptions server_options;
+    ams::ServerHostOptions server_options = {};
     std::function<ams::DeviceParts()> device;
-    ams::ClientOptions client;
+    ams::ClientOptions client = {};
     double delay_seconds = 0.05;
     double encode_seconds = 0.4;
     double label_seconds = 0.6;

@@ -284,13 +284,13 @@ TEST_CASE(
   CHECK(find_action<TrainingDue>(feed(session, 1, {0, 1, 2, 3}, 4)) == nullptr);
   CHECK_FALSE(session.next_wake_seconds());
   CHECK_THROWS_AS(session.begin_phase(4), Error);
+  CHECK_THROWS_AS(session.on_phase_failed(Error(ErrorCode::unavailable, "x"), 4), Error);
   const ServerActions actions = feed(session, 2, {4}, 5);
   CHECK(find_action<TrainingDue>(actions) != nullptr);
   CHECK(session.training_due());
   CHECK(session.on_time(6).empty());  // said once
 
   CHECK_THROWS_AS(session.on_phase_done({}, 7), Error);
-  CHECK_THROWS_AS(session.on_phase_failed(Error(ErrorCode::unavailable, "x"), 7), Error);
   const TrainingJob job = session.begin_phase(7);
   CHECK(session.phase_running());
   CHECK_THROWS_AS(session.begin_phase(7), Error);
@@ -611,6 +611,105 @@ TEST_CASE("a strategy hears what the phase before trained, unless that was chose
   CHECK_FALSE(strategy->told[1]);  // the first one failed, and left no moments
   CHECK_FALSE(strategy->told[2]);  // the second one was the first to succeed
   CHECK(strategy->told[3] == Listening::of_phase(3));
+}
+
+TEST_CASE("a plan that does not fit the model fails its phase, and the next one has its turn") {
+  /// Its first plan is of another model.
+  struct Careless final : UpdatePolicy {
+    int plans = 0;
+    void prepare(const ModelState&) override {}
+    double sampling_rate_fps() const override { return 1; }
+    double update_interval_seconds() const override { return 10; }
+    std::optional<double> next_phase_seconds(const PhaseContext& context) const override {
+      return context.latest_begin_seconds.value_or(context.now_seconds - 10) + 10;
+    }
+    PhasePlan plan(const PhaseContext& context, Random&) override {
+      PhasePlan plan;
+      plan.coordinates = CoordinateSet::all(plans++ == 0 ? 3 : toy::dimension);
+      plan.parameters.assign(context.held.values().begin(), context.held.values().end());
+      plan.required_gradients = {true, true, false};
+      return plan;
+    }
+  };
+  Session session(toy::initial_state(), std::make_shared<toy::Task>(),
+                  std::make_unique<Careless>());
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0}, 1);
+  REQUIRE(session.training_due());
+  CHECK_THROWS_AS(session.begin_phase(2), Error);
+  CHECK(session.training_due());
+  CHECK(session.on_phase_failed(Error(ErrorCode::invalid_argument, "the plan"), 2).empty());
+  CHECK_FALSE(session.training_due());
+  CHECK(session.counters().phases_failed == 1);
+  CHECK(session.next_wake_seconds() == 12);
+  session.on_time(12);
+  toy::Trainer trainer;
+  const ServerActions actions = session.on_phase_done(trainer.train(session.begin_phase(12)), 13);
+  CHECK(find_message<Update>(actions) != nullptr);
+}
+
+TEST_CASE("an update is written beside the session, and sent when it is there") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  CHECK_THROWS_AS(session.on_written({}, 4), Error);
+  toy::Trainer trainer;
+  Session::Trained trained = session.on_trained(trainer.train(session.begin_phase(4)), 5);
+  REQUIRE(trained.job.has_value());
+  CHECK(trained.actions.empty());
+  CHECK(session.phase_running());
+  CHECK_THROWS_AS(session.on_trained({}, 5), Error);
+  // Meanwhile the session goes on with the model that the device holds.
+  const ModelVersion before = session.held().version();
+  feed(session, 2, {5, 6}, 6);
+  WrittenUpdate written = write_update(std::move(*trained.job));
+  CHECK(session.held().version() == before);
+  const ModelVersion next = written.next->version();
+  const ServerActions actions = session.on_written(std::move(written), 7);
+  const Update* update = find_message<Update>(actions);
+  REQUIRE(update != nullptr);
+  CHECK(session.held().version() == next);
+  ModelState device = toy::initial_state();
+  apply_update(update->bytes.span(), device);
+  CHECK(device.version() == next);
+
+  // A device that leaves while its update is written does not get it.
+  session.on_ack({next}, 8);
+  session.on_time(14);
+  trained = session.on_trained(trainer.train(session.begin_phase(14)), 15);
+  session.on_bye({}, 15);
+  session.on_disconnect(15);
+  session.on_written(write_update(std::move(*trained.job)), 16);
+  CHECK(session.counters().phases_abandoned == 1);
+  CHECK(session.held().version() == next);
+}
+
+TEST_CASE("a session goes on from its record") {
+  Session first = make_session();
+  first.on_hello(hello(), 0);
+  feed(first, 1, {0, 1, 2, 3}, 4);
+  toy::Trainer trainer;
+  first.on_phase_done(trainer.train(first.begin_phase(4)), 5);
+  const SessionRecord record = first.record();
+  CHECK(record.device_id == "camera 1");
+
+  const toy::SessionSetup options = options_for_tests();
+  Session second(record, std::make_shared<toy::Task>(), options.policy(), options.session);
+  CHECK(second.held().version() == first.held().version());
+  CHECK(second.counters().phases == 1);
+  const ServerActions actions = second.on_hello(hello(first.held()), 0);
+  const Welcome* welcome = find_message<Welcome>(actions);
+  REQUIRE(welcome != nullptr);
+  CHECK(welcome->resume == Resume::in_step);
+  CHECK(welcome->last_batch_id == 1);
+  // Adam goes on as well: the same samples give the same step as they would have.
+  feed(second, 2, {4, 5, 6, 7}, 8);
+  CHECK(second.begin_phase(8).adam.step_count == first.record().adam.step_count);
+
+  SessionRecord damaged = record;
+  damaged.adam.first_moment.pop_back();
+  CHECK_THROWS_AS(
+      Session(damaged, std::make_shared<toy::Task>(), options.policy(), options.session), Error);
 }
 
 TEST_CASE("a phase goes on while the device is away, and its update waits") {

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <stdlib.h>  // mkdtemp
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -15,9 +15,10 @@ namespace ams::testing {
 /// A folder that goes away with the program.
 class TemporaryFolder {
  public:
-  TemporaryFolder()
-      : path_(std::filesystem::temp_directory_path() / ("ams-test-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(path_);
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "ams-test-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    path_ = pattern;
   }
   ~TemporaryFolder() {
     std::error_code ignored;

@@ -3,7 +3,9 @@
 kind is the name of a function below. Exit status 3: this Python has no torch.
 """
 
+import os
 import sys
+import tempfile
 
 try:
     import torch
@@ -95,8 +97,16 @@ def text(path):
 
 
 def package(path):
+    """Compiles in a cache folder of its own: tests make the same package beside each other."""
     exported = torch.export.export(network(), (torch.zeros(1, 3, 32, 64),))
-    torch._inductor.aoti_compile_and_package(exported, package_path=path)
+    options = {}
+    if hasattr(torch._inductor.config.aot_inductor, "precompile_headers"):
+        options["aot_inductor.precompile_headers"] = False  # they are shared; older torch has none
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        torch._inductor.aoti_compile_and_package(
+            exported, package_path=path, inductor_configs=options
+        )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ struct ServerParts {
 };
 
 struct ServerHostOptions {
-  SessionOptions session;        ///< of every session; session_id counts on from it
+  SessionOptions session = {};   ///< of every session; session_id counts on from it
   std::size_t max_devices = 64;  ///< sessions kept; a new device takes the place of an absent one
   Digest student_fingerprint = 0;  ///< a device that says another one, not 0, is refused
   /// What a refused device is told.

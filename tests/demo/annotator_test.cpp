@@ -1,4 +1,4 @@
-#include "ams/video/annotator.hpp"
+#include "demo/annotator/annotator.hpp"
 
 #include <array>
 #include <set>
@@ -6,7 +6,7 @@
 #include "ams/video/image_file.hpp"
 #include "ams/video/scaling.hpp"
 #include "ams/video/video_reader.hpp"
-#include "support.hpp"
+#include "video/support.hpp"
 
 using namespace ams;
 using namespace ams::test;

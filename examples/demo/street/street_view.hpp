@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-#include "ams/synthetic/street.hpp"
+#include "demo/street/street.hpp"
 #include "street_atmosphere.hpp"
 #include "street_math.hpp"
 #include "street_raster.hpp"

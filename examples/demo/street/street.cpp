@@ -1,4 +1,4 @@
-#include "ams/synthetic/street.hpp"
+#include "demo/street/street.hpp"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ams/synthetic/street.hpp"
+#include "demo/street/street.hpp"
 #include "street_math.hpp"
 
 namespace ams::street {

@@ -1,4 +1,4 @@
-#include "ams/video/annotator.hpp"
+#include "demo/annotator/annotator.hpp"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "ams/core/error.hpp"
 #include "ams/video/scaling.hpp"
 #include "canvas.hpp"
-#include "pixel_conversion.hpp"
+#include "ams/video/scaling.hpp"
 
 namespace ams {
 namespace {
@@ -252,7 +252,13 @@ struct Annotator::Impl {
   }
 
   Frame compose(const Frame& frame, std::span<const AnnotationContent> contents) {
-    libav::require_valid(frame);
+    if (frame.width < 1 || frame.height < 1 ||
+        frame.rgb.size() != std::size_t{3} * static_cast<std::size_t>(frame.width) *
+                                static_cast<std::size_t>(frame.height)) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("a frame of {} x {} with {} bytes; wanted are width * height * 3",
+                              frame.width, frame.height, frame.rgb.size()));
+    }
     if (contents.size() != panels.size()) {
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("{} contents for {} panels", contents.size(), panels.size()));

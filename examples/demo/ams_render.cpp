@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ams/core/error.hpp"
-#include "ams/synthetic/street.hpp"
+#include "demo/street/street.hpp"
 #include "ams/video/clip.hpp"
 #include "common/files.hpp"
 #include "common/program.hpp"

@@ -11,7 +11,7 @@
 #include "ams/core/error.hpp"
 #include "ams/segmentation/label_resize.hpp"
 #include "ams/segmentation/miou.hpp"
-#include "ams/video/annotator.hpp"
+#include "demo/annotator/annotator.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/image_file.hpp"
 #include "ams/video/label_track.hpp"

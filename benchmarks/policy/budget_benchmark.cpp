@@ -1,11 +1,11 @@
-#include "ams/server/update_planner.hpp"
+#include "ams/policy/budget/budget_policy.hpp"
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "ams/core/random.hpp"
+#include "ams/session/write_update.hpp"
 #include "harness.hpp"
 
 // What a downlink budget costs the server after each phase: finding the finest way to write an update
@@ -40,49 +40,49 @@ void measure(double budget_bps) {
   };
   std::vector<float> values(manifest->dimension());
   for (float& value : values) value = noise(1);
-  ModelState held(manifest, values);
+  auto held = std::make_shared<const ModelState>(manifest, values);
   AdamState adam(manifest->dimension());
   adam.step_count = 1;
   std::fill(adam.second_moment.begin(), adam.second_moment.end(), 1.0F);
-  UpdatePlanner planner(manifest, {.budget_bps = budget_bps});
+  BudgetPolicy policy({.budget = {.budget_bps = budget_bps}});
+  policy.prepare(*held);
+  policy.start(0);
 
   // A minute's phases, so that it knows what updates take and has moments to choose by.
-  UpdatePlanner::Choice choice;
-  CoordinateSet coordinates;
-  std::vector<float> trained;
+  UpdateJob job;
+  CoordinateSet previous;
   double now_seconds = 0;
-  std::optional<EncodeOptions> way;
   for (int phase = 0; phase < 7; ++phase) {
     now_seconds += interval_seconds;
-    choice = planner.choose(interval_seconds);
     for (float& moment : adam.first_moment) moment = noise(1);
-    const CoordinateSet previous = coordinates;
-    coordinates = choice.strategy->select(
-        SelectionInput{*manifest, adam, {}, phase > 0 ? &previous : nullptr}, random);
-    trained.assign(held.values().begin(), held.values().end());
-    coordinates.for_each([&](std::uint32_t i) { trained[i] += noise(0.02); });
-    way = planner.fit(choice, held, trained, coordinates, now_seconds, interval_seconds, false);
-    if (phase == 6 || !way) continue;
-    const std::size_t bytes = encode_update(held, trained, coordinates, *way).size();
-    planner.spend(now_seconds, bytes, interval_seconds);
+    PhasePlan plan = policy.plan(
+        {now_seconds, *held, adam, now_seconds, phase > 0 ? &previous : nullptr, 1, 1}, random);
+    previous = plan.coordinates;
+    plan.coordinates.for_each([&](std::uint32_t i) { plan.parameters[i] += noise(0.02); });
+    job = {held, std::move(plan.parameters), {}, std::move(plan.coordinates),
+           policy.encode(now_seconds, {})};
+    if (phase == 6) break;
+    WrittenUpdate written = write_update(job);
+    if (written.next) {
+      held = written.next;
+      policy.on_sent(Update{written.bytes}, false, now_seconds);
+    }
+    policy.on_written({written.next == nullptr, written.bytes.size(), written.usual_bytes,
+                       written.coordinates, held->values(), written.trained});
   }
 
   Row row;
-  row.what = format("%.0f Kbps, ", budget_bps / 1000) + choice.strategy->name();
-  row.seconds = median_seconds([&] {
-    UpdatePlanner copy = planner;
-    keep(&copy);
-    way = copy.fit(choice, held, trained, coordinates, now_seconds, interval_seconds, false);
-  });
+  row.what = format("%.0f Kbps, ", budget_bps / 1000) + policy.strategy().name();
   std::size_t size = 0;
+  row.seconds = median_seconds([&] { size = write_update(job).bytes.size(); });
   row.alternative = "encode_update, once";
   row.alternative_seconds = median_seconds([&] {
-    ModelState copy = held;
-    size = encode_update(copy, trained, coordinates, way.value_or(EncodeOptions{})).size();
+    ModelState copy = *held;
+    keep(encode_update(copy, job.trained, job.coordinates, job.plan.ways[job.plan.usual]).data());
   });
   row.floor_seconds = 8.0 * static_cast<double>(values.size()) / memory_bytes_per_second();
-  row.note = format("%.0f coordinates, ", static_cast<double>(coordinates.size())) +
-             (way ? format("%.0f bytes", static_cast<double>(size)) : "withheld");
+  row.note = format("%.0f coordinates, ", static_cast<double>(job.coordinates.size())) +
+             (size > 0 ? format("%.0f bytes", static_cast<double>(size)) : "withheld");
   print_row(row);
 }
 
@@ -90,6 +90,6 @@ void measure(double budget_bps) {
 }  // namespace ams::benchmark
 
 int main() {
-  ams::benchmark::print_header("plan an update within a downlink budget (n = 2,113,264)");
+  ams::benchmark::print_header("write an update within a downlink budget (n = 2,113,264)");
   for (const double budget_bps : {2e3, 10e3, 50e3, 1e6}) ams::benchmark::measure(budget_bps);
 }

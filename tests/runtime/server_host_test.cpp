@@ -1,0 +1,432 @@
+#include "ams/runtime/server_host.hpp"
+
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ams/core/update_codec.hpp"
+#include "runtime/recording_log.hpp"
+#include "runtime/toy_parts.hpp"
+#include "runtime/virtual_time.hpp"
+
+using namespace ams;
+
+namespace {
+
+struct Transport final : ServerTransport {
+  std::map<ConnectionId, std::vector<ServerMessage>> sent;
+  std::map<ConnectionId, std::string> closed;
+  void send(ConnectionId connection, ServerMessage message) override {
+    sent[connection].push_back(std::move(message));
+  }
+  void close(ConnectionId connection, const std::string& reason) override {
+    closed.emplace(connection, reason);
+  }
+  LinkCounters counters(ConnectionId connection) const override { return {connection, 10}; }
+
+  template <class T>
+  std::vector<T> of(ConnectionId connection) const {
+    std::vector<T> found;
+    if (const auto messages = sent.find(connection); messages != sent.end()) {
+      for (const ServerMessage& message : messages->second) {
+        if (const T* one = std::get_if<T>(&message)) found.push_back(*one);
+      }
+    }
+    return found;
+  }
+};
+
+struct Fixture {
+  VirtualClock clock;
+  VirtualExecutor executor{clock};
+  Transport transport;
+  RecordingLog log;
+  toy::SessionSetup setup = [] {
+    toy::SessionSetup s;
+    s.strategy = make_selection_strategy("full", 1);
+    s.adam.learning_rate = 0.03;
+    return s;
+  }();
+  ServerParts parts{.initial = toy::initial_state(),
+                    .task = std::make_shared<toy::Task>(),
+                    .make_policy = [this] { return setup.policy(); },
+                    .teacher = std::make_shared<toy::Teacher>(600),
+                    .trainer = std::make_shared<toy::Trainer>(),
+                    .codec = std::make_shared<toy::Codec>()};
+  ServerHostOptions options;
+  std::optional<ServerHost> host;
+
+  void begin() { host.emplace(parts, options, executor, transport, &log); }
+
+  Hello hello(const std::string& device, ModelVersion held = toy::initial_state().version()) {
+    Hello message;
+    message.device_id = device;
+    message.manifest_digest = toy::manifest()->digest();
+    message.held = held;
+    return message;
+  }
+  void connect(ConnectionId connection, const std::string& device) {
+    host->on_connected(connection, "1.2.3.4:5");
+    host->on_message(connection, hello(device));
+  }
+  /// Five frames.
+  void batch(ConnectionId connection, std::uint64_t id) {
+    std::vector<Handle> frames;
+    FrameBatch message;
+    message.batch_id = id;
+    for (std::size_t i = 0; i < 5; ++i) {
+      frames.push_back(Handle::make(id * 10 + i));
+      message.capture_seconds.push_back(double(id * 10 + i));
+    }
+    message.bitstream = toy::Codec().encode(frames, 1);
+    host->on_message(connection, message);
+  }
+  void leave(ConnectionId connection) { host->on_disconnected(connection, "lost"); }
+};
+
+/// Keeps records; may fail.
+struct Store final : SessionStore {
+  std::map<std::string, SessionRecord> records;
+  bool works = true;
+  std::function<void()> on_save = [] {};
+  std::optional<SessionRecord> load(const std::string& device_id) override {
+    if (!works) throw std::runtime_error("no");
+    const auto found = records.find(device_id);
+    return found == records.end() ? std::nullopt : std::optional(found->second);
+  }
+  void save(const SessionRecord& record) override {
+    on_save();
+    if (!works) throw std::runtime_error("no");
+    records.insert_or_assign(record.device_id, record);
+  }
+  void erase(const std::string& device_id) override { records.erase(device_id); }
+};
+
+}  // namespace
+
+TEST_CASE("samples come in, updates go out") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "a");
+  REQUIRE(f.transport.of<Welcome>(1).size() == 1);
+  CHECK(f.transport.of<Welcome>(1)[0].session_id == 1);
+  f.batch(1, 1);
+  REQUIRE(f.transport.of<Update>(1).size() == 1);
+  ModelState device = toy::initial_state();
+  apply_update(f.transport.of<Update>(1)[0].bytes.span(), device);
+  REQUIRE(f.host->session("a"));
+  CHECK(device.version() == f.host->session("a")->held().version());
+  CHECK(f.host->session("b") == nullptr);
+  CHECK(f.log.count("update_sent") == 1);
+  CHECK(f.log.count("phase") == 1);
+  CHECK(f.log.count("labelled") == 1);
+
+  const auto wake = f.host->next_wake_seconds();
+  REQUIRE(wake);  // for a missing Ack
+  f.clock.now = *wake;
+  f.host->on_time();
+  CHECK(f.transport.closed.contains(1));
+
+  const auto reports = f.host->report();
+  REQUIRE(reports.size() == 1);
+  CHECK(reports[0].device_id == "a");
+  CHECK(reports[0].held == device.version());
+  CHECK(reports[0].counters.updates == 1);
+  CHECK(reports[0].phase_seconds == std::vector{0.5});
+  CHECK(reports[0].ended_links.downlink_bytes == 0);
+  f.leave(1);
+  CHECK(f.host->report()[0].ended_links.downlink_bytes == 10);
+  CHECK(f.host->metrics().find("ams_updates_total{device=\"a\"} 1.0") != std::string::npos);
+}
+
+TEST_CASE("a newer connection of a device takes over") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  f.connect(2, "a");
+  CHECK(f.transport.closed.at(1) == "the device has connected again");
+  REQUIRE(f.transport.of<Welcome>(2).size() == 1);
+  CHECK(f.transport.of<Welcome>(2)[0].last_batch_id == 1);
+  CHECK(f.transport.of<Update>(2).size() == 1);  // what it has missed
+  f.batch(1, 7);  // the old link is not heard
+  CHECK(f.host->session("a")->counters().batches == 1);
+  f.leave(1);  // its bytes count, and the device stays
+  CHECK(f.host->session("a")->connected());
+  CHECK(f.host->report()[0].ended_links.uplink_bytes == 1);
+  f.leave(2);
+  CHECK_FALSE(f.host->session("a")->connected());
+  CHECK(f.host->report()[0].ended_links.uplink_bytes == 3);
+}
+
+TEST_CASE("a full host makes room for a device by the one that is away longest") {
+  Fixture f;
+  f.options.max_devices = 2;
+  f.begin();
+  f.connect(1, "a");
+  f.connect(2, "b");
+  f.connect(3, "c");
+  REQUIRE(f.transport.of<Fault>(3).size() == 1);
+  CHECK(f.transport.of<Fault>(3)[0].code == ErrorCode::limit_exceeded);
+  CHECK(f.transport.closed.contains(3));
+  CHECK(f.host->session("c") == nullptr);
+  f.leave(3);
+  f.clock.now = 10;
+  f.leave(2);
+  f.clock.now = 20;
+  f.leave(1);
+  f.connect(4, "c");
+  CHECK(f.host->session("b") == nullptr);
+  CHECK(f.host->session("a"));
+  CHECK(f.transport.of<Welcome>(4).size() == 1);
+  CHECK(f.log.count("forgotten") == 1);
+
+  // One whose frames are being labelled stays.
+  f.executor.seconds[WorkKind::label] = 5;
+  f.batch(4, 1);
+  f.leave(4);
+  f.connect(5, "a");
+  f.connect(6, "b");
+  CHECK(f.transport.of<Fault>(6).size() == 1);
+  f.clock.now = 25;
+  f.clock.run_next();
+  f.connect(7, "b");
+  CHECK(f.transport.of<Welcome>(7).size() == 1);
+  CHECK(f.host->session("c") == nullptr);
+}
+
+TEST_CASE("a device with another student is refused, and takes nobody's place") {
+  Fixture f;
+  f.options.max_devices = 1;
+  f.options.student_fingerprint = 5;
+  f.begin();
+  f.connect(1, "a");
+  f.leave(1);
+  f.host->on_connected(2, "x");
+  Hello other = f.hello("b");
+  other.manifest_digest ^= 1;
+  f.host->on_message(2, other);
+  REQUIRE(f.transport.of<Fault>(2).size() == 1);
+  CHECK(f.transport.of<Fault>(2)[0].code == ErrorCode::manifest_mismatch);
+  CHECK(f.transport.of<Fault>(2)[0].message == f.options.wrong_student_text);
+  f.host->on_connected(3, "x");
+  other = f.hello("b");
+  other.student_fingerprint = 6;
+  f.host->on_message(3, other);
+  CHECK(f.transport.of<Fault>(3).size() == 1);
+  CHECK(f.host->session("a"));
+  f.host->on_connected(4, "x");
+  other.student_fingerprint = 5;
+  f.host->on_message(4, other);
+  CHECK(f.host->session("b"));
+  CHECK(f.log.count("refused") == 2);
+}
+
+TEST_CASE("messages out of place break nothing") {
+  Fixture f;
+  f.begin();
+  f.batch(9, 1);  // of nobody
+  f.leave(9);
+  f.host->on_connected(1, "x");
+  f.batch(1, 1);  // before Hello
+  REQUIRE(f.transport.of<Fault>(1).size() == 1);
+  CHECK(f.transport.of<Fault>(1)[0].code == ErrorCode::protocol_violation);
+  f.connect(2, "a");
+  f.host->on_message(2, f.hello("b"));  // a second Hello
+  CHECK(f.transport.of<Fault>(2).size() == 1);
+  CHECK(f.host->session("b") == nullptr);
+  f.connect(3, std::string("\n"));
+  CHECK(f.transport.of<Fault>(3).size() == 1);
+  CHECK(f.host->next_wake_seconds() == std::nullopt);
+}
+
+TEST_CASE("a phase that nobody wants any more is not begun") {
+  Fixture f;
+  f.executor.seconds[WorkKind::label] = 1;
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  f.host->on_message(1, Bye{"the end"});
+  f.leave(1);
+  f.clock.run_next();
+  CHECK(f.host->session("a")->counters().samples == 5);
+  CHECK(f.log.count("phase") == 0);
+  f.connect(2, "a");
+  CHECK(f.log.count("phase") == 1);
+}
+
+TEST_CASE("after stop() no batch and no phase begins") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "a");
+  f.host->stop();
+  f.batch(1, 1);
+  CHECK(f.host->session("a")->counters().samples == 0);
+}
+
+TEST_CASE("a part that throws costs a batch or a phase, and the host goes on") {
+  struct Broken final : Trainer {
+    toy::Trainer inner;
+    int calls = 0;
+    const std::shared_ptr<const Manifest>& manifest() const override { return inner.manifest(); }
+    TrainingResult train(TrainingJob job) override {
+      if (++calls == 1) throw std::runtime_error("no");
+      if (calls == 2) return {};
+      return inner.train(std::move(job));
+    }
+  };
+  struct Unsure final : Teacher {
+    toy::Teacher inner{600};
+    int calls = 0;
+    Handle label(const Handle& frame, double seconds) override {
+      if (++calls == 1) throw std::runtime_error("no");
+      if (calls == 2) return {};
+      return inner.label(frame, seconds);
+    }
+  };
+  Fixture f;
+  f.parts.trainer = std::make_shared<Broken>();
+  f.parts.teacher = std::make_shared<Unsure>();
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  CHECK(f.log.count("labelling_failed") == 1);
+  CHECK(f.host->session("a")->pending_batches() == 0);
+  f.batch(1, 2);
+  CHECK(f.host->session("a")->counters().samples == 4);
+  CHECK(f.log.count("phase_failed") == 1);
+  for (int i = 0; i < 2; ++i) {
+    f.clock.now = *f.host->next_wake_seconds();
+    f.host->on_time();
+  }
+  CHECK(f.log.count("phase_failed") == 2);
+  CHECK(f.host->session("a")->counters().phases_failed == 2);
+  CHECK(f.host->session("a")->counters().updates == 1);
+}
+
+TEST_CASE("a policy that throws costs a phase, and is heard of once") {
+  struct Policy final : UpdatePolicy {
+    bool plans = false, wakes = true;
+    void prepare(const ModelState&) override {}
+    double sampling_rate_fps() const override { return 1; }
+    double update_interval_seconds() const override { return 10; }
+    std::optional<double> next_phase_seconds(const PhaseContext& context) const override {
+      if (!wakes) throw std::runtime_error("no");
+      return context.latest_begin_seconds ? *context.latest_begin_seconds + 10 : 0;
+    }
+    PhasePlan plan(const PhaseContext& context, Random&) override {
+      if (!plans) throw std::runtime_error("no");
+      PhasePlan result;
+      result.parameters = {context.held.values().begin(), context.held.values().end()};
+      result.coordinates = CoordinateSet::all(toy::dimension);
+      result.required_gradients = std::vector<bool>(3, true);
+      return result;
+    }
+  };
+  Fixture f;
+  Policy* policy = nullptr;
+  f.parts.make_policy = [&] {
+    auto made = std::make_unique<Policy>();
+    policy = made.get();
+    return made;
+  };
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  CHECK(f.host->session("a")->counters().phases_failed == 1);
+  policy->plans = true;
+  f.clock.now = 10;
+  f.host->on_time();
+  CHECK(f.host->session("a")->counters().updates == 1);
+  policy->wakes = false;
+  f.batch(1, 2);
+  CHECK(f.host->session("a")->pending_batches() == 0);
+  for (int i = 0; i < 5; ++i) f.host->on_time();
+  CHECK_FALSE(f.transport.closed.contains(1));
+  f.host->on_message(1, Ack{f.host->session("a")->held().version()});
+  CHECK(f.transport.closed.contains(1));  // the device begins anew
+  CHECK(f.log.count("session_failed") == 1);
+}
+
+TEST_CASE("the store knows what a device holds before the device does") {
+  Fixture f;
+  const auto store = std::make_shared<Store>();
+  f.parts.store = store;
+  store->on_save = [&] { CHECK(f.transport.of<Update>(1).empty()); };
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  CHECK(f.transport.of<Update>(1).size() == 1);
+  REQUIRE(store->records.contains("a"));
+  CHECK(store->records.at("a").held.version() == f.host->session("a")->held().version());
+
+  // A store that fails is done without.
+  store->works = false;
+  store->on_save = [] {};
+  f.clock.now = 10;
+  f.batch(1, 2);
+  CHECK(f.transport.of<Update>(1).size() == 2);
+  CHECK(f.log.count("session_not_saved") == 1);
+  f.connect(2, "b");
+  CHECK(f.log.count("session_not_restored") == 1);
+  CHECK(f.transport.of<Welcome>(2).size() == 1);
+}
+
+TEST_CASE("while an update is being saved, what comes after it waits") {
+  Fixture f;
+  const auto store = std::make_shared<Store>();
+  f.parts.store = store;
+  f.begin();
+  f.connect(1, "a");
+  store->on_save = [&] {
+    f.connect(2, "a");  // comes again, of all moments
+    CHECK(f.transport.sent[2].empty());
+  };
+  f.batch(1, 1);
+  REQUIRE(f.transport.sent[2].size() == 2);
+  CHECK(std::holds_alternative<Welcome>(f.transport.sent[2][0]));
+  CHECK(std::holds_alternative<Update>(f.transport.sent[2][1]));
+}
+
+TEST_CASE("a restarted host goes on with what the store has") {
+  Fixture f;
+  f.parts.store = std::make_shared<Store>();
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  const ModelVersion held = f.host->session("a")->held().version();
+  f.begin();
+  f.host->on_connected(2, "x");
+  f.host->on_message(2, f.hello("a", held));
+  REQUIRE(f.transport.of<Welcome>(2).size() == 1);
+  CHECK(f.transport.of<Welcome>(2)[0].resume == Resume::in_step);
+  CHECK(f.transport.of<Welcome>(2)[0].last_batch_id == 1);
+  CHECK(f.log.count("restored") == 1);
+}
+
+TEST_CASE("what does not fit says so at the start") {
+  Fixture f;
+  const auto make = [&](auto&& change) {
+    ServerParts parts = f.parts;
+    change(parts);
+    ServerHost host(parts, f.options, f.executor, f.transport);
+  };
+  CHECK_THROWS_AS(make([](ServerParts& p) { p.task = nullptr; }), Error);
+  CHECK_THROWS_AS(make([](ServerParts& p) { p.teacher = nullptr; }), Error);
+  CHECK_THROWS_AS(make([](ServerParts& p) { p.trainer = nullptr; }), Error);
+  CHECK_THROWS_AS(make([](ServerParts& p) { p.codec = nullptr; }), Error);
+  CHECK_THROWS_AS(make([](ServerParts& p) { p.make_policy = nullptr; }), Error);
+  CHECK_THROWS_AS(make([](ServerParts& p) { p.make_policy = [] { return nullptr; }; }), Error);
+  f.setup.strategy = make_selection_strategy("normalization", 1);  // the toy has no such layer
+  CHECK_THROWS_AS(make([](ServerParts&) {}), Error);
+  f.options.max_devices = 0;
+  CHECK_THROWS_AS(make([](ServerParts&) {}), Error);
+}

@@ -29,19 +29,19 @@ class NetworkPredictor final : public Predictor {
     student_.network->prepare_inference();
   }
 
-  LabelMap predict(const Frame& frame) override {
+  Handle predict(const Handle& frame) override {
     const StudentSpec& spec = student_.spec;
     at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
     return translate_errors(ErrorCode::invalid_argument, "the frame cannot be predicted", [&] {
       const torch::Tensor input = normalized_batch(
-          {scaled_rgb(frame, spec.input_width, spec.input_height)}, spec.normalization);
+          {scaled_rgb(frame.as<Frame>(), spec.input_width, spec.input_height)}, spec.normalization);
       const Autocast autocast(options_.bfloat16);
       const torch::Tensor logits =
           select_classes(student_.network->forward(input), spec.selected_classes).to(torch::kFloat);
-      return argmax_labels(resize_logits(logits, spec.input_height, spec.input_width,
-                                         student_.network->align_corners()),
-                           spec.selected_classes);
+      return Handle::make(argmax_labels(resize_logits(logits, spec.input_height, spec.input_width,
+                                                      student_.network->align_corners()),
+                                        spec.selected_classes));
     });
   }
 

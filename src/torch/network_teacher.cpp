@@ -33,17 +33,18 @@ class NetworkTeacher final : public Teacher {
                          spec.input_height, device_);
   }
 
-  LabelMap label(const Frame& frame) override {
+  Handle label(const Handle& frame, double) override {
     at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
     return translate_errors(
         ErrorCode::invalid_argument, "the teacher cannot label this frame", [&] {
           const torch::Tensor input = normalized_batch(
-              {scaled_rgb(frame, spec_.input_width, spec_.input_height)}, spec_.normalization);
+              {scaled_rgb(frame.as<Frame>(), spec_.input_width, spec_.input_height)}, spec_.normalization);
           // Depth-wise convolutions take three times as long in channels-last memory on a GPU.
           const torch::Tensor there = device_.is_cpu() ? input : input.to(device_).contiguous();
-          return argmax_labels(select_classes(network_->forward(there), spec_.selected_classes),
-                               spec_.selected_classes);
+          return Handle::make(
+              argmax_labels(select_classes(network_->forward(there), spec_.selected_classes),
+                            spec_.selected_classes));
         });
   }
 

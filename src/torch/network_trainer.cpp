@@ -41,7 +41,7 @@ bool trains_spatial_kernels(const Manifest& manifest, const std::vector<bool>& r
   return false;
 }
 
-void check(const TrainingJob<int>& job, const Manifest& own) {
+void check(const TrainingJob& job, const Manifest& own) {
   if (job.manifest == nullptr || job.manifest->digest() != own.digest()) {
     throw Error(ErrorCode::manifest_mismatch, "the training job belongs to another network");
   }
@@ -96,16 +96,17 @@ void PreparedSampleCache::erase(const void* sample) {
   entries_.erase(found);
 }
 
-PhaseRunner::PhaseRunner(std::shared_ptr<Network> network, const NetworkTrainerOptions& options)
+NetworkTrainer::NetworkTrainer(std::shared_ptr<Network> network, TrainingTask task,
+                               const NetworkTrainerOptions& options)
     : network_(on_device(std::move(network), options.device)),
+      task_(std::move(task)),
       options_(options),
-      vector_(*network_, options.train_batch_norm_statistics) {}
+      vector_(*network_, options.train_batch_norm_statistics),
+      cache_(options.cache_bytes) {}
 
-TrainingResult PhaseRunner::run(
-    TrainingJob<int> job, std::size_t iterations,
-    const std::function<TrainingBatch(std::size_t)>& batch,
-    const std::function<torch::Tensor(const torch::Tensor&, const TrainingBatch&)>& loss) {
+TrainingResult NetworkTrainer::train(TrainingJob job) {
   const auto start = std::chrono::steady_clock::now();
+  cache_.drop_expired();
   check(job, *manifest());
   at::init_num_threads();  // this thread may be new, see set_compute_threads()
   vector_.load(job.parameters);
@@ -116,8 +117,7 @@ TrainingResult PhaseRunner::run(
         static_cast<std::uint64_t>(job.adam.step_count));  // of drop-out, if there is any
   }
   TensorAdam adam(std::move(job.adam), job.adam_options, vector_.values().device(),
-                  TensorAdam::Arithmetic::automatic,
-                  learning_rate_ranges(*job.manifest, job.adam_options));
+                  TensorAdam::Arithmetic::automatic, std::move(job.learning_rates));
   adam.begin_phase(std::move(job.coordinates));
 
   const torch::Device device = vector_.values().device();
@@ -129,11 +129,15 @@ TrainingResult PhaseRunner::run(
           : !device.is_cpu();
 
   TrainingResult result;
-  result.losses.reserve(iterations);
-  for (std::size_t k = 0; k < iterations; ++k) {
+  result.losses.reserve(job.mini_batches.size());
+  for (std::size_t k = 0; k < job.mini_batches.size(); ++k) {
     const auto where = [k] { return "mini-batch " + std::to_string(k + 1); };
-    TrainingBatch next = batch(k);
-    if (!next.inputs.defined()) refuse(where() + " of the training job is empty");
+    std::vector<PreparedSample> samples;
+    for (const Handle& sample : job.mini_batches[k]) {
+      samples.push_back(cache_.get(sample, task_.prepare));
+    }
+    if (samples.empty()) refuse(where() + " of the training job is empty");
+    TrainingBatch next = task_.collate(samples);
     const bool stepped =
         translate_errors(ErrorCode::invalid_argument, where() + " cannot be trained on", [&] {
           vector_.zero_gradients();
@@ -143,7 +147,7 @@ TrainingResult PhaseRunner::run(
           torch::Tensor value;
           {
             const Autocast autocast(options_.bfloat16, device);
-            value = loss(network_->forward(next.inputs), next);
+            value = task_.loss(network_->forward(next.inputs), next);
           }
           result.losses.push_back(value.defined() ? value.item<double>() : 0.0);
           if (!value.defined() || !std::isfinite(result.losses.back())) return false;

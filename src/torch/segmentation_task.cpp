@@ -52,12 +52,12 @@ LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
   return std::make_shared<const LabelledFrame>(std::move(sample));
 }
 
-TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ignore_id,
-                                                 bool align_corners) {
-  TrainingTask<LabelledFramePtr> task;
-  task.prepare = [spec](const LabelledFramePtr& sample) {
-    return PreparedSample{scaled_rgb(sample->frame, spec.input_width, spec.input_height),
-                          scaled_labels(sample->labels, spec.input_width, spec.input_height)};
+TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id, bool align_corners) {
+  TrainingTask task;
+  task.prepare = [spec](const Handle& sample) {
+    const auto& [frame, labels] = sample.as<LabelledFrame>();
+    return PreparedSample{scaled_rgb(frame, spec.input_width, spec.input_height),
+                          scaled_labels(labels, spec.input_width, spec.input_height)};
   };
   task.collate = [normalization = spec.normalization, table = target_table(spec, ignore_id)](
                      const std::vector<PreparedSample>& samples) {
@@ -80,17 +80,17 @@ TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ig
   return task;
 }
 
-std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+std::unique_ptr<Trainer> make_segmentation_trainer(
     Student student, const SegmentationTrainerOptions& options) {
   check_student(student);
   auto task = segmentation_task(student.spec, options.ignore_id, student.network->align_corners());
-  return std::make_unique<NetworkTrainer<LabelledFramePtr>>(
+  return std::make_unique<NetworkTrainer>(
       std::move(student.network), std::move(task),
       NetworkTrainerOptions{student.spec.train_batch_norm_statistics, options.bfloat16,
                             options.device, options.cache_bytes});
 }
 
-std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+std::unique_ptr<Trainer> make_segmentation_trainer(
     const StudentSpec& spec, const SegmentationTrainerOptions& options) {
   return make_segmentation_trainer(open_student(spec), options);
 }

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "ams/edge/predictor.hpp"
+#include "ams/runtime/predictor.hpp"
 #include "ams/torch/student_spec.hpp"
 
 namespace ams {
@@ -14,8 +14,8 @@ struct PredictorOptions {
 };
 
 /// One copy of the student for a device, loaded with load_student_values(spec). Frames of any size
-/// are scaled to the input size; predict() returns the argmax over the selected classes at the
-/// input size. load() costs more than a copy: batch norm is folded into the convolutions where that
+/// are scaled to the input size; predict() gives a LabelMap: the argmax over the selected classes at
+/// the input size. load() costs more than a copy: batch norm is folded into the convolutions where that
 /// is possible. Throws as load_student_values() does.
 std::unique_ptr<Predictor> make_predictor(const StudentSpec& spec,
                                           const PredictorOptions& options = {});

@@ -9,10 +9,9 @@
 namespace ams {
 
 /// Semantic segmentation as make_segmentation_trainer() describes it. `align_corners` is the
-/// network's. Targets are int64 [N, height, width]: the place of the pixel's class in the
+/// network's. Samples are LabelledFrame. Targets are int64 [N, height, width]: the place of the pixel's class in the
 /// selection, -100 for a pixel that does not count.
-TrainingTask<LabelledFramePtr> segmentation_task(const StudentSpec& spec, int ignore_id,
-                                                 bool align_corners);
+TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id, bool align_corners);
 
 /// Softmax cross-entropy of logits [N, C, h, w] over the classes `selected` (empty: all), at the
 /// targets' size, averaged over the pixels that count; undefined when none does.

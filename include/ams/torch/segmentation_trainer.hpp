@@ -5,7 +5,7 @@
 #include <string>
 
 #include "ams/segmentation/label_map.hpp"
-#include "ams/server/training_job.hpp"
+#include "ams/session/training_job.hpp"
 #include "ams/torch/student_spec.hpp"
 
 namespace ams {
@@ -33,7 +33,7 @@ struct SegmentationTrainerOptions {
 LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
                                  const LabelMap& labels);
 
-/// Trains segmentation students: frames are scaled to the student's input size (area average),
+/// Trains segmentation students; samples are LabelledFrame. Frames are scaled to the student's input size (area average),
 /// labels by nearest neighbour; softmax cross-entropy over the selected classes, averaged over the
 /// pixels that have one. A mini-batch without such a pixel makes no step and counts as loss 0.
 /// Batch norm is frozen (its scale and shift are trained) unless spec.train_batch_norm_statistics.
@@ -42,7 +42,7 @@ LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
 /// network's job, Error(invalid_argument) for sizes that do not fit and for a loss that is not
 /// finite; the trainer remains usable. Opening it throws as load_student_values(), and
 /// Error(unavailable) for a device that is not there.
-std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+std::unique_ptr<Trainer> make_segmentation_trainer(
     const StudentSpec& spec, const SegmentationTrainerOptions& options = {});
 
 }  // namespace ams

@@ -36,7 +36,7 @@ void check_student(const Student& student);
 /// As the functions of the same name that take a spec; `student` is theirs from then on.
 StudentValues student_values(const Student& student);
 std::unique_ptr<Predictor> make_predictor(Student student, const PredictorOptions& options = {});
-std::unique_ptr<Trainer<LabelledFramePtr>> make_segmentation_trainer(
+std::unique_ptr<Trainer> make_segmentation_trainer(
     Student student, const SegmentationTrainerOptions& options = {});
 
 }  // namespace ams

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "ams/server/teacher.hpp"
+#include "ams/runtime/teacher.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_track.hpp"
 
@@ -15,10 +15,10 @@ class LabelFileTeacher : public Teacher {
   /// Errors: those of LabelTrackReader.
   explicit LabelFileTeacher(Clip clip) : clip_(std::move(clip)), track_(clip_.labels_path()) {}
 
-  /// Looks at frame.capture_seconds only. Error(invalid_argument) where the clip has no label for
-  /// it.
-  LabelMap label(const Frame& frame) override {
-    return track_.at(clip_.label_index(frame.capture_seconds));
+  /// A LabelMap. Looks at capture_seconds only. Error(invalid_argument) where the clip has no label
+  /// for it.
+  Handle label(const Handle&, double capture_seconds) override {
+    return Handle::make(track_.at(clip_.label_index(capture_seconds)));
   }
 
   const Clip& clip() const { return clip_; }

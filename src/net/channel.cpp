@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/dispatch.hpp>
@@ -14,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-#include "ams/protocol/text.hpp"
+#include "ams/session/text.hpp"
 
 namespace ams::detail {
 namespace {
@@ -184,7 +185,7 @@ void Channel::deliver(std::span<const std::byte> chunk) {
 
 // ---- writing ----
 
-bool Channel::send(MessageKind kind, std::vector<std::byte> message) {
+bool Channel::send(MessageKind kind, Bytes message) {
   if (!accepts_) {
     return false;
   }
@@ -234,16 +235,19 @@ void Channel::write() {
   if (writing_ || (state_ != State::open && state_ != State::draining)) {
     return;
   }
-  const std::size_t before = queue_.queued_bytes();
-  if (!queue_.pop(chunk_)) {
+  auto next = queue_.pop();
+  if (!next) {
     if (state_ == State::draining) {
       begin_close_handshake();
     }
     return;
   }
   writing_ = true;
-  const std::size_t taken = before - queue_.queued_bytes();
-  websocket_.async_write(asio::buffer(chunk_),
+  chunk_ = std::move(*next);
+  const std::array buffers{asio::const_buffer(chunk_.header.data(), chunk_.header_bytes),
+                           asio::const_buffer(chunk_.part.data(), chunk_.part.size())};
+  const std::size_t taken = chunk_.part.size();
+  websocket_.async_write(buffers,
                          [self = shared_from_this(), taken](error_code error, std::size_t) {
                            self->queued_bytes_ -= taken;
                            self->on_write(error);
@@ -292,7 +296,7 @@ void Channel::fail(const Error& error) {
   }
   failed_ = true;
   drop_queue_but_control();
-  std::vector<std::byte> message = handlers_.farewell(error);
+  Bytes message = handlers_.farewell(error);
   queued_bytes_ += message.size();
   queue_.push(Lane::control, std::move(message));
   close(close_code_of(error.code()), error.what());  // has no effect when draining already

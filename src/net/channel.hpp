@@ -19,8 +19,8 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "ams/core/bytes.hpp"
 #include "ams/core/error.hpp"
 #include "ams/net/chunking.hpp"
 #include "ams/net/wire.hpp"
@@ -124,9 +124,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   struct Handlers {
     /// What it throws ends the connection as fail() does.
-    std::function<void(std::vector<std::byte>)> on_message;
+    std::function<void(Bytes)> on_message;
     /// The last message to the peer before the connection is closed because of an error.
-    std::function<std::vector<std::byte>(const Error&)> farewell;
+    std::function<Bytes(const Error&)> farewell;
     std::function<void(const std::string& reason)> on_closed;  ///< exactly once after start()
   };
 
@@ -137,7 +137,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   /// From any thread. False when closing or when the queue would be over its limit, which also
   /// closes.
-  bool send(MessageKind kind, std::vector<std::byte> message);
+  bool send(MessageKind kind, Bytes message);
 
   /// Sends what is queued, then closes. The first reason given is the one that counts.
   void close(websocket::close_code code, std::string reason);
@@ -182,7 +182,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   ChunkAssembler assembler_;
 
   ChunkQueue queue_;
-  std::vector<std::byte> chunk_;  // being written
+  Chunk chunk_;  // being written
   bool writing_ = false;
 
   std::atomic<bool> accepts_{true};

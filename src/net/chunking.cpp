@@ -17,8 +17,27 @@ std::byte header_byte(Part part, std::size_t lane) {
   return static_cast<std::byte>(part | static_cast<unsigned>(lane));
 }
 
+/// Memory comes from operator new, aligned for all that is fundamental; the kind's byte, then, and
+/// this much before it put the body where FlatBuffers can be read.
+constexpr std::size_t padding_bytes = 7;
+
+/// An announced size may be a lie: this much of it is believed.
+constexpr std::uint64_t max_reserved_bytes = 1U << 20;
+
 void append(std::vector<std::byte>& to, std::span<const std::byte> bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
+/// Room for a message of this size, which is still to come.
+std::vector<std::byte> begin_message(std::uint64_t size) {
+  std::vector<std::byte> bytes;
+  bytes.reserve(padding_bytes + static_cast<std::size_t>(std::min(size, max_reserved_bytes)));
+  bytes.resize(padding_bytes);
+  return bytes;
+}
+
+Bytes end_message(std::vector<std::byte> bytes) {
+  return Bytes(std::move(bytes)).suffix(padding_bytes);
 }
 
 }  // namespace
@@ -31,13 +50,12 @@ ChunkQueue::ChunkQueue(std::size_t chunk_bytes) : chunk_bytes_(chunk_bytes) {
   }
 }
 
-void ChunkQueue::push(Lane lane, std::vector<std::byte> message) {
+void ChunkQueue::push(Lane lane, Bytes message) {
   if (message.empty()) {
     throw Error(ErrorCode::invalid_argument, "a message must have at least one byte");
   }
-  const std::size_t size = message.size();
+  queued_bytes_ += message.size();
   lanes_[static_cast<std::size_t>(lane)].messages.push_back(std::move(message));
-  queued_bytes_ += size;
 }
 
 bool ChunkQueue::empty() const noexcept {
@@ -45,41 +63,42 @@ bool ChunkQueue::empty() const noexcept {
                      [](const LaneQueue& queue) { return queue.messages.empty(); });
 }
 
-bool ChunkQueue::pop(std::vector<std::byte>& chunk) {
-  chunk.clear();
+std::optional<Chunk> ChunkQueue::pop() {
   const auto queue = std::find_if(lanes_.begin(), lanes_.end(), [](const LaneQueue& candidate) {
     return !candidate.messages.empty();
   });
   if (queue == lanes_.end()) {
-    return false;
+    return std::nullopt;
   }
   const auto lane = static_cast<std::size_t>(queue - lanes_.begin());
-  const std::span<const std::byte> message = queue->messages.front();
+  const Bytes& message = queue->messages.front();
+  Chunk chunk;
+  const auto append = [&chunk](std::byte byte) { chunk.header[chunk.header_bytes++] = byte; };
   std::size_t taken = 0;
   if (queue->sent == 0 && message.size() < chunk_bytes_) {
-    chunk.push_back(header_byte(whole, 0));
+    append(header_byte(whole, 0));
     taken = message.size();
   } else if (queue->sent == 0) {
-    chunk.push_back(header_byte(first, lane));
+    append(header_byte(first, lane));
     for (std::uint64_t size = message.size(), i = 0; i < 8; ++i, size >>= 8) {
-      chunk.push_back(static_cast<std::byte>(size & 0xff));
+      append(static_cast<std::byte>(size & 0xff));
     }
     // At least one byte is left for the last part, because the header takes nine.
     taken = chunk_bytes_ - max_chunk_header_bytes;
   } else {
     const std::size_t left = message.size() - queue->sent;
     const bool ends = left < chunk_bytes_;
-    chunk.push_back(header_byte(ends ? last : next, lane));
+    append(header_byte(ends ? last : next, lane));
     taken = ends ? left : chunk_bytes_ - 1;
   }
-  append(chunk, message.subspan(queue->sent, taken));
+  chunk.part = message.slice(queue->sent, taken);
   queue->sent += taken;
   queued_bytes_ -= taken;
   if (queue->sent == message.size()) {
     queue->messages.pop_front();
     queue->sent = 0;
   }
-  return true;
+  return chunk;
 }
 
 void ChunkQueue::keep_only(Lane lane) {
@@ -98,15 +117,19 @@ void ChunkQueue::keep_only(Lane lane) {
   }
 }
 
+std::size_t ChunkAssembler::Partial::arrived() const noexcept {
+  return size == 0 ? 0 : bytes.size() - padding_bytes;
+}
+
 std::size_t ChunkAssembler::buffered_bytes() const noexcept {
   std::size_t bytes = 0;
   for (const Partial& partial : partials_) {
-    bytes += partial.bytes.size();
+    bytes += partial.arrived();
   }
   return bytes;
 }
 
-std::optional<std::vector<std::byte>> ChunkAssembler::feed(std::span<const std::byte> chunk) {
+std::optional<Bytes> ChunkAssembler::feed(std::span<const std::byte> chunk) {
   const auto refuse_size = [this](std::uint64_t size) {
     throw Error(ErrorCode::limit_exceeded, "a message of " + std::to_string(size) +
                                                " bytes (at most " +
@@ -132,7 +155,9 @@ std::optional<std::vector<std::byte>> ChunkAssembler::feed(std::span<const std::
     if (chunk.size() - 1 > max_message_bytes_) {
       refuse_size(chunk.size() - 1);
     }
-    return std::vector<std::byte>(chunk.begin() + 1, chunk.end());
+    std::vector<std::byte> message = begin_message(chunk.size() - 1);
+    append(message, chunk.subspan(1));
+    return end_message(std::move(message));
   }
 
   Partial& partial = partials_[lane];
@@ -158,6 +183,7 @@ std::optional<std::vector<std::byte>> ChunkAssembler::feed(std::span<const std::
                                                  " bytes leaves nothing for a last one");
     }
     partial.size = size;
+    partial.bytes = begin_message(size);
     append(partial.bytes, bytes);
     return std::nullopt;
   }
@@ -167,7 +193,7 @@ std::optional<std::vector<std::byte>> ChunkAssembler::feed(std::span<const std::
                                                std::to_string(lane) + ", but none has begun");
   }
   const auto bytes = chunk.subspan(1);
-  const std::uint64_t left = partial.size - partial.bytes.size();
+  const std::uint64_t left = partial.size - partial.arrived();
   if (part == last ? bytes.size() != left : bytes.size() >= left) {
     throw Error(ErrorCode::malformed_data, "a chunk of " + std::to_string(bytes.size()) +
                                                " bytes where " + std::to_string(left) + " of " +
@@ -178,7 +204,7 @@ std::optional<std::vector<std::byte>> ChunkAssembler::feed(std::span<const std::
     return std::nullopt;
   }
   partial.size = 0;
-  return std::exchange(partial.bytes, {});
+  return end_message(std::exchange(partial.bytes, {}));
 }
 
 }  // namespace ams

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "ams/net/wire.hpp"
-#include "ams/protocol/text.hpp"
+#include "ams/session/text.hpp"
 #include "channel.hpp"
 #include "io_thread.hpp"
 
@@ -337,7 +337,7 @@ void WebSocketClient::Impl::opened(WebSocket websocket, std::shared_ptr<SocketCo
     callbacks_.on_connected();
   }
   Channel::Handlers handlers;
-  handlers.on_message = [this](std::vector<std::byte> bytes) {
+  handlers.on_message = [this](const Bytes& bytes) {
     ServerMessage message = decode_server_message(bytes);
     if (callbacks_.on_message) {
       callbacks_.on_message(std::move(message));
@@ -372,7 +372,7 @@ std::shared_ptr<Channel> WebSocketClient::Impl::channel() const {
 }
 
 bool WebSocketClient::Impl::send(const DeviceMessage& message) {
-  std::vector<std::byte> bytes = encode_message(message);
+  Bytes bytes = encode_message(message);
   const auto open = channel();
   return open && open->send(kind_of(message), std::move(bytes));
 }

@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "ams/net/wire.hpp"
-#include "ams/protocol/text.hpp"
+#include "ams/session/text.hpp"
 #include "channel.hpp"
 #include "io_thread.hpp"
 
@@ -243,7 +243,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
       }
     });
     Channel::Handlers handlers;
-    handlers.on_message = [self = shared_from_this()](std::vector<std::byte> bytes) {
+    handlers.on_message = [self = shared_from_this()](const Bytes& bytes) {
       self->on_message(bytes);
     };
     handlers.farewell = [](const Error& error) {
@@ -258,7 +258,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     }
   }
 
-  void on_message(const std::vector<std::byte>& bytes) {
+  void on_message(const Bytes& bytes) {
     DeviceMessage message = decode_device_message(bytes);
     const auto* hello = std::get_if<Hello>(&message);
     if (!let_in_) {
@@ -541,7 +541,7 @@ std::size_t WebSocketServer::Impl::connection_count() const {
 }
 
 bool WebSocketServer::Impl::send(ConnectionId id, const ServerMessage& message) {
-  std::vector<std::byte> bytes = encode_message(message);
+  Bytes bytes = encode_message(message);
   const auto found = channel(id);
   return found && found->send(kind_of(message), std::move(bytes));
 }

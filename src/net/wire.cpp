@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
-#include "ams/protocol/text.hpp"
+#include "ams/session/text.hpp"
 #include "messages_generated.h"
 
 namespace ams {
@@ -127,12 +129,16 @@ flatbuffers::Offset<flatbuffers::String> write_text(flatbuffers::FlatBufferBuild
 
 // ---- bodies, written ----
 
-std::vector<std::byte> with_kind(MessageKind kind, const void* body, std::size_t size) {
+void require_encodable(MessageKind kind, std::size_t size) {
   if (size >= max_encoded_message_bytes) {
     throw Error(ErrorCode::limit_exceeded,
                 std::string(to_string(kind)) + " has " + std::to_string(size) +
                     " bytes (less than " + std::to_string(max_encoded_message_bytes) + " allowed)");
   }
+}
+
+Bytes with_kind(MessageKind kind, const void* body, std::size_t size) {
+  require_encodable(kind, size);
   std::vector<std::byte> bytes(1 + size);
   bytes[0] = static_cast<std::byte>(kind);
   if (size > 0) {
@@ -141,14 +147,24 @@ std::vector<std::byte> with_kind(MessageKind kind, const void* body, std::size_t
   return bytes;
 }
 
+/// The builder fills its memory from the end, so that the kind has room before the body.
 template <typename Table>
-std::vector<std::byte> finish(MessageKind kind, flatbuffers::FlatBufferBuilder& builder,
-                              flatbuffers::Offset<Table> root) {
+Bytes finish(MessageKind kind, flatbuffers::FlatBufferBuilder& builder,
+             flatbuffers::Offset<Table> root) {
   builder.Finish(root);
-  return with_kind(kind, builder.GetBufferPointer(), builder.GetSize());
+  require_encodable(kind, builder.GetSize());
+  std::size_t capacity = 0, begin = 0;
+  const std::size_t size = builder.GetSize();
+  const std::shared_ptr<std::uint8_t[]> memory(builder.ReleaseRaw(capacity, begin));
+  if (begin == 0) {
+    return with_kind(kind, memory.get(), size);
+  }
+  memory[static_cast<std::ptrdiff_t>(begin - 1)] = static_cast<std::uint8_t>(kind);
+  const auto* first = reinterpret_cast<const std::byte*>(memory.get() + begin - 1);
+  return {memory, {first, size + 1}};
 }
 
-std::vector<std::byte> encode(const Hello& message) {
+Bytes encode(const Hello& message) {
   encoding.hello(message);
   flatbuffers::FlatBufferBuilder builder;
   const auto device_id = builder.CreateString(message.device_id);
@@ -159,7 +175,7 @@ std::vector<std::byte> encode(const Hello& message) {
                                   message.manifest_digest, &held, message.student_fingerprint));
 }
 
-std::vector<std::byte> encode(const FrameBatch& message) {
+Bytes encode(const FrameBatch& message) {
   encoding.frame_batch(message);
   // Checked before building: the builder itself can only abort.
   if (message.bitstream.size() >= max_encoded_message_bytes / 2) {
@@ -176,12 +192,12 @@ std::vector<std::byte> encode(const FrameBatch& message) {
                 wire::CreateFrameBatch(builder, message.batch_id, seconds, bitstream));
 }
 
-std::vector<std::byte> encode(const Ack& message) {
+Bytes encode(const Ack& message) {
   const wire::Ack body(to_wire(message.held));
   return with_kind(MessageKind::ack, &body, sizeof body);
 }
 
-std::vector<std::byte> encode(const Refusal& message) {
+Bytes encode(const Refusal& message) {
   flatbuffers::FlatBufferBuilder builder;
   const auto text = write_text(builder, message.message);
   const auto held = to_wire(message.held);
@@ -189,7 +205,7 @@ std::vector<std::byte> encode(const Refusal& message) {
                 wire::CreateRefusal(builder, &held, to_wire(message.code), text));
 }
 
-std::vector<std::byte> encode(const Welcome& message) {
+Bytes encode(const Welcome& message) {
   encoding.rates(message.sampling_rate_fps, message.update_interval_seconds);
   encoding.require(message.resume <= Resume::snapshot, "resume must be one of its enumerators");
   flatbuffers::FlatBufferBuilder builder;
@@ -200,30 +216,30 @@ std::vector<std::byte> encode(const Welcome& message) {
                           message.update_interval_seconds, message.last_batch_id));
 }
 
-std::vector<std::byte> encode(const Control& message) {
+Bytes encode(const Control& message) {
   encoding.rates(message.sampling_rate_fps, message.update_interval_seconds);
   const wire::Control body(message.sampling_rate_fps, message.update_interval_seconds);
   return with_kind(MessageKind::control, &body, sizeof body);
 }
 
-std::vector<std::byte> encode(const Update& message) {
+Bytes encode(const Update& message) {
   encoding.require(!message.bytes.empty(), "an Update must not be empty");
   return with_kind(MessageKind::update, message.bytes.data(), message.bytes.size());
 }
 
-std::vector<std::byte> encode(const Snapshot& message) {
+Bytes encode(const Snapshot& message) {
   encoding.require(!message.bytes.empty(), "a Snapshot must not be empty");
   return with_kind(MessageKind::snapshot, message.bytes.data(), message.bytes.size());
 }
 
-std::vector<std::byte> encode(const Fault& message) {
+Bytes encode(const Fault& message) {
   flatbuffers::FlatBufferBuilder builder;
   const auto text = write_text(builder, message.message);
   return finish(MessageKind::fault, builder,
                 wire::CreateFault(builder, to_wire(message.code), text));
 }
 
-std::vector<std::byte> encode(const Bye& message) {
+Bytes encode(const Bye& message) {
   flatbuffers::FlatBufferBuilder builder;
   const auto reason = write_text(builder, message.reason);
   return finish(MessageKind::bye, builder, wire::CreateBye(builder, reason));
@@ -231,20 +247,22 @@ std::vector<std::byte> encode(const Bye& message) {
 
 // ---- bodies, read ----
 
-using Bytes = std::span<const std::byte>;
+/// The same bytes where FlatBuffers can be read: at a multiple of 8. ChunkAssembler puts bodies there.
+Bytes aligned(const Bytes& body) {
+  if (reinterpret_cast<std::uintptr_t>(body.data()) % 8 == 0) {
+    return body;
+  }
+  return body.to_vector();
+}
 
-// A body that holds a table of this type, verified. The kind's byte leaves it at an odd address,
-// where FlatBuffers must not be read; so it is copied.
+/// A body that holds a table of this type, verified.
 template <typename Table>
 class TableBody {
  public:
-  TableBody(Bytes body, MessageKind kind) : words_((body.size() + 7) / 8) {
-    if (!body.empty()) {
-      std::memcpy(words_.data(), body.data(), body.size());
-    }
+  TableBody(const Bytes& body, MessageKind kind) : bytes_(aligned(body)) {
     constexpr flatbuffers::uoffset_t max_depth = 4;
     constexpr flatbuffers::uoffset_t max_tables = 4;
-    const auto* data = reinterpret_cast<const std::uint8_t*>(words_.data());
+    const auto* data = reinterpret_cast<const std::uint8_t*>(bytes_.data());
     flatbuffers::Verifier verifier(data, body.size(), max_depth, max_tables);
     if (body.size() < sizeof(flatbuffers::uoffset_t) || !verifier.VerifyBuffer<Table>(nullptr)) {
       throw Error(ErrorCode::malformed_data,
@@ -255,13 +273,19 @@ class TableBody {
 
   const Table* operator->() const { return table_; }
 
+  /// A vector of the table, shared with the body.
+  Bytes share(const flatbuffers::Vector<std::uint8_t>& vector) const {
+    const auto* first = reinterpret_cast<const std::byte*>(vector.data());
+    return bytes_.slice(static_cast<std::size_t>(first - bytes_.data()), vector.size());
+  }
+
  private:
-  std::vector<std::uint64_t> words_;
+  Bytes bytes_;
   const Table* table_ = nullptr;
 };
 
 template <typename Struct>
-Struct read_struct(Bytes body, MessageKind kind) {
+Struct read_struct(const Bytes& body, MessageKind kind) {
   static_assert(std::is_trivially_copyable_v<Struct>);
   if (body.size() < sizeof(Struct)) {
     throw Error(ErrorCode::malformed_data, std::string("the body of ") + to_string(kind) + " has " +
@@ -273,7 +297,7 @@ Struct read_struct(Bytes body, MessageKind kind) {
   return value;
 }
 
-Hello read_hello(Bytes body) {
+Hello read_hello(const Bytes& body) {
   if (body.size() >= max_encoded_hello_bytes) {
     throw Error(ErrorCode::limit_exceeded,
                 "Hello has " + std::to_string(body.size() + 1) + " bytes (at most " +
@@ -291,7 +315,7 @@ Hello read_hello(Bytes body) {
   return message;
 }
 
-FrameBatch read_frame_batch(Bytes body) {
+FrameBatch read_frame_batch(const Bytes& body) {
   const TableBody<wire::FrameBatch> table(body, MessageKind::frame_batch);
   decoding.size(table->capture_seconds()->size(), 1, max_frames_per_batch,
                 "number of frames in a batch");
@@ -305,19 +329,18 @@ FrameBatch read_frame_batch(Bytes body) {
   for (double& seconds : message.capture_seconds) {
     seconds = flatbuffers::EndianScalar(seconds);
   }
-  const auto* first = reinterpret_cast<const std::byte*>(table->bitstream()->data());
-  message.bitstream.assign(first, first + table->bitstream()->size());
+  message.bitstream = table.share(*table->bitstream());
   decoding.frame_batch(message);
   return message;
 }
 
-Refusal read_refusal(Bytes body) {
+Refusal read_refusal(const Bytes& body) {
   const TableBody<wire::Refusal> table(body, MessageKind::refusal);
   return {from_wire(*table->held()), from_wire(table->code(), ErrorCode::malformed_data),
           read_text(table->message(), "bytes of message")};
 }
 
-Welcome read_welcome(Bytes body) {
+Welcome read_welcome(const Bytes& body) {
   const TableBody<wire::Welcome> table(body, MessageKind::welcome);
   decoding.require(table->resume() >= wire::Resume::MIN && table->resume() <= wire::Resume::MAX,
                    "resume is not 0, 1 or 2");
@@ -332,32 +355,32 @@ Welcome read_welcome(Bytes body) {
   return message;
 }
 
-Control read_control(Bytes body) {
+Control read_control(const Bytes& body) {
   const auto control = read_struct<wire::Control>(body, MessageKind::control);
   decoding.rates(control.sampling_rate_fps(), control.update_interval_seconds());
   return {control.sampling_rate_fps(), control.update_interval_seconds()};
 }
 
-std::vector<std::byte> read_bytes(Bytes body, MessageKind kind) {
+Bytes read_bytes(const Bytes& body, MessageKind kind) {
   if (body.empty()) {
     throw Error(ErrorCode::malformed_data,
                 std::string("the body of ") + to_string(kind) + " is empty");
   }
-  return {body.begin(), body.end()};
+  return body;
 }
 
-Fault read_fault(Bytes body) {
+Fault read_fault(const Bytes& body) {
   const TableBody<wire::Fault> table(body, MessageKind::fault);
   return {from_wire(table->code(), ErrorCode::protocol_violation),
           read_text(table->message(), "bytes of message")};
 }
 
-Bye read_bye(Bytes body) {
+Bye read_bye(const Bytes& body) {
   const TableBody<wire::Bye> table(body, MessageKind::bye);
   return {read_text(table->reason(), "bytes of reason")};
 }
 
-MessageKind read_kind(Bytes bytes) {
+MessageKind read_kind(const Bytes& bytes) {
   if (bytes.empty()) {
     throw Error(ErrorCode::malformed_data, "a message of 0 bytes (its kind is missing)");
   }
@@ -417,17 +440,17 @@ MessageKind kind_of(const ServerMessage& message) noexcept {
   return kinds[message.index()];
 }
 
-std::vector<std::byte> encode_message(const DeviceMessage& message) {
+Bytes encode_message(const DeviceMessage& message) {
   return std::visit([](const auto& alternative) { return encode(alternative); }, message);
 }
 
-std::vector<std::byte> encode_message(const ServerMessage& message) {
+Bytes encode_message(const ServerMessage& message) {
   return std::visit([](const auto& alternative) { return encode(alternative); }, message);
 }
 
-DeviceMessage decode_device_message(std::span<const std::byte> bytes) {
+DeviceMessage decode_device_message(const Bytes& bytes) {
   const MessageKind kind = read_kind(bytes);
-  const Bytes body = bytes.subspan(1);
+  const Bytes body = bytes.suffix(1);
   switch (kind) {
     case MessageKind::hello:
       return read_hello(body);
@@ -444,9 +467,9 @@ DeviceMessage decode_device_message(std::span<const std::byte> bytes) {
   }
 }
 
-ServerMessage decode_server_message(std::span<const std::byte> bytes) {
+ServerMessage decode_server_message(const Bytes& bytes) {
   const MessageKind kind = read_kind(bytes);
-  const Bytes body = bytes.subspan(1);
+  const Bytes body = bytes.suffix(1);
   switch (kind) {
     case MessageKind::welcome:
       return read_welcome(body);

@@ -19,7 +19,8 @@ using Bytes = std::span<const std::byte>;
 
 // What a decoder accepts, the encoder must accept, and it must mean the same again.
 template <typename Decode>
-void decode_twice(Bytes bytes, Decode decode) {
+void decode_twice(Bytes span, Decode decode) {
+  const ams::Bytes bytes(nullptr, span);
   decltype(decode(bytes)) message;
   try {
     message = decode(bytes);
@@ -53,8 +54,8 @@ void assemble(Bytes bytes) {
         if (message->empty() || message->size() > max_message_bytes) {
           std::abort();
         }
-        decode_device(*message);
-        decode_server(*message);
+        decode_device(message->span());
+        decode_server(message->span());
       }
     } catch (const ams::Error&) {
       return;

@@ -73,10 +73,11 @@ TEST_CASE("every message comes through, both ways") {
   for (int i = 0; i < 100; ++i) {
     batch.capture_seconds.push_back(i);
   }
-  batch.bitstream.resize(300000);
-  for (std::byte& byte : batch.bitstream) {
+  std::vector<std::byte> bitstream(300000);
+  for (std::byte& byte : bitstream) {
     byte = static_cast<std::byte>(random.below(256));
   }
+  batch.bitstream = std::move(bitstream);
   CHECK(client->send(batch));
   REQUIRE(server.wait_messages(2));
   CHECK(client->send(Ack{{1, 2}}));

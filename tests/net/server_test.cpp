@@ -21,8 +21,14 @@ using fixtures::RecordingClient;
 using fixtures::RecordingServer;
 using fixtures::ServerEvents;
 
+/// As bytes that can be changed.
+template <class Message>
+std::vector<std::byte> encoded(const Message& message) {
+  return encode_message(message).to_vector();
+}
+
 raw::Bytes hello_bytes(const Hello& hello = fixtures::make_hello()) {
-  return encode_message(DeviceMessage(hello));
+  return encoded(DeviceMessage(hello));
 }
 
 /// What the server says last: its Fault, if the next frame is one.
@@ -65,7 +71,7 @@ TEST_CASE("a device is let in after its Hello, and heard") {
   REQUIRE(device.send_message(hello_bytes()));
   const ConnectionId id = server.connection();
   REQUIRE(id != 0);
-  REQUIRE(device.send_message(encode_message(DeviceMessage(Ack{{3, 4}}))));
+  REQUIRE(device.send_message(encoded(DeviceMessage(Ack{{3, 4}}))));
   REQUIRE(server.wait_messages(2));
   const ServerEvents events = server.events().get();
   CHECK(starts_with(events.connected[0].second, "127.0.0.1:"));
@@ -145,7 +151,7 @@ TEST_CASE("what a device must not say") {
   const std::vector<Case> cases = {
       {"another message than Hello first",
        false,
-       {chunk(encode_message(DeviceMessage(Ack{})))},
+       {chunk(encoded(DeviceMessage(Ack{})))},
        2,
        ErrorCode::protocol_violation},
       {"a second Hello", true, {chunk(hello_bytes())}, 2, ErrorCode::protocol_violation},
@@ -162,7 +168,7 @@ TEST_CASE("what a device must not say") {
        {std::string("\0\x63"
                     "abc",
                     5)}},
-      {"a message of the server", true, {chunk(encode_message(ServerMessage(Control{})))}},
+      {"a message of the server", true, {chunk(encoded(ServerMessage(Control{})))}},
       {"a broken table", true, {std::string("\0\x02 and then nonsense", 20)}},
       {"a part of nothing",
        true,
@@ -394,7 +400,7 @@ TEST_CASE("connections over the limit are turned away and the others stay") {
     return std::count(e.refused.begin(), e.refused.end(), "too many connections") > 0;
   }));
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    REQUIRE(devices[i]->send_message(encode_message(DeviceMessage(Ack{}))));
+    REQUIRE(devices[i]->send_message(encoded(DeviceMessage(Ack{}))));
   }
   CHECK(server.wait_messages(6));
   sockets.clear();
@@ -521,7 +527,7 @@ TEST_CASE("what a callback throws ends that connection only") {
   for (const std::uint32_t number : {1U, 2U}) {
     raw::WebSocket device(server->port());
     REQUIRE(device.send_message(hello_bytes()));
-    REQUIRE(device.send_message(encode_message(DeviceMessage(Ack{{number, 0}}))));
+    REQUIRE(device.send_message(encoded(DeviceMessage(Ack{{number, 0}}))));
     const auto fault = read_fault(device);
     REQUIRE(fault);
     CHECK(fault->code == (number == 1 ? ErrorCode::base_version_mismatch : ErrorCode::unavailable));

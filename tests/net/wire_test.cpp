@@ -17,6 +17,12 @@ namespace {
 using namespace ams;
 using Bytes = std::vector<std::byte>;
 
+/// As bytes that can be changed.
+template <class Message>
+std::vector<std::byte> encoded(const Message& message) {
+  return encode_message(message).to_vector();
+}
+
 Bytes random_bytes(Random& random, std::size_t size) {
   Bytes bytes(size);
   for (std::byte& byte : bytes) {
@@ -85,12 +91,12 @@ Welcome random_welcome(Random& random) {
 
 template <typename Message>
 Message through_wire_to_server(const Message& message) {
-  return std::get<Message>(decode_device_message(encode_message(DeviceMessage(message))));
+  return std::get<Message>(decode_device_message(encoded(DeviceMessage(message))));
 }
 
 template <typename Message>
 Message through_wire_to_device(const Message& message) {
-  return std::get<Message>(decode_server_message(encode_message(ServerMessage(message))));
+  return std::get<Message>(decode_server_message(encoded(ServerMessage(message))));
 }
 
 template <typename Function>
@@ -114,11 +120,11 @@ ErrorCode server_code(const Bytes& bytes) {
 }
 
 ErrorCode encode_code(const DeviceMessage& message) {
-  return code_of([&] { encode_message(message); });
+  return code_of([&] { encoded(message); });
 }
 
 ErrorCode encode_code(const ServerMessage& message) {
-  return code_of([&] { encode_message(message); });
+  return code_of([&] { encoded(message); });
 }
 
 std::string hex(const Bytes& bytes) {
@@ -142,6 +148,23 @@ Bytes unhex(const std::string& text) {
 Bytes bytes_of(std::string_view text) {
   const auto* data = reinterpret_cast<const std::byte*>(text.data());
   return {data, data + text.size()};
+}
+
+TEST_CASE("payloads share the message that they come in") {
+  ChunkAssembler assembler(1 << 20);
+  const auto arrived = [&](const ams::Bytes& message) {
+    std::vector<std::byte> chunk{std::byte{0}};
+    chunk.insert(chunk.end(), message.begin(), message.end());
+    return *assembler.feed(chunk);
+  };
+  const auto inside = [](const ams::Bytes& part, const ams::Bytes& whole) {
+    return part.data() > whole.data() && part.data() + part.size() <= whole.data() + whole.size();
+  };
+  const ams::Bytes update = arrived(encode_message(ServerMessage(Update{bytes_of("abc")})));
+  CHECK(inside(std::get<Update>(decode_server_message(update)).bytes, update));
+  const ams::Bytes batch =
+      arrived(encode_message(DeviceMessage(FrameBatch{1, {1.5}, bytes_of("nal")})));
+  CHECK(inside(std::get<FrameBatch>(decode_device_message(batch)).bitstream, batch));
 }
 
 TEST_CASE("every message comes through with random contents") {
@@ -206,25 +229,25 @@ TEST_CASE("the longest Hello is one that a server reads from a stranger") {
   Hello hello;
   hello.device_id.assign(max_device_id_bytes, 'd');
   hello.token.assign(max_token_bytes, 't');
-  CHECK(encode_message(DeviceMessage(hello)).size() <= max_encoded_hello_bytes);
+  CHECK(encoded(DeviceMessage(hello)).size() <= max_encoded_hello_bytes);
 }
 
 // What version 1 of the protocol looks like, byte for byte. A change here breaks devices in the
 // field.
 TEST_CASE("golden bytes") {
-  CHECK(hex(encode_message(DeviceMessage(Ack{{7, 0x1122334455667788}}))) ==
+  CHECK(hex(encoded(DeviceMessage(Ack{{7, 0x1122334455667788}}))) ==
         "03"
         "07000000"
         "88776655"
         "44332211");
-  CHECK(hex(encode_message(ServerMessage(Control{0.5, 10}))) ==
+  CHECK(hex(encoded(ServerMessage(Control{0.5, 10}))) ==
         "11"
         "000000000000e03f"
         "0000000000002440");
-  CHECK(hex(encode_message(ServerMessage(Update{bytes_of("abc")}))) ==
+  CHECK(hex(encoded(ServerMessage(Update{bytes_of("abc")}))) ==
         "12"
         "616263");
-  CHECK(hex(encode_message(ServerMessage(Snapshot{bytes_of("xy")}))) ==
+  CHECK(hex(encoded(ServerMessage(Snapshot{bytes_of("xy")}))) ==
         "13"
         "7879");
 
@@ -294,7 +317,7 @@ TEST_CASE("fields of later versions are ignored") {
   };
   CHECK(std::get<Bye>(decode_device_message(bye)).reason == "ok");
 
-  Bytes ack = encode_message(DeviceMessage(Ack{{7, 9}}));
+  Bytes ack = encoded(DeviceMessage(Ack{{7, 9}}));
   ack.insert(ack.end(), 20, std::byte{0xee});
   CHECK(std::get<Ack>(decode_device_message(ack)).held == ModelVersion{7, 9});
 }
@@ -338,7 +361,7 @@ TEST_CASE("encoding refuses what the protocol does not allow") {
   batch.batch_id = 0;
   CHECK(encode_code(DeviceMessage(batch)) == ErrorCode::invalid_argument);
   batch = good;
-  batch.bitstream.clear();
+  batch.bitstream = {};
   CHECK(encode_code(DeviceMessage(batch)) == ErrorCode::invalid_argument);
 
   for (const double bad : {0.0, -1.0, 1e-310, 1e-4, nan, infinity, 2e6}) {
@@ -384,12 +407,12 @@ TEST_CASE("decoding refuses kinds of the other direction, and none") {
       CHECK(server_code(bytes) == ErrorCode::malformed_data);
     }
   }
-  CHECK(device_code(encode_message(ServerMessage(Control{}))) == ErrorCode::malformed_data);
-  CHECK(server_code(encode_message(DeviceMessage(Ack{}))) == ErrorCode::malformed_data);
+  CHECK(device_code(encoded(ServerMessage(Control{}))) == ErrorCode::malformed_data);
+  CHECK(server_code(encoded(DeviceMessage(Ack{}))) == ErrorCode::malformed_data);
 }
 
 TEST_CASE("decoding checks values like encoding does") {
-  Bytes control = encode_message(ServerMessage(Control{0.5, 10}));
+  Bytes control = encoded(ServerMessage(Control{0.5, 10}));
   for (std::size_t first : {1U, 9U}) {
     Bytes bad = control;
     for (std::size_t i = 0; i < 8; ++i) {
@@ -414,28 +437,28 @@ TEST_CASE("decoding checks values like encoding does") {
     std::memcpy(bytes.data(), &value, 8);
     return bytes;
   };
-  const Bytes batch = encode_message(DeviceMessage(FrameBatch{3, {1.5, 2.5}, bytes_of("nal")}));
+  const Bytes batch = encoded(DeviceMessage(FrameBatch{3, {1.5, 2.5}, bytes_of("nal")}));
   CHECK(device_code(replace(batch, eight(1.5), eight(2.5))) == ErrorCode::malformed_data);
   CHECK(device_code(replace(batch, eight(2.5), eight(INFINITY))) == ErrorCode::malformed_data);
   CHECK(device_code(replace(batch, eight(1.5), eight(NAN))) == ErrorCode::malformed_data);
 
   Hello hello;
   hello.device_id = "camera";
-  CHECK(device_code(replace(encode_message(DeviceMessage(hello)), bytes_of("camera"),
+  CHECK(device_code(replace(encoded(DeviceMessage(hello)), bytes_of("camera"),
                             bytes_of("cam\nra"))) == ErrorCode::malformed_data);
 }
 
 TEST_CASE("truncated, flipped and random bytes give an Error or a message within the limits") {
   Random random(2);
   std::vector<Bytes> seeds = {
-      encode_message(DeviceMessage(random_hello(random))),
-      encode_message(DeviceMessage(random_batch(random))),
-      encode_message(DeviceMessage(Ack{random_version(random)})),
-      encode_message(DeviceMessage(Refusal{{}, ErrorCode::io_error, "why"})),
-      encode_message(DeviceMessage(Bye{"bye"})),
-      encode_message(ServerMessage(random_welcome(random))),
-      encode_message(ServerMessage(Control{})),
-      encode_message(ServerMessage(Fault{ErrorCode::io_error, "why"})),
+      encoded(DeviceMessage(random_hello(random))),
+      encoded(DeviceMessage(random_batch(random))),
+      encoded(DeviceMessage(Ack{random_version(random)})),
+      encoded(DeviceMessage(Refusal{{}, ErrorCode::io_error, "why"})),
+      encoded(DeviceMessage(Bye{"bye"})),
+      encoded(ServerMessage(random_welcome(random))),
+      encoded(ServerMessage(Control{})),
+      encoded(ServerMessage(Fault{ErrorCode::io_error, "why"})),
   };
   std::size_t refused = 0;
   const auto try_both = [&refused](const Bytes& bytes) {
@@ -484,9 +507,9 @@ TEST_CASE("truncated, flipped and random bytes give an Error or a message within
 }
 
 TEST_CASE("small messages stay small") {
-  CHECK(encode_message(DeviceMessage(Ack{{1, 2}})).size() == 13);
-  CHECK(encode_message(ServerMessage(Update{Bytes(1000)})).size() == 1001);
-  CHECK(encode_message(ServerMessage(Control{1, 10})).size() == 17);
+  CHECK(encoded(DeviceMessage(Ack{{1, 2}})).size() == 13);
+  CHECK(encoded(ServerMessage(Update{Bytes(1000)})).size() == 1001);
+  CHECK(encoded(ServerMessage(Control{1, 10})).size() == 17);
 }
 
 }  // namespace

@@ -41,6 +41,12 @@ class Bytes {
     return Bytes(owner_, view_.subspan(begin));
   }
 
+  /// `count` bytes from `begin` on, shared. Throws std::out_of_range when they are not there.
+  Bytes slice(std::size_t begin, std::size_t count) const {
+    if (begin > size() || count > size() - begin) throw std::out_of_range("Bytes::slice");
+    return Bytes(owner_, view_.subspan(begin, count));
+  }
+
   /// A copy that may be changed.
   std::vector<std::byte> to_vector() const { return {view_.begin(), view_.end()}; }
 

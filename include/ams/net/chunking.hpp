@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "ams/core/bytes.hpp"
+
 /// Messages cut into chunks, so that small ones need not wait for big ones and nothing limits a
 /// message but the receiver's choice. One chunk is one binary WebSocket message (docs/protocol.md):
 ///
@@ -34,7 +36,16 @@ inline constexpr std::size_t max_chunk_bytes = 65536;
 /// Longest header.
 inline constexpr std::size_t max_chunk_header_bytes = 9;
 
-/// The sender's side: messages in, chunks out. Not thread-safe.
+/// A chunk as it is sent: a header, then a part of a message, which is shared with it.
+struct Chunk {
+  std::array<std::byte, max_chunk_header_bytes> header{};
+  std::size_t header_bytes = 0;
+  Bytes part;
+
+  std::size_t size() const noexcept { return header_bytes + part.size(); }
+};
+
+/// The sender's side: messages in, chunks out. Copies no message. Not thread-safe.
 class ChunkQueue {
  public:
   /// `chunk_bytes`: longest chunk, header included; 16 to max_chunk_bytes, else
@@ -43,23 +54,22 @@ class ChunkQueue {
 
   /// Queues a message of at least one byte; messages of one lane stay in order. Throws
   /// Error(invalid_argument) on an empty message.
-  void push(Lane lane, std::vector<std::byte> message);
+  void push(Lane lane, Bytes message);
 
   bool empty() const noexcept;
   std::size_t queued_bytes() const noexcept {
     return queued_bytes_;
   }  ///< of messages, without headers
 
-  /// Writes the next chunk into `chunk`, whose old content is dropped. False when nothing is
-  /// queued.
-  bool pop(std::vector<std::byte>& chunk);
+  /// The next chunk; nothing when nothing is queued.
+  std::optional<Chunk> pop();
 
   /// Forgets everything queued except messages in `lane` that have not begun.
   void keep_only(Lane lane);
 
  private:
   struct LaneQueue {
-    std::deque<std::vector<std::byte>> messages;
+    std::deque<Bytes> messages;
     std::size_t sent = 0;  // bytes of the front message that are out
   };
 
@@ -70,7 +80,8 @@ class ChunkQueue {
 
 /// The receiver's side: chunks in, messages out. The chunks may come from anyone: memory follows
 /// the bytes that arrived, not those that were announced, and is at most lane_count *
-/// max_message_bytes. Not thread-safe.
+/// max_message_bytes. A message is copied once, out of its chunks, and more often only beyond 1 MiB;
+/// its second byte, where its body begins, lies at a multiple of 8. Not thread-safe.
 class ChunkAssembler {
  public:
   explicit ChunkAssembler(std::size_t max_message_bytes) : max_message_bytes_(max_message_bytes) {}
@@ -79,7 +90,7 @@ class ChunkAssembler {
   /// header, an empty part, a part of no message or one that does not fit its size, and
   /// Error(limit_exceeded) on a message of more than max_message_bytes or a chunk of more than
   /// max_chunk_bytes; the assembler must not be used after that.
-  std::optional<std::vector<std::byte>> feed(std::span<const std::byte> chunk);
+  std::optional<Bytes> feed(std::span<const std::byte> chunk);
 
   void set_max_message_bytes(std::size_t bytes) noexcept { max_message_bytes_ = bytes; }
   std::size_t buffered_bytes() const noexcept;  ///< of messages that are not complete
@@ -87,7 +98,8 @@ class ChunkAssembler {
  private:
   struct Partial {
     std::uint64_t size = 0;  // 0: no message on this lane
-    std::vector<std::byte> bytes;
+    std::vector<std::byte> bytes;  // after the padding that aligns the body
+    std::size_t arrived() const noexcept;
   };
 
   std::size_t max_message_bytes_;

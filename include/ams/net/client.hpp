@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "ams/net/link_counters.hpp"
-#include "ams/protocol/messages.hpp"
+#include "ams/runtime/link_counters.hpp"
+#include "ams/session/messages.hpp"
 
 namespace ams {
 

@@ -8,8 +8,8 @@
 #include <optional>
 #include <string>
 
-#include "ams/net/link_counters.hpp"
-#include "ams/protocol/messages.hpp"
+#include "ams/runtime/link_counters.hpp"
+#include "ams/session/messages.hpp"
 
 namespace ams {
 

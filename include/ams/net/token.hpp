@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ams/protocol/messages.hpp"
+#include "ams/session/messages.hpp"
 
 namespace ams {
 

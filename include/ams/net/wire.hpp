@@ -2,10 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <vector>
 
-#include "ams/protocol/messages.hpp"
+#include "ams/core/bytes.hpp"
+#include "ams/session/messages.hpp"
 
 /// The messages as bytes: one byte that names the kind, then the body (docs/protocol.md). Bodies
 /// are FlatBuffers tables or structs; those of Update and Snapshot are the codec's bytes as they
@@ -41,16 +40,18 @@ const char* to_string(MessageKind kind) noexcept;
 
 /// Throws Error(invalid_argument) on a message that breaks a limit of the protocol,
 /// Error(limit_exceeded) when it is longer than max_encoded_message_bytes. Free text (Refusal,
-/// Fault, Bye) that is too long is cut instead, so that reporting an error cannot fail.
-std::vector<std::byte> encode_message(const DeviceMessage& message);
-std::vector<std::byte> encode_message(const ServerMessage& message);
+/// Fault, Bye) that is too long is cut instead, so that reporting an error cannot fail. A payload
+/// (bitstream, update, snapshot) is copied once.
+Bytes encode_message(const DeviceMessage& message);
+Bytes encode_message(const ServerMessage& message);
 
 /// The bytes may come from anyone. Work and memory are bounded by their number. Throws
 /// Error(malformed_data) on bytes that are no message of this direction, Error(limit_exceeded) on
 /// one that breaks a limit of the protocol. Fields of newer versions are ignored. Control
 /// characters in free text are replaced by '?', so that it is safe to log. Hello.version is not
-/// judged here.
-DeviceMessage decode_device_message(std::span<const std::byte> bytes);
-ServerMessage decode_server_message(std::span<const std::byte> bytes);
+/// judged here. A payload shares the bytes of the message; that of a FrameBatch is copied when the
+/// message's second byte does not lie at a multiple of 8.
+DeviceMessage decode_device_message(const Bytes& bytes);
+ServerMessage decode_server_message(const Bytes& bytes);
 
 }  // namespace ams

@@ -255,20 +255,26 @@ class Fields {
     return values;
   }
 
-  /// Attributes, __repr__ and to_dict(). of: (const Class&) -> const Struct&. without: fields that are
-  /// no attributes, because the class has others of these names.
+  /// Attributes that cannot be set. of: (const Class&) -> const Struct&. without: fields that are no
+  /// attributes, because the class has others of these names.
   template <class Class, class Of>
-  void define_attributes(Class& cls, const char* name, Of of,
-                         const std::vector<std::string>& without = {}) const {
-    using Bound = typename Class::type;
+  void define_properties(Class& cls, Of of, const std::vector<std::string>& without = {}) const {
     const Self self = [of](const py::object& object) -> const Struct& {
-      return of(object.cast<const Bound&>());
+      return of(object.cast<const typename Class::type&>());
     };
     const py::object property = py::module_::import("builtins").attr("property");
     for (const Field& field : fields_) {
       if (std::find(without.begin(), without.end(), field.name) != without.end()) continue;
       cls.attr(field.name) = property(field.define(cls, self), py::none(), py::none(), field.doc);
     }
+  }
+
+  /// The same, and __repr__ and to_dict().
+  template <class Class, class Of>
+  void define_attributes(Class& cls, const char* name, Of of,
+                         const std::vector<std::string>& without = {}) const {
+    using Bound = typename Class::type;
+    define_properties(cls, of, without);
     cls.def("__repr__", [fields = *this, name, of](const Bound& bound) {
       std::string text;
       for (const Field& field : fields.fields_) {

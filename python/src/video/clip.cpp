@@ -76,7 +76,7 @@ void bind_clip(py::module_& m) {
                                info_fields.doc())
                  .c_str());
   }
-  info_fields.define_properties(info);
+  info_fields.define_properties(info, [](const ClipInfo& i) -> const ClipInfo& { return i; });
   info.def_readonly("classes", &ClipInfo::classes, "Names by class id.")
       .def_property_readonly(
           "eval_classes",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from virtual_world import need_net, run_hosts, run_session
 
 import ams
 
@@ -32,8 +33,6 @@ class Alternating(ams.UpdatePolicy):
 
 
 def test_in_a_session():
-    from virtual_world import run_session
-
     policy = Alternating()
     server, device = run_session(ams.Task(), policy)
     assert server.counters.updates == policy.phases > 8
@@ -43,14 +42,13 @@ def test_in_a_session():
 
 
 def test_in_both_hosts():
-    from virtual_world import run_hosts
-
     device = run_hosts(ams.Task(), Alternating)
     assert device.counters.updates > 8 and device.digests_equal
     assert np.allclose(device.session.held.values, [2, 1], atol=0.2)
 
 
 def test_in_the_simulator():
+    need_net()
     torch = pytest.importorskip("torch")
     from ams import sim
 

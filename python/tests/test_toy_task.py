@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from virtual_world import need_net, run_hosts, run_session
 
 import ams
 
@@ -42,11 +43,9 @@ def make_policy():
 
 
 def test_in_a_session():
-    from virtual_world import run_session
-
     task = Regression()
     server, device = run_session(task, make_policy())
-    assert server.counters.updates > 8
+    assert server.counters.updates > 4
     assert server.sampling_rate_fps < 1  # phi stays under its target
     assert np.allclose(device.held.values, [2, 1], atol=0.1)
     score = task.score()
@@ -55,14 +54,13 @@ def test_in_a_session():
 
 
 def test_in_both_hosts():
-    from virtual_world import run_hosts
-
     device = run_hosts(Regression(), make_policy)
-    assert device.counters.updates > 8 and device.digests_equal
+    assert device.counters.updates > 4 and device.digests_equal
     assert device.sampling_rates[-1][1] < device.sampling_rates[0][1] == 1
 
 
 def test_in_the_simulator():
+    need_net()
     torch = pytest.importorskip("torch")
     from ams import sim
 
@@ -76,5 +74,5 @@ def test_in_the_simulator():
         task=Regression(),
         make_policy=make_policy,
     )
-    assert adapted.updates > 8 and adapted.digests_equal
+    assert adapted.updates > 4 and adapted.digests_equal
     assert adapted.sampling_rates[-1][1] < 1

@@ -27,7 +27,7 @@ struct PythonReadGuard {
 
 }  // namespace
 
-void bind_holder(py::module_& m) {
+void bind_model_holder(py::module_& m) {
   py::class_<PythonReadGuard>(m, "ModelReadGuard",
                               "Access to the active copy of a ModelHolder within a with block.")
       .def("__enter__",

@@ -1,25 +1,32 @@
-// ams-edge: a device. Plays a video at its own rate, segments every frame with its student, and
-// lets a server adapt that student. Everything that decides is in ams::EdgeClient; edge/ connects
-// it to a camera or file, the network, and the running model.
+// ams-edge: a device. Plays a video at its own rate, segments every frame with its student, and lets a
+// server adapt that student. Flags and wiring; what it does is in ams::DeviceHost.
 
 #include <algorithm>
 #include <exception>
+#include <memory>
 #include <optional>
 
+#include "ams/net/websocket_transport.hpp"
+#include "ams/runtime/device_host.hpp"
+#include "ams/runtime/thread_executor.hpp"
+#include "ams/torch/network_predictor.hpp"
 #include "ams/torch/runtime.hpp"
+#include "ams/video/h264_codec.hpp"
 #include "common/clock.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
-#include "edge/device.hpp"
 #include "edge/flags.hpp"
 #include "edge/reporter.hpp"
+#include "edge/saved_state.hpp"
 #include "edge/scorer.hpp"
 #include "edge/video_source.hpp"
 
 namespace {
 
 using namespace ams;
+
+constexpr double max_goodbye_seconds = 10;  ///< for what the goodbye's own limits do not cover
 
 EdgeFlags flags;
 
@@ -31,30 +38,29 @@ void remember(std::vector<double>& latencies, double seconds) {
 }
 
 /// The device's own loop: every frame when it is due, none waits for the network or for an update.
-void play_frames(VideoSource& video, Device& device, Scorer* scorer, Reporter& reporter,
+void play_frames(VideoSource& video, DeviceHost& device, Scorer* scorer, Reporter& reporter,
                  PlayCounters& play) {
   const double frame_period = 1 / video.fps();
   while (auto next = video.next()) {
-    const auto frame = std::make_shared<const Frame>(std::move(next->frame));
-    if (flags.stop_after_seconds > 0 && frame->capture_seconds >= flags.stop_after_seconds) return;
+    const double seconds = next->frame.capture_seconds;
+    if (flags.stop_after_seconds > 0 && seconds >= flags.stop_after_seconds) return;
+    const Handle frame = Handle::make(std::move(next->frame));
     play.frames_dropped += next->index - play.frames;  // a newer one of a live source had come
     play.frames = next->index + 1;
-    play.video_seconds = frame->capture_seconds;
+    play.video_seconds = seconds;
     const double lag = now_seconds() - next->due_seconds;
     if (lag > frame_period) ++play.frames_late;
 
-    std::optional<LabelMap> prediction;
+    Handle prediction;
     if (lag > flags.max_lag_seconds) {
       ++play.frames_dropped;  // too late to be of use to anybody: the next one may be in time
     } else {
-      prediction = device.predict(*frame);
+      prediction = device.predict(frame);
       remember(play.latency_seconds, now_seconds() - next->due_seconds);
     }
-    device.offer(frame);
+    device.offer(seconds, frame);
     if (scorer != nullptr) {
-      if (const auto label = scorer->label_of(next->index)) {
-        scorer->add(frame, std::move(prediction), *label);
-      }
+      if (const auto label = scorer->label_of(next->index)) scorer->add(frame, prediction, *label);
     }
     reporter.status(play);
   }
@@ -74,10 +80,23 @@ int play() {
     default_classes.assign(clip->info().eval_classes.begin(), clip->info().eval_classes.end());
   }
   const StudentSpec spec = flags.student.spec(default_classes);
-  Device device(flags, spec);
+  const StudentValues student = load_student_values(spec);
+  const ModelState initial(student.manifest, student.values);
+  DeviceParts parts{.initial = starting_state(flags.state, initial, student),
+                    .active = make_predictor(spec),
+                    .inactive = make_predictor(spec),
+                    .codec = std::make_shared<H264Codec>(flags.codec_options())};
+  if (!flags.state.empty()) {
+    parts.save = [&](const ModelState& state) {
+      write_saved_state(flags.state, state, student.fingerprint);
+    };
+  }
+  ThreadExecutor executor;
+  WebSocketDeviceTransport link(flags.link_options(), executor);
+  DeviceHost device(std::move(parts), flags.client_options(student.fingerprint), executor, link,
+                    &log::logger());
   std::optional<Scorer> scorer;
-  if (clip)
-    scorer.emplace(*clip, spec, device.initial(), Scorer::Options{flags.compare, flags.record});
+  if (clip) scorer.emplace(*clip, spec, initial, Scorer::Options{flags.compare, flags.record});
   Scorer* const scorer_or_none = scorer ? &*scorer : nullptr;
   VideoSource video(clip ? clip->video_path().string() : flags.video, signals.token());
   Reporter reporter(flags, device, scorer_or_none);
@@ -99,11 +118,16 @@ int play() {
       }
     }
   };
+  executor.set_tick([&] { device.on_time(); });
+  link.start(device);
   device.start();
   attempt([&] { play_frames(video, device, scorer_or_none, reporter, counters); });
   device.leave(failure                            ? "the video cannot be read on"
                : signals.token().stop_requested() ? "stopped by a signal"
                                                   : "end of the video");
+  device.wait_until_left(max_goodbye_seconds);
+  link.stop();
+  executor.stop();
   if (scorer) attempt([&] { scorer->finish(); });
   reporter.status(counters, true);
   attempt([&] { reporter.write(counters, video.name(), clip, failure_text); });

@@ -95,14 +95,16 @@ int label() {
   for (std::size_t index = 0; auto frame = video.next(); ++index) {
     if (max_seconds > 0 && frame->capture_seconds >= max_seconds) break;
     if (index % static_cast<std::size_t>(info.label_stride) != 0) continue;
-    const LabelMap map = network->label(*frame);
+    const double seconds = frame->capture_seconds;
+    const Handle label = network->label(Handle::make(std::move(*frame)), seconds);
+    const auto& map = label.as<LabelMap>();
     if (!labels) labels.emplace(scratch, map.width, map.height, 1 / info.label_period_seconds());
     labels->add(map);
     for (std::uint8_t id : map.ids) {
       if (id < counts.size()) ++counts[id];
     }
     if (!quiet)
-      std::fprintf(stderr, "\rlabelling %.0f of %.0f s ", frame->capture_seconds, duration);
+      std::fprintf(stderr, "\rlabelling %.0f of %.0f s ", seconds, duration);
   }
   if (!quiet) std::fputc('\n', stderr);
   if (!labels) throw Error(ErrorCode::malformed_data, "'" + video_path + "' has no frame to label");

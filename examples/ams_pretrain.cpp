@@ -85,7 +85,9 @@ double evaluate(const StudentSpec& spec, const std::vector<LabelledFramePtr>& fr
                                 ? ClassSubset::first(static_cast<std::size_t>(spec.num_classes))
                                 : ClassSubset(std::move(classes)));
   for (const auto& sample : frames) {
-    const LabelMap prediction = predictor->predict(sample->frame);
+    const Handle frame(FramePtr(sample, &sample->frame));
+    const Handle predicted = predictor->predict(frame);
+    const auto& prediction = predicted.as<LabelMap>();
     confusion.add(prediction, resize_nearest(sample->labels, prediction.width, prediction.height));
   }
   return 100 * confusion.mean_iou().value_or(0);

@@ -19,6 +19,9 @@ packages=(
 )
 if [ "${1:-}" = "--test" ]; then
   packages+=(clang libclang-rt-dev libpng-dev)  # fuzzing; reading probe pictures
+  if command -v dpkg >/dev/null && [ "$(dpkg --print-architecture)" = amd64 ]; then
+    packages+=(g++-aarch64-linux-gnu qemu-user libzstd-dev:arm64 libfmt-dev:arm64)  # tests on 64-bit Arm
+  fi
 fi
 
 missing=()
@@ -36,6 +39,7 @@ if command -v dpkg-query >/dev/null; then
       }
       sudo=sudo
     fi
+    [[ "${missing[*]}" != *:arm64* ]] || $sudo dpkg --add-architecture arm64
     $sudo apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   fi

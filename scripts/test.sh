@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test: the whole build, core under the sanitizers, the fuzz targets for a bounded time, and
-# consumers of the installed package. PYTHON and JOBS come from the Makefile.
+# Every test: the whole build, core under the sanitizers and on 64-bit Arm, the fuzz targets for a bounded time,
+# and consumers of the installed package. PYTHON and JOBS come from the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-$PWD/.venv/bin/python}
@@ -21,6 +21,11 @@ build default -DAMS_PYTHON_EXECUTABLE="$python"
 step "Core under AddressSanitizer and UndefinedBehaviorSanitizer"
 build asan
 ctest --preset asan -j "$jobs"
+if command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null; then
+  step "Core on 64-bit Arm, under qemu"
+  build aarch64
+  ctest --preset aarch64 -j "$jobs"
+fi
 step "Holder and buffer under ThreadSanitizer"
 build tsan
 ctest --preset tsan

@@ -1,41 +1,30 @@
 #pragma once
 
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 #include <string_view>
-#include <utility>
 
-namespace ams {
+#include "ams/runtime/log.hpp"
 
-/// Logs of the bundled programs, on stderr: lines for people, or one JSON object a line for
-/// machines. Thread-safe. The library itself never logs; it throws or returns.
-namespace log {
+/// The log of a bundled program, on stderr. Thread-safe. The library itself has no global log.
+namespace ams::log {
 
-enum class Level { debug, info, warning, error };
-enum class Format { text, json };
-
-/// Level is one of debug, info, warning, error; format is text or json. Throws
-/// Error(invalid_argument).
-void configure(std::string_view level, std::string_view format);
-
-using Field = std::pair<std::string_view, nlohmann::json>;
-
-/// event: a short, stable name, e.g. "update_sent". fields: what belongs to it, with units in the
-/// names.
-void write(Level level, std::string_view event, std::initializer_list<Field> fields = {});
-
-inline void debug(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::debug, event, fields);
-}
-inline void info(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::info, event, fields);
-}
-inline void warning(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::warning, event, fields);
-}
-inline void error(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::error, event, fields);
+/// Begins with the first call; writes what waits when the program ends.
+inline Logger& logger() {
+  static Logger instance;
+  return instance;
 }
 
-}  // namespace log
-}  // namespace ams
+inline void debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  logger().debug(event, fields);
+}
+inline void info(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  logger().info(event, fields);
+}
+inline void warning(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  logger().warning(event, fields);
+}
+inline void error(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  logger().error(event, fields);
+}
+
+}  // namespace ams::log

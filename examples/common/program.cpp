@@ -103,7 +103,7 @@ int run(CLI::App& app, int argc, char** argv, int (*body)()) {
   try {
     refuse_odd_numbers(app);
     app.parse(argc, argv);
-    log::configure(log_level, log_format);
+    log::logger().configure(parse_log_level(log_level), parse_log_format(log_format));
     return body();
   } catch (const CLI::ConfigError& error) {
     return refuse_config(app, error);

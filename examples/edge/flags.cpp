@@ -7,11 +7,12 @@
 #include <charconv>
 #include <span>
 #include <system_error>
+#include <tuple>
 
 #include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
-#include "ams/protocol/messages.hpp"
-#include "ams/protocol/text.hpp"
+#include "ams/session/messages.hpp"
+#include "ams/session/text.hpp"
 #include "ams/video/sample_decoder.hpp"
 #include "ams/video/sample_encoder.hpp"
 
@@ -136,6 +137,13 @@ WebSocketClientOptions EdgeFlags::link_options() const {
   options.ca_file = ca_file;
   options.insecure_accept_any_host_name = insecure_accept_any_host_name;
   return options;
+}
+
+H264CodecOptions EdgeFlags::codec_options() const {
+  H264CodecOptions codec;
+  codec.encoder.target_bps = uplink_kbps * 1000;
+  std::tie(codec.max_width, codec.max_height) = options::parse_size(uplink_size);
+  return codec;
 }
 
 ClientOptions EdgeFlags::client_options(Digest student_fingerprint) const {

@@ -2,8 +2,9 @@
 
 #include <string>
 
-#include "ams/edge/client_options.hpp"
+#include "ams/session/client_options.hpp"
 #include "ams/net/client.hpp"
+#include "ams/video/h264_codec.hpp"
 #include "common/options.hpp"
 
 namespace ams {
@@ -30,6 +31,7 @@ struct EdgeFlags {
   void check() const;
 
   WebSocketClientOptions link_options() const;
+  H264CodecOptions codec_options() const;
 
   /// With the token, a seed of this device's own, and batches that every server can decode.
   ClientOptions client_options(Digest student_fingerprint) const;

@@ -30,7 +30,7 @@ nlohmann::json percent(std::optional<double> value) {
 
 }  // namespace
 
-Reporter::Reporter(const EdgeFlags& flags, const Device& device, const Scorer* scorer)
+Reporter::Reporter(const EdgeFlags& flags, const DeviceHost& device, const Scorer* scorer)
     : flags_(flags), device_(device), scorer_(scorer) {
   if (!flags.timeline.empty()) timeline_ = timeline_header;
 }
@@ -39,7 +39,7 @@ void Reporter::status(const PlayCounters& play, bool last) {
   const double t = play.video_seconds;
   if (!last && t < next_status_seconds_) return;
   next_status_seconds_ = std::floor(t) + 1;
-  const Device::Status now = device_.status();
+  const DeviceHost::Status now = device_.status();
   recent_links_.push_back({t, now.link});
   while (recent_links_.size() > 2 &&
          recent_links_.front().video_seconds < t - rate_window_seconds) {
@@ -89,9 +89,9 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
                      const std::optional<Clip>& clip, const std::string& failure) const {
   if (!flags_.timeline.empty()) write_file_atomically(flags_.timeline, timeline_);
   if (flags_.report.empty()) return;
-  const ModelState& held = device_.held();
+  const ModelState& held = device_.client().held();
   const LinkCounters link = device_.status().link;
-  const ClientCounters& c = device_.counters();
+  const ClientCounters c = device_.counters();
   const double seconds = std::max(play.video_seconds, 1e-9);
   nlohmann::ordered_json report;
   report["clip"] = clip ? clip->info().name : video_name;
@@ -101,13 +101,12 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
   if (clip && scorer_ != nullptr) {
     nlohmann::json names = nlohmann::json::array();
     for (auto id : clip->info().eval_classes) names.push_back(clip->info().classes.at(id));
-    const MiouSummary adapted = scorer_->adapted(), baseline = scorer_->baseline();
     report["classes"] = names;
-    report["miou"] = percent(adapted.sliding);
-    report["miou_no_customization"] = percent(baseline.sliding);
-    report["miou_per_frame"] = percent(adapted.per_frame);
-    report["miou_whole_video"] = percent(adapted.whole_video);
-    report["miou_whole_video_no_customization"] = percent(baseline.whole_video);
+    report["miou"] = percent(scorer_->adapted("miou"));
+    report["miou_no_customization"] = percent(scorer_->baseline("miou"));
+    report["miou_per_frame"] = percent(scorer_->adapted("miou_per_frame"));
+    report["miou_whole_video"] = percent(scorer_->adapted("miou_whole_video"));
+    report["miou_whole_video_no_customization"] = percent(scorer_->baseline("miou_whole_video"));
   }
   report["downlink_bps"] = double(link.downlink_bytes) * 8 / seconds;
   report["uplink_bps"] = double(link.uplink_bytes) * 8 / seconds;

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "ams/runtime/device_host.hpp"
 #include "ams/video/clip.hpp"
-#include "edge/device.hpp"
 #include "edge/flags.hpp"
 #include "edge/scorer.hpp"
 
@@ -25,12 +25,12 @@ struct PlayCounters {
 /// What people see of a device: the line on the terminal, the timeline, the report.
 class Reporter {
  public:
-  Reporter(const EdgeFlags& flags, const Device& device, const Scorer* scorer);
+  Reporter(const EdgeFlags& flags, const DeviceHost& device, const Scorer* scorer);
 
   /// For every frame; once a second of video it takes a row. `last`: take one now, end the line.
   void status(const PlayCounters& play, bool last = false);
 
-  /// Files of --timeline and --report. After Device::leave() and Scorer::finish(). `failure`: why
+  /// Files of --timeline and --report. After DeviceHost::leave() and Scorer::finish(). `failure`: why
   /// the video could not be played to its end; empty: it was. Throws Error(io_error).
   void write(const PlayCounters& play, const std::string& video_name,
              const std::optional<Clip>& clip, const std::string& failure) const;
@@ -42,7 +42,7 @@ class Reporter {
   };
 
   const EdgeFlags& flags_;
-  const Device& device_;
+  const DeviceHost& device_;
   const Scorer* scorer_;
   double next_status_seconds_ = 0, next_line_seconds_ = 0;
   std::deque<LinkSample> recent_links_;

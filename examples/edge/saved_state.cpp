@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "ams/core/error.hpp"
 #include "ams/core/update_codec.hpp"
 #include "common/files.hpp"
+#include "common/log.hpp"
 
 namespace ams {
 namespace {
@@ -51,6 +53,15 @@ std::optional<ModelState> read_saved_state(const std::filesystem::path& path,
                     "--selected-classes), or name another file");
   }
   return state;
+}
+
+ModelState starting_state(const std::filesystem::path& path, const ModelState& initial,
+                          const StudentValues& student) {
+  if (path.empty()) return initial;
+  std::optional<ModelState> saved = read_saved_state(path, student);
+  if (!saved) return initial;
+  log::info("resuming", {{"state", path.string()}, {"version", saved->version().number}});
+  return std::move(*saved);
 }
 
 void write_saved_state(const std::filesystem::path& path, const ModelState& state,

@@ -15,6 +15,11 @@ namespace ams {
 std::optional<ModelState> read_saved_state(const std::filesystem::path& path,
                                            const StudentValues& student);
 
+/// The state that was saved at `path`, told in the log; `initial` where there is none, or no path.
+/// Throws as read_saved_state().
+ModelState starting_state(const std::filesystem::path& path, const ModelState& initial,
+                          const StudentValues& student);
+
 /// A snapshot, then the student's fingerprint (8 bytes, little-endian), which tells apart students
 /// of one manifest. A reader, also one after a crash, finds the old state or the whole new one.
 /// Throws Error(io_error).

@@ -5,7 +5,9 @@
 #include <thread>
 #include <utility>
 
-#include "ams/segmentation/label_resize.hpp"
+#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
+#include "ams/segmentation/segmentation_task.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
@@ -15,8 +17,8 @@ namespace {
 
 constexpr int max_waiting = 64;
 
-ClassSubset classes_of(const Clip& clip) {
-  return ClassSubset(clip.info().eval_classes, clip.info().ignore_id);
+std::unique_ptr<TaskScore> score_of(const Clip& clip) {
+  return SegmentationTask(ClassSubset(clip.info().eval_classes, clip.info().ignore_id)).score();
 }
 
 }  // namespace
@@ -25,8 +27,8 @@ Scorer::Scorer(const Clip& clip, const StudentSpec& spec, const ModelState& init
                const Options& options)
     : clip_(clip),
       labels_(clip.labels_path()),
-      adapted_(classes_of(clip)),
-      baseline_(classes_of(clip)) {
+      adapted_(score_of(clip)),
+      baseline_(score_of(clip)) {
   if (options.compare) {
     baseline_predictor_ = make_predictor(spec);
     baseline_predictor_->load(initial.values());
@@ -47,13 +49,20 @@ std::optional<std::size_t> Scorer::label_of(std::size_t frame_index) const {
   return frame_index / stride;
 }
 
-void Scorer::add(FramePtr frame, std::optional<LabelMap> prediction, std::size_t label_index) {
+std::optional<double> Scorer::result(const TaskScore& score, std::string_view name) {
+  for (const auto& [known, value] : score.summary()) {
+    if (known == name) return value;
+  }
+  return std::nullopt;
+}
+
+void Scorer::add(Handle frame, Handle prediction, std::size_t label_index) {
   while (waiting_ > max_waiting) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   ++waiting_;
   boost::asio::post(worker_, [this, frame = std::move(frame), prediction = std::move(prediction),
                               label_index]() mutable {
     try {
-      score(*frame, std::move(prediction), label_index);
+      score(frame, std::move(prediction), label_index);
     } catch (const std::exception& error) {
       log::error("scoring_failed", {{"message", error.what()}});
     }
@@ -72,21 +81,18 @@ Scorer::Live Scorer::live() const {
   return live_;
 }
 
-void Scorer::score(const Frame& frame, std::optional<LabelMap> prediction,
-                   std::size_t label_index) {
-  if (!prediction) {
-    if (!latest_) return;
-    prediction = latest_;
-  }
-  const LabelMap truth =
-      resize_nearest(labels_.at(label_index), prediction->width, prediction->height);
+void Scorer::score(const Handle& frame, Handle prediction, std::size_t label_index) {
+  if (!prediction) prediction = latest_;
+  if (!prediction) return;
+  const Handle truth = Handle::make(labels_.at(label_index));
+  const double seconds = frame.as<Frame>().capture_seconds;
   Live live;
-  live.adapted = adapted_.add(*prediction, truth, frame.capture_seconds);
-  if (adapted_track_) adapted_track_->add(*prediction);
+  live.adapted = adapted_->add(prediction, truth, seconds);
+  if (adapted_track_) adapted_track_->add(prediction.as<LabelMap>());
   if (baseline_predictor_) {
-    const LabelMap before = baseline_predictor_->predict(frame);
-    live.baseline = baseline_.add(before, truth, frame.capture_seconds);
-    if (baseline_track_) baseline_track_->add(before);
+    const Handle before = baseline_predictor_->predict(frame);
+    live.baseline = baseline_->add(before, truth, seconds);
+    if (baseline_track_) baseline_track_->add(before.as<LabelMap>());
   }
   latest_ = std::move(prediction);
   const std::lock_guard lock(mutex_);

@@ -6,10 +6,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 
 #include "ams/core/model_state.hpp"
-#include "ams/edge/predictor.hpp"
-#include "ams/segmentation/miou.hpp"
+#include "ams/core/handle.hpp"
+#include "ams/runtime/predictor.hpp"
+#include "ams/session/task.hpp"
 #include "ams/torch/student_spec.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_track.hpp"
@@ -31,8 +33,9 @@ class Scorer {
   /// Label frame that belongs to this video frame, if there is one.
   std::optional<std::size_t> label_of(std::size_t frame_index) const;
 
-  /// `prediction` is nothing where the device dropped the frame: its latest labels stand in for it.
-  void add(FramePtr frame, std::optional<LabelMap> prediction, std::size_t label_index);
+  /// Handles of Frame and LabelMap. `prediction` is empty where the device dropped the frame: its
+  /// latest labels stand in for it.
+  void add(Handle frame, Handle prediction, std::size_t label_index);
 
   void finish();
 
@@ -40,18 +43,21 @@ class Scorer {
     std::optional<double> adapted, baseline;
   };
   Live live() const;
-  MiouSummary adapted() const { return adapted_.summary(); }    ///< after finish()
-  MiouSummary baseline() const { return baseline_.summary(); }  ///< after finish()
+
+  /// A result of TaskScore::summary(), e.g. "miou". After finish().
+  std::optional<double> adapted(std::string_view name) const { return result(*adapted_, name); }
+  std::optional<double> baseline(std::string_view name) const { return result(*baseline_, name); }
 
  private:
-  void score(const Frame& frame, std::optional<LabelMap> prediction, std::size_t label_index);
+  static std::optional<double> result(const TaskScore& score, std::string_view name);
+  void score(const Handle& frame, Handle prediction, std::size_t label_index);
 
   Clip clip_;
   LabelTrackReader labels_;
-  SlidingMiou adapted_, baseline_;
+  std::unique_ptr<TaskScore> adapted_, baseline_;
   std::unique_ptr<Predictor> baseline_predictor_;
   std::optional<LabelTrackWriter> adapted_track_, baseline_track_;
-  std::optional<LabelMap> latest_;
+  Handle latest_;
   mutable std::mutex mutex_;
   Live live_;
   std::atomic<int> waiting_{0};

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "ams/edge/backoff.hpp"
+#include "ams/session/backoff.hpp"
 #include "common/clock.hpp"
 #include "common/log.hpp"
 

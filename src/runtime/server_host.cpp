@@ -1,5 +1,6 @@
 #include "ams/runtime/server_host.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -18,7 +19,7 @@ namespace ams {
 namespace {
 
 constexpr std::size_t max_phases_reported = 10000;
-constexpr double metrics_period_seconds = 1;
+constexpr double metrics_period_seconds = 1, least_metrics_period_seconds = 0.05;
 
 double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -618,6 +619,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         record = device.session.record();
         device.is_saving = true;
       }
+      hasten_metrics(executor_.now_seconds());
       perform(*found, std::move(actions), todo);
     }
     if (!record) return;
@@ -657,6 +659,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   // ---- metrics ----
+
+  /// There is news.
+  void hasten_metrics(double now) {
+    const double earliest =
+        next_metrics_seconds_ - metrics_period_seconds + least_metrics_period_seconds;
+    next_metrics_seconds_ = std::min(next_metrics_seconds_, earliest);
+    if (now >= next_metrics_seconds_) refresh_metrics(now);
+  }
 
   void refresh_metrics(double now) {
     next_metrics_seconds_ = now + metrics_period_seconds;

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/parameter_vector.hpp"
 #include "ams/torch/student.hpp"
@@ -30,22 +32,26 @@ class NetworkPredictor final : public Predictor {
   }
 
   Handle predict(const Handle& frame) override {
+    return Handle::make(label_map(frame.as<Frame>()));
+  }
+
+ private:
+  LabelMap label_map(const Frame& frame) {
     const StudentSpec& spec = student_.spec;
     at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
     return translate_errors(ErrorCode::invalid_argument, "the frame cannot be predicted", [&] {
       const torch::Tensor input = normalized_batch(
-          {scaled_rgb(frame.as<Frame>(), spec.input_width, spec.input_height)}, spec.normalization);
+          {scaled_rgb(frame, spec.input_width, spec.input_height)}, spec.normalization);
       const Autocast autocast(options_.bfloat16);
       const torch::Tensor logits =
           select_classes(student_.network->forward(input), spec.selected_classes).to(torch::kFloat);
-      return Handle::make(argmax_labels(resize_logits(logits, spec.input_height, spec.input_width,
-                                                      student_.network->align_corners()),
-                                        spec.selected_classes));
+      return argmax_labels(resize_logits(logits, spec.input_height, spec.input_width,
+                                         student_.network->align_corners()),
+                           spec.selected_classes);
     });
   }
 
- private:
   Student student_;
   PredictorOptions options_;
   ParameterVector vector_;

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/core/frame.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/open_device.hpp"
 #include "ams/torch/open_network.hpp"
@@ -34,21 +36,24 @@ class NetworkTeacher final : public Teacher {
   }
 
   Handle label(const Handle& frame, double) override {
+    return Handle::make(label_map(frame.as<Frame>()));
+  }
+
+ private:
+  LabelMap label_map(const Frame& frame) {
     at::init_num_threads();  // this thread may be new, see set_compute_threads()
     const c10::InferenceMode inference;
     return translate_errors(
         ErrorCode::invalid_argument, "the teacher cannot label this frame", [&] {
           const torch::Tensor input = normalized_batch(
-              {scaled_rgb(frame.as<Frame>(), spec_.input_width, spec_.input_height)}, spec_.normalization);
+              {scaled_rgb(frame, spec_.input_width, spec_.input_height)}, spec_.normalization);
           // Depth-wise convolutions take three times as long in channels-last memory on a GPU.
           const torch::Tensor there = device_.is_cpu() ? input : input.to(device_).contiguous();
-          return Handle::make(
-              argmax_labels(select_classes(network_->forward(there), spec_.selected_classes),
-                            spec_.selected_classes));
+          return argmax_labels(select_classes(network_->forward(there), spec_.selected_classes),
+                               spec_.selected_classes);
         });
   }
 
- private:
   NetworkTeacherSpec spec_;
   std::shared_ptr<Network> network_;
   torch::Device device_;

@@ -60,6 +60,14 @@ void check(const TrainingJob& job, const Manifest& own) {
 
 }  // namespace
 
+PreparedSample PreparedSampleCache::get(
+    const Handle& sample, const std::function<PreparedSample(const Handle&)>& prepare) {
+  if (const PreparedSample* known = find(sample.owner().get())) return *known;
+  PreparedSample prepared = prepare(sample);
+  insert(sample.owner(), prepared);
+  return prepared;
+}
+
 void PreparedSampleCache::drop_expired() {
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto next = std::next(entry);
@@ -104,9 +112,16 @@ NetworkTrainer::NetworkTrainer(std::shared_ptr<Network> network, TrainingTask ta
       vector_(*network_, options.train_batch_norm_statistics),
       cache_(options.cache_bytes) {}
 
+TrainingBatch NetworkTrainer::batch(const std::vector<Handle>& samples) {
+  std::vector<PreparedSample> prepared;
+  prepared.reserve(samples.size());
+  for (const Handle& sample : samples) prepared.push_back(cache_.get(sample, task_.prepare));
+  return prepared.empty() ? TrainingBatch{} : task_.collate(prepared);
+}
+
 TrainingResult NetworkTrainer::train(TrainingJob job) {
-  const auto start = std::chrono::steady_clock::now();
   cache_.drop_expired();
+  const auto start = std::chrono::steady_clock::now();
   check(job, *manifest());
   at::init_num_threads();  // this thread may be new, see set_compute_threads()
   vector_.load(job.parameters);
@@ -132,12 +147,8 @@ TrainingResult NetworkTrainer::train(TrainingJob job) {
   result.losses.reserve(job.mini_batches.size());
   for (std::size_t k = 0; k < job.mini_batches.size(); ++k) {
     const auto where = [k] { return "mini-batch " + std::to_string(k + 1); };
-    std::vector<PreparedSample> samples;
-    for (const Handle& sample : job.mini_batches[k]) {
-      samples.push_back(cache_.get(sample, task_.prepare));
-    }
-    if (samples.empty()) refuse(where() + " of the training job is empty");
-    TrainingBatch next = task_.collate(samples);
+    TrainingBatch next = batch(job.mini_batches[k]);
+    if (!next.inputs.defined()) refuse(where() + " of the training job is empty");
     const bool stepped =
         translate_errors(ErrorCode::invalid_argument, where() + " cannot be trained on", [&] {
           vector_.zero_gradients();

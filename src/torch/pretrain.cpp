@@ -153,7 +153,7 @@ PretrainResult pretrain(const StudentSpec& spec, const LabelledDataset& dataset,
     for (int i = 0; i < options.batch_size; ++i) {
       const LabelledFramePtr sample = dataset.sample(order.next(random));
       if (sample == nullptr) throw Error(ErrorCode::invalid_argument, "pretrain: a sample is null");
-      samples.push_back(augmented(cache.get(sample, task.prepare), options, random));
+      samples.push_back(augmented(cache.get(Handle(sample), task.prepare), options, random));
     }
     const TrainingBatch batch = task.collate(samples);
     const double rate = learning_rate(options, step);
@@ -164,7 +164,7 @@ PretrainResult pretrain(const StudentSpec& spec, const LabelledDataset& dataset,
           torch::Tensor loss;
           {
             const Autocast autocast(options.bfloat16);
-            // Not channels-last in bfloat16: see PhaseRunner::run().
+            // Not channels-last in bfloat16: see NetworkTrainer::train().
             const torch::Tensor inputs =
                 options.bfloat16 ? batch.inputs.contiguous() : batch.inputs;
             loss = task.loss(student.network->forward(inputs), batch);

@@ -2,6 +2,10 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "ams/segmentation/label_resize.hpp"
 #include "ams/torch/image.hpp"
@@ -13,6 +17,27 @@ namespace ams {
 namespace {
 
 constexpr std::int64_t ignored = -100;
+
+/// Samples at a student's input size.
+class StudentTask final : public SegmentationTask {
+ public:
+  StudentTask(const StudentSpec& spec, std::vector<std::string> names)
+      : SegmentationTask(classes_of(spec), std::move(names)), spec_(spec) {}
+
+  Handle sample(const Handle& frame, const Handle& label) const override {
+    return training_sample(spec_, frame.as<Frame>(), label.as<LabelMap>());
+  }
+
+ private:
+  static ClassSubset classes_of(const StudentSpec& spec) {
+    if (spec.selected_classes.empty()) {
+      return ClassSubset::first(static_cast<std::size_t>(spec.num_classes));
+    }
+    return ClassSubset({spec.selected_classes.begin(), spec.selected_classes.end()});
+  }
+
+  StudentSpec spec_;
+};
 
 /// Label ids to the place of their class in the selection.
 std::array<std::int64_t, 256> target_table(const StudentSpec& spec, int ignore_id) {
@@ -52,12 +77,19 @@ LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
   return std::make_shared<const LabelledFrame>(std::move(sample));
 }
 
-TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id, bool align_corners) {
+std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec& spec,
+                                                               std::vector<std::string> names) {
+  validate(spec);
+  return std::make_shared<const StudentTask>(spec, std::move(names));
+}
+
+TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id,
+                                                 bool align_corners) {
   TrainingTask task;
-  task.prepare = [spec](const Handle& sample) {
-    const auto& [frame, labels] = sample.as<LabelledFrame>();
-    return PreparedSample{scaled_rgb(frame, spec.input_width, spec.input_height),
-                          scaled_labels(labels, spec.input_width, spec.input_height)};
+  task.prepare = [spec](const Handle& handle) {
+    const auto& sample = handle.as<LabelledFrame>();
+    return PreparedSample{scaled_rgb(sample.frame, spec.input_width, spec.input_height),
+                          scaled_labels(sample.labels, spec.input_width, spec.input_height)};
   };
   task.collate = [normalization = spec.normalization, table = target_table(spec, ignore_id)](
                      const std::vector<PreparedSample>& samples) {

@@ -1,4 +1,4 @@
-#include <ams/server/scheduler.hpp>
+#include <ams/session/turn_scheduler.hpp>
 #include <cstdio>
 #include <string>
 

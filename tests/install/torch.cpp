@@ -1,3 +1,5 @@
+#include <ams/core/frame.hpp>
+#include <ams/segmentation/label_map.hpp>
 #include <ams/torch/network_predictor.hpp>
 #include <cstdio>
 
@@ -6,8 +8,10 @@ int main() {
   const ams::StudentValues student = ams::load_student_values(spec);
   auto predictor = ams::make_predictor(spec);
   predictor->load(student.values);
-  const ams::LabelMap labels =
-      predictor->predict(ams::Frame{64, 32, std::vector<std::uint8_t>(64 * 32 * 3, 127), 0});
+  const auto frame = ams::Handle::make(
+      ams::Frame{64, 32, std::vector<std::uint8_t>(64 * 32 * 3, 127), 0});
+  const ams::Handle prediction = predictor->predict(frame);
+  const auto& labels = prediction.as<ams::LabelMap>();
   std::printf("%zu parameters, %zu labels\n", student.values.size(), labels.ids.size());
   return student.values.size() == 2113043 && labels.ids.size() == 64 * 32 ? 0 : 1;
 }

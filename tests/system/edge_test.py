@@ -1,6 +1,7 @@
 """What a device does when its own side goes wrong: cameras, videos, files and flags."""
 
 import csv
+import json
 import re
 import shutil
 import signal
@@ -119,6 +120,25 @@ class Defaults(ProgramsTest):
         session, = self.stop_server(server)["sessions"]
         self.assertEqual(session["device_id"], socket.gethostname())
         self.assertGreaterEqual(self.report()["updates"], 1)
+
+
+class Embedded(ProgramsTest):
+    def test_a_program_of_ones_own_sees_every_prediction(self):
+        student = ["--student", "edanet", "--weights", WEIGHTS]
+        server = self.start_server(student=student)
+        classes = json.loads((self.clip / "clip.json").read_text())["eval_classes"]
+        result = subprocess.run(
+            [BIN / "embed", self.clip / "video.mp4", "127.0.0.1", str(self.port), self.folder / "tls" / "certificate.pem",
+             "correct horse", WEIGHTS, *map(str, sorted(classes))], capture_output=True, text=True, timeout=120)
+        self.assertEqual(result.returncode, 0, result.stderr + self.logs())
+        session, = self.stop_server(server)["sessions"]
+        frames = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual(len(frames), 10 * self.seconds)
+        for frame in frames:
+            self.assertEqual(sum(frame["pixels"].values()), 256 * 128)
+            self.assertLessEqual(set(map(int, frame["pixels"])), set(classes))
+        self.assertGreaterEqual(frames[-1]["model"], 1)
+        self.assertGreaterEqual(session["updates"], frames[-1]["model"])
 
 
 class SavedState(ProgramsTest):

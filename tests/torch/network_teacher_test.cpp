@@ -35,8 +35,8 @@ TEST_CASE("a TorchScript module and an AOTInductor package of one network label 
   std::set<int> seen;
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
     const auto frame = ams::testing::make_scene(seed, 100, 50)->frame;
-    const auto a = by_script->label(frame);
-    const auto b = by_package->label(frame);
+    const auto a = ams::testing::label(*by_script, frame);
+    const auto b = ams::testing::label(*by_package, frame);
     REQUIRE(a.width * a.height == static_cast<int>(a.ids.size()));
     REQUIRE(a.ids.size() == b.ids.size());
     std::size_t equal = 0;
@@ -49,7 +49,8 @@ TEST_CASE("a TorchScript module and an AOTInductor package of one network label 
   auto spec = spec_of(package);
   spec.selected_classes = {3};
   for (const auto id :
-       ams::make_network_teacher(spec)->label(ams::testing::make_scene(0)->frame).ids) {
+       ams::testing::label(*ams::make_network_teacher(spec), ams::testing::make_scene(0)->frame)
+           .ids) {
     REQUIRE(id == 3);
   }
 }
@@ -67,7 +68,8 @@ TEST_CASE("FDDWNet labels the probe picture as expected") {
   spec.input_width = 512;
   spec.input_height = 256;
   const auto labels =
-      ams::make_network_teacher(spec)->label({input.width, input.height, input.bytes, 0});
+      ams::testing::label(*ams::make_network_teacher(spec),
+                          {input.width, input.height, input.bytes, 0});
   REQUIRE(labels.ids.size() == expected.bytes.size());
   std::size_t equal = 0;
   for (std::size_t i = 0; i < labels.ids.size(); ++i) equal += labels.ids[i] == expected.bytes[i];

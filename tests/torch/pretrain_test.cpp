@@ -60,7 +60,7 @@ TEST_CASE("a student trained from nothing labels new scenes; its file is fp16 an
   std::size_t right = 0, all = 0;
   for (std::uint64_t seed = 500; seed < 506; ++seed) {
     const auto scene = ams::testing::make_scene(seed);
-    const auto found = predictor->predict(scene->frame);
+    const auto found = ams::testing::predict(*predictor, scene->frame);
     for (std::size_t i = 0; i < found.ids.size(); ++i) {
       if (scene->labels.ids[i] == 255) continue;
       ++all;

@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "ams/core/handle.hpp"
 #include "ams/core/random.hpp"
+#include "ams/runtime/predictor.hpp"
+#include "ams/runtime/teacher.hpp"
 #include "ams/segmentation/label_map.hpp"
 
 namespace ams::testing {
@@ -34,6 +37,14 @@ inline LabelledFramePtr make_scene(std::uint64_t seed, int width = 64, int heigh
     }
   }
   return sample;
+}
+
+inline LabelMap predict(Predictor& predictor, const Frame& frame) {
+  return predictor.predict(Handle::make(frame)).as<LabelMap>();
+}
+
+inline LabelMap label(Teacher& teacher, const Frame& frame) {
+  return teacher.label(Handle::make(frame), frame.capture_seconds).as<LabelMap>();
 }
 
 }  // namespace ams::testing

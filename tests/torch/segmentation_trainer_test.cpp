@@ -18,7 +18,7 @@
 
 namespace {
 
-using Job = ams::TrainingJob<ams::LabelledFramePtr>;
+using Job = ams::TrainingJob;
 
 ams::StudentSpec small_spec() {
   ams::StudentSpec spec;
@@ -29,12 +29,12 @@ ams::StudentSpec small_spec() {
 }
 
 /// `iterations` mini-batches of `batch` scenes out of six.
-std::vector<std::vector<ams::LabelledFramePtr>> draw(std::size_t iterations, std::size_t batch) {
+std::vector<std::vector<ams::Handle>> draw(std::size_t iterations, std::size_t batch) {
   std::vector<ams::LabelledFramePtr> scenes;
   for (std::uint64_t seed = 0; seed < 6; ++seed)
     scenes.push_back(ams::testing::make_scene(seed, 80, 40));
   ams::Random random(9);
-  std::vector<std::vector<ams::LabelledFramePtr>> batches(iterations);
+  std::vector<std::vector<ams::Handle>> batches(iterations);
   for (auto& mini_batch : batches) {
     for (std::size_t i = 0; i < batch; ++i)
       mini_batch.push_back(scenes[random.below(scenes.size())]);
@@ -49,6 +49,7 @@ Job make_job(const ams::StudentSpec& spec, std::size_t iterations = 4) {
           start.values,
           ams::AdamState(n),
           ams::AdamOptions{},
+          {},
           ams::CoordinateSet::all(n),
           std::vector<bool>(start.manifest->tensors().size(), true),
           draw(iterations, 3)};
@@ -95,7 +96,8 @@ std::vector<float> plain_loop(const ams::StudentSpec& spec, const Job& job, bool
   });
   for (const auto& mini_batch : job.mini_batches) {
     std::vector<torch::Tensor> images, targets;
-    for (const auto& sample : mini_batch) {
+    for (const auto& handle : mini_batch) {
+      const auto sample = handle.share<ams::LabelledFrame>();
       images.push_back(ams::scaled_rgb(sample->frame, spec.input_width, spec.input_height));
       targets.push_back(
           ams::scaled_labels(sample->labels, spec.input_width, spec.input_height).to(torch::kLong));
@@ -243,6 +245,7 @@ TEST_CASE("a multiplier moves the tensors of its role so much farther") {
   Job faster = plain;
   faster.adam_options.multipliers.normalization = 5;
   faster.adam_options.multipliers.head = 0.5;
+  faster.learning_rates = ams::learning_rate_ranges(*faster.manifest, faster.adam_options);
   const auto once = trainer->train(plain).parameters;
   const auto result = trainer->train(faster).parameters;
   for (const auto& tensor : plain.manifest->tensors()) {
@@ -349,7 +352,8 @@ TEST_CASE("what does not fit is refused, and the trainer goes on") {
   refused(Code::invalid_argument, [](Job& job) { job.parameters[0] = std::nanf(""); });
   refused(Code::invalid_argument, [](Job& job) { job.adam_options.learning_rate = 1e38; });
   refused(Code::invalid_argument, [](Job& job) {
-    auto broken = std::make_shared<ams::LabelledFrame>(*job.mini_batches[0][0]);
+    auto broken = std::make_shared<ams::LabelledFrame>(
+        job.mini_batches[0][0].as<ams::LabelledFrame>());
     broken->frame.rgb.pop_back();
     job.mini_batches[0][0] = broken;
   });
@@ -357,12 +361,14 @@ TEST_CASE("what does not fit is refused, and the trainer goes on") {
 
 TEST_CASE("samples kept at the student's size train to the same bits") {
   const ams::StudentSpec spec = small_spec();
+  const auto task = ams::make_segmentation_task(spec);
   Job whole = make_job(spec), small = whole;
   for (auto& mini_batch : small.mini_batches) {
     for (auto& sample : mini_batch) {
-      sample = ams::training_sample(spec, sample->frame, sample->labels);
-      CHECK(sample->frame.width == spec.input_width);
-      CHECK(sample->labels.height == spec.input_height);
+      const auto& full = sample.as<ams::LabelledFrame>();
+      sample = task->sample(ams::Handle::make(full.frame), ams::Handle::make(full.labels));
+      CHECK(sample.as<ams::LabelledFrame>().frame.width == spec.input_width);
+      CHECK(sample.as<ams::LabelledFrame>().labels.height == spec.input_height);
     }
   }
   const auto a = ams::make_segmentation_trainer(spec)->train(whole);
@@ -389,7 +395,7 @@ TEST_CASE("any module of the caller's can be a student") {
   ams::AdamOptions options;
   options.learning_rate = 1e-2;
   const auto result = trainer->train(
-      {start.manifest, start.values, ams::AdamState(n), options, ams::CoordinateSet::all(n),
+      {start.manifest, start.values, ams::AdamState(n), options, {}, ams::CoordinateSet::all(n),
        std::vector<bool>(start.manifest->tensors().size(), true), draw(30, 4)});
   CHECK(result.losses.back() < 0.7 * result.losses.front());
 }

@@ -21,16 +21,16 @@ ams::StudentSpec spec_of(const std::string& path) {
   return spec;
 }
 
-ams::TrainingJob<ams::LabelledFramePtr> job_of(const ams::StudentValues& start,
-                                               std::size_t iterations) {
+ams::TrainingJob job_of(const ams::StudentValues& start, std::size_t iterations) {
   const std::size_t n = start.manifest->dimension();
   ams::AdamOptions options;
   options.learning_rate = 1e-2;
-  ams::TrainingJob<ams::LabelledFramePtr> job{
+  ams::TrainingJob job{
       start.manifest,
       start.values,
       ams::AdamState(n),
       options,
+      {},
       ams::CoordinateSet::all(n),
       std::vector<bool>(start.manifest->tensors().size(), true),
       {}};
@@ -94,9 +94,9 @@ TEST_CASE("a TorchScript student trains as the same network in C++") {
     CHECK(trainer->train(job_of(start, 12)).parameters == result.parameters);
 
     const auto predictor = ams::make_predictor(spec_of(path));
-    const auto before = predictor->predict(ams::testing::make_scene(50)->frame).ids;
+    const auto before = ams::testing::predict(*predictor, ams::testing::make_scene(50)->frame).ids;
     predictor->load(result.parameters);
-    CHECK(predictor->predict(ams::testing::make_scene(50)->frame).ids != before);
+    CHECK(ams::testing::predict(*predictor, ams::testing::make_scene(50)->frame).ids != before);
   }
 }
 

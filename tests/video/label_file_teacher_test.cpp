@@ -27,7 +27,7 @@ TEST_CASE("the teacher gives the label map nearest in time, and none outside the
 
   LabelFileTeacher file_teacher(Clip::open(scratch / "c"));
   Teacher& teacher = file_teacher;
-  Frame frame = scene(32, 32, 0);
+  const Handle frame = Handle::make(scene(32, 32, 0));
   struct Case {
     double seconds;
     std::size_t index;
@@ -35,11 +35,9 @@ TEST_CASE("the teacher gives the label map nearest in time, and none outside the
   for (const Case& c : {Case{1.5, 3}, Case{0, 0}, Case{0.5, 1}, Case{1.0, 2}, Case{0.6, 1},
                         Case{1.75, 3}, Case{0, 0}}) {
     CAPTURE(c.seconds);
-    frame.capture_seconds = c.seconds;
-    CHECK(teacher.label(frame).ids == labels[c.index].ids);
+    CHECK(teacher.label(frame, c.seconds).as<LabelMap>().ids == labels[c.index].ids);
   }
   for (const double seconds : {-1.0, 3.0, std::nan("")}) {
-    frame.capture_seconds = seconds;
-    CHECK(error_of([&] { teacher.label(frame); }) == "invalid_argument");
+    CHECK(error_of([&] { teacher.label(frame, seconds); }) == "invalid_argument");
   }
 }

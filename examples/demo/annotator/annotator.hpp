@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ams/segmentation/label_map.hpp"
-#include "ams/video/palette.hpp"
+#include "ams/segmentation/palette.hpp"
 
 namespace ams {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "ams/core/frame.hpp"
-#include "ams/video/palette.hpp"
+#include "ams/segmentation/palette.hpp"
 
 namespace ams {
 

@@ -10,6 +10,7 @@
 
 #include "ams/core/coordinate_set.hpp"
 #include "ams/core/error.hpp"
+#include "ams/core/exact_math.hpp"
 #include "ams/core/format.hpp"
 #include "ams/core/manifest.hpp"
 
@@ -108,7 +109,7 @@ inline double power(double base, std::int64_t exponent) {
     if ((exponent & 1) != 0) result *= base;
     base *= base;
   }
-  return result;
+  return rounded(result);
 }
 
 /// What one iteration's arithmetic needs, rounded to float once.
@@ -135,40 +136,89 @@ struct UpdateFactors {
     (o.epsilon_placement == EpsilonPlacement::inside_root ? inner : outer) = static_cast<float>(
         o.epsilon_placement == EpsilonPlacement::inside_root ? o.epsilon : o.epsilon * root);
   }
-
-  float operator()(float m, float v) const { return rate * (m / (std::sqrt(v + inner) + outer)); }
 };
 
-inline bool all_within(const float* values, std::size_t count, float limit) {
-  // Written so that a value that is not a number counts as outside. No early exit: it would not
-  // vectorise.
-  unsigned outside = 0;
-  for (std::size_t i = 0; i < count; ++i) outside |= std::fabs(values[i]) <= limit ? 0U : 1U;
-  return outside == 0;
+// What follows does the same to one float as to each element of a vector of them.
+
+/// Lines 10 and 11: m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g^2.
+template <class T>
+[[gnu::always_inline]] inline void follow(T& m, T& v, const T& g, const MomentFactors& f) {
+  T old_m = f.beta1 * m, new_m = f.one_minus_beta1 * g;
+  T old_v = f.beta2 * v, new_v = f.one_minus_beta2 * (g * g);
+  round_now(old_m);
+  round_now(new_m);
+  round_now(old_v);
+  round_now(new_v);
+  m = old_m + new_m;
+  v = old_v + new_v;
 }
 
-inline void update_moments(float* __restrict m, float* __restrict v, const float* __restrict g,
-                           std::size_t count, MomentFactors f) {
-  for (std::size_t i = 0; i < count; ++i) {
-    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
-    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * (g[i] * g[i]);
+/// Line 12: u.
+template <class T>
+[[gnu::always_inline]] inline void update_of(T& u, const T& m, const T& v, const UpdateFactors& f) {
+  T root = v + f.inner;
+  take_root(root);
+  u = f.rate * (m / (root + f.outer));
+  round_now(u);
+}
+
+struct UpdateMoments {
+  float* m;
+  float* v;
+  const float* g;
+  MomentFactors factors;
+
+  template <class T>
+  [[gnu::always_inline]] void at(std::size_t i) const {
+    T some_m, some_v, some_g;
+    load(some_m, m + i);
+    load(some_v, v + i);
+    load(some_g, g + i);
+    follow(some_m, some_v, some_g, factors);
+    store(m + i, some_m);
+    store(v + i, some_v);
   }
-}
+};
 
-inline void update_moments_and_parameters(float* __restrict m, float* __restrict v,
-                                          float* __restrict w, const float* __restrict g,
-                                          std::size_t count, MomentFactors f, UpdateFactors u) {
-  for (std::size_t i = 0; i < count; ++i) {
-    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * g[i];
-    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * (g[i] * g[i]);
-    w[i] -= u(m[i], v[i]);
+struct UpdateMomentsAndParameters {
+  float* m;
+  float* v;
+  float* w;
+  const float* g;
+  MomentFactors moment_factors;
+  UpdateFactors update_factors;
+
+  template <class T>
+  [[gnu::always_inline]] void at(std::size_t i) const {
+    T some_m, some_v, some_w, some_g, u;
+    load(some_m, m + i);
+    load(some_v, v + i);
+    load(some_w, w + i);
+    load(some_g, g + i);
+    follow(some_m, some_v, some_g, moment_factors);
+    update_of(u, some_m, some_v, update_factors);
+    some_w -= u;
+    store(m + i, some_m);
+    store(v + i, some_v);
+    store(w + i, some_w);
   }
-}
+};
 
-inline void compute_update(const float* __restrict m, const float* __restrict v,
-                           float* __restrict out, std::size_t count, UpdateFactors u) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = u(m[i], v[i]);
-}
+struct ComputeUpdate {
+  const float* m;
+  const float* v;
+  float* u;
+  UpdateFactors factors;
+
+  template <class T>
+  [[gnu::always_inline]] void at(std::size_t i) const {
+    T some_m, some_v, some_u;
+    load(some_m, m + i);
+    load(some_v, v + i);
+    update_of(some_u, some_m, some_v, factors);
+    store(u + i, some_u);
+  }
+};
 
 /// Lines 12 and 13 at the given places. Their moments are gathered first, so that roots and
 /// quotients are taken several at a time.
@@ -182,7 +232,7 @@ inline void move_parameters(std::span<const std::uint32_t> indices, const float*
       some_m[j] = m[indices[begin + j]];
       some_v[j] = v[indices[begin + j]];
     }
-    compute_update(some_m.data(), some_v.data(), some_u.data(), count, u);
+    for_each_float(ComputeUpdate{some_m.data(), some_v.data(), some_u.data(), u}, count);
     for (std::size_t j = 0; j < count; ++j) w[indices[begin + j]] -= some_u[j];
   }
 }
@@ -327,7 +377,7 @@ inline void adam_step(AdamState& state, const AdamOptions& options,
   detail::adam::check_size("gradients", gradients.size(), state);
   detail::adam::check_size("the coordinates' dimension", coordinates.dimension(), state);
   detail::adam::check_ranges(ranges, state.first_moment.size());
-  if (!detail::adam::all_within(gradients.data(), gradients.size(), max_gradient_magnitude)) {
+  if (!detail::all_within(gradients, max_gradient_magnitude)) {
     detail::adam::refuse_gradient(gradients);
   }
 
@@ -344,8 +394,10 @@ inline void adam_step(AdamState& state, const AdamOptions& options,
       options, state.step_count, dimension, ranges,
       [&](std::size_t first, std::size_t last, const detail::adam::UpdateFactors& update) {
         if (coordinates.is_all()) {
-          detail::adam::update_moments_and_parameters(m + first, v + first, w + first, g + first,
-                                                      last - first, factors, update);
+          detail::for_each_float(
+              detail::adam::UpdateMomentsAndParameters{m + first, v + first, w + first, g + first,
+                                                       factors, update},
+              last - first);
           return;
         }
         // Block by block, so that the chosen coordinates' moments are still in the cache,
@@ -358,7 +410,8 @@ inline void adam_step(AdamState& state, const AdamOptions& options,
           for (const std::uint32_t index : rest.first(here)) {
             __builtin_prefetch(w + index, 1);
           }
-          detail::adam::update_moments(m + begin, v + begin, g + begin, end - begin, factors);
+          detail::for_each_float(
+              detail::adam::UpdateMoments{m + begin, v + begin, g + begin, factors}, end - begin);
           detail::adam::move_parameters(rest.first(here), m, v, w, update);
           rest = rest.subspan(here);
         }
@@ -378,9 +431,10 @@ inline void adam_update(const AdamState& state, const AdamOptions& options, std:
   detail::adam::for_each_rate(
       options, state.step_count, update.size(), ranges,
       [&](std::size_t begin, std::size_t end, const detail::adam::UpdateFactors& factors) {
-        detail::adam::compute_update(state.first_moment.data() + begin,
-                                     state.second_moment.data() + begin, update.data() + begin,
-                                     end - begin, factors);
+        detail::for_each_float(detail::adam::ComputeUpdate{state.first_moment.data() + begin,
+                                                           state.second_moment.data() + begin,
+                                                           update.data() + begin, factors},
+                               end - begin);
       });
 }
 

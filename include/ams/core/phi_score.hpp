@@ -10,6 +10,12 @@
 
 namespace ams {
 
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12 imagines at -O3 that previous_ is read where it holds no label.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 /// phi-score (section 3.2): how fast the teacher's output changes. phi_k is the task's own loss
 /// with the teacher's output on frame k as the prediction and its output on frame k-1 as the ground
 /// truth.
@@ -84,5 +90,9 @@ class PhiScoreTracker {
   double sum_ = 0;
   std::size_t count_ = 0;
 };
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace ams

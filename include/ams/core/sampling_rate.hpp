@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ams/core/error.hpp"
+#include "ams/core/exact_math.hpp"
 #include "ams/core/format.hpp"
 
 namespace ams {
@@ -139,11 +140,11 @@ inline double SamplingRateController::decide(double now_seconds, double mean_phi
   detail::sampling_rate::require(std::isfinite(now_seconds), "now_seconds", now_seconds,
                                  "a finite value");
   detail::sampling_rate::require(std::isfinite(mean_phi), "mean_phi", mean_phi, "a finite value");
-  const double wanted = state_.rate_fps + options_.step_fps * (mean_phi - options_.phi_target);
-  state_.rate_fps = std::clamp(wanted, options_.min_fps, options_.max_fps);
+  const double step = detail::rounded(options_.step_fps * (mean_phi - options_.phi_target));
+  state_.rate_fps = std::clamp(state_.rate_fps + step, options_.min_fps, options_.max_fps);
   const double late = std::max(0.0, now_seconds - state_.next_decision_seconds);
-  state_.next_decision_seconds +=
-      (std::floor(late / options_.interval_seconds) + 1) * options_.interval_seconds;
+  const double intervals = std::floor(late / options_.interval_seconds) + 1;
+  state_.next_decision_seconds += detail::rounded(intervals * options_.interval_seconds);
   return state_.rate_fps;
 }
 

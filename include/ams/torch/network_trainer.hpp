@@ -31,7 +31,7 @@ struct TrainingBatch {
 
 /// What makes a trainer one for segmentation, or for any other task.
 struct TrainingTask {
-  /// Called once for each sample, on the trainer's thread.
+  /// Called once for each sample of Task::sample(), on the trainer's thread.
   std::function<PreparedSample(const Handle& sample)> prepare;
 
   /// Puts a mini-batch together.
@@ -49,12 +49,7 @@ class PreparedSampleCache {
 
   /// What `prepare` gives for this sample, from the cache if it is there.
   PreparedSample get(const Handle& sample,
-                     const std::function<PreparedSample(const Handle&)>& prepare) {
-    if (const PreparedSample* known = find(sample.owner().get())) return *known;
-    PreparedSample prepared = prepare(sample);
-    insert(sample.owner(), prepared);
-    return prepared;
-  }
+                     const std::function<PreparedSample(const Handle&)>& prepare);
 
   /// Forgets the samples that nobody else holds any more.
   void drop_expired();
@@ -97,6 +92,8 @@ class NetworkTrainer final : public Trainer {
   TrainingResult train(TrainingJob job) override;
 
  private:
+  TrainingBatch batch(const std::vector<Handle>& samples);
+
   std::shared_ptr<Network> network_;
   TrainingTask task_;
   NetworkTrainerOptions options_;

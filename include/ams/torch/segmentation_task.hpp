@@ -8,10 +8,11 @@
 
 namespace ams {
 
-/// Semantic segmentation as make_segmentation_trainer() describes it. `align_corners` is the
-/// network's. Samples are LabelledFrame. Targets are int64 [N, height, width]: the place of the pixel's class in the
+/// Semantic segmentation as make_segmentation_trainer() describes it, for samples of type
+/// LabelledFrame. `align_corners` is the network's. Targets are int64 [N, height, width]: the place of the pixel's class in the
 /// selection, -100 for a pixel that does not count.
-TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id, bool align_corners);
+TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id,
+                                                 bool align_corners);
 
 /// Softmax cross-entropy of logits [N, C, h, w] over the classes `selected` (empty: all), at the
 /// targets' size, averaged over the pixels that count; undefined when none does.

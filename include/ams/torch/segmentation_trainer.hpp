@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ams/segmentation/label_map.hpp"
+#include "ams/segmentation/segmentation_task.hpp"
 #include "ams/session/training_job.hpp"
 #include "ams/torch/student_spec.hpp"
 
@@ -33,7 +35,13 @@ struct SegmentationTrainerOptions {
 LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
                                  const LabelMap& labels);
 
-/// Trains segmentation students; samples are LabelledFrame. Frames are scaled to the student's input size (area average),
+/// The task of a student: SegmentationTask whose samples are those of training_sample(), about the
+/// selected classes. names: of all class ids, for colours. Throws Error(invalid_argument) as
+/// validate(spec).
+std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec& spec,
+                                                               std::vector<std::string> names = {});
+
+/// Trains segmentation students on samples of type LabelledFrame: frames are scaled to the student's input size (area average),
 /// labels by nearest neighbour; softmax cross-entropy over the selected classes, averaged over the
 /// pixels that have one. A mini-batch without such a pixel makes no step and counts as loss 0.
 /// Batch norm is frozen (its scale and shift are trained) unless spec.train_batch_norm_statistics.

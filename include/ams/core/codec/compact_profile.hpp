@@ -14,6 +14,7 @@
 #include "ams/core/codec/model_state_access.hpp"
 #include "ams/core/codec/profile.hpp"
 #include "ams/core/error.hpp"
+#include "ams/core/exact_math.hpp"
 #include "ams/core/format.hpp"
 
 namespace ams::detail {
@@ -176,9 +177,11 @@ class StepCoder {
     if (!coder.bit(shared[SharedContexts::step_differs], wanted != 0)) return 0;
     const bool finer = coder.bit(shared[SharedContexts::step_is_finer], wanted < 0);
     int distance = 1;
-    while (distance <= max_step_exponent - min_step_exponent &&
-           coder.bit(shared[SharedContexts::step_distance + std::min(distance - 1, 3)],
-                     std::abs(wanted) > distance)) {
+    for (std::size_t counted = 0;
+         distance <= max_step_exponent - min_step_exponent &&
+         coder.bit(shared[SharedContexts::step_distance + std::min<std::size_t>(counted, 3)],
+                   std::abs(wanted) > distance);
+         ++counted) {
       ++distance;
     }
     return finer ? -distance : distance;
@@ -218,7 +221,7 @@ Changes code_body(Coder& coder, const ModelState& held, const Plan& plan) {
         [&](std::size_t i, std::int32_t q) {
           const std::size_t coordinate = spec.offset + i;
           indices.push_back(static_cast<std::uint32_t>(coordinate));
-          values.push_back(held.values()[coordinate] + static_cast<float>(q) * step);
+          values.push_back(held.values()[coordinate] + rounded(static_cast<float>(q) * step));
         });
   }
   coder.finish();
@@ -256,7 +259,7 @@ inline int nearest_exponent(double x) {
 class Square {
  public:
   void add(double difference) {
-    sum_ += difference * difference;
+    sum_ += rounded(difference * difference);
     ++count_;
   }
   /// Above 0, so that it has a logarithm.
@@ -324,7 +327,7 @@ class Encoding {
     for_each_in(t, [&](std::size_t i, double difference) {
       if (std::abs(difference) * scale < dead_zone) return;
       const auto steps = static_cast<std::int32_t>(
-          std::min(std::floor(std::abs(difference) * scale + 0.5), max_steps - 1.0));
+          std::min(std::floor(rounded(std::abs(difference) * scale) + 0.5), max_steps - 1.0));
       wish.steps[i] = difference < 0 ? -steps : steps;
     });
     return wish;

@@ -1,0 +1,322 @@
+#include "server/flags.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "ams/core/error.hpp"
+#include "ams/core/selection.hpp"
+#include "ams/policy/budget/budget_policy.hpp"
+#include "ams/policy/fixed.hpp"
+#include "ams/policy/paper.hpp"
+#include "ams/session/client_options.hpp"
+#include "ams/torch/network_teacher.hpp"
+#include "ams/video/clip.hpp"
+#include "ams/video/label_file_teacher.hpp"
+
+namespace ams {
+namespace {
+
+/// For a flag's help.
+std::string joined(std::span<const std::string_view> names) {
+  std::string text;
+  for (const std::string_view name : names) text.append(text.empty() ? "" : ", ").append(name);
+  return text;
+}
+
+/// How many samples a phase is to choose from: a minute's, or a T_update's where that is longer, at
+/// the highest sampling rate. A scene that is over is then soon forgotten, and a slow one, which is
+/// sampled less often, is remembered for up to T_horizon (docs/trials.md).
+std::size_t default_buffer_samples(const PaceOptions& pace) {
+  constexpr double seconds = 60;
+  constexpr double fewest = 60;
+  const double samples = pace.sampling.max_fps * std::max(seconds, pace.update_interval_seconds);
+  return static_cast<std::size_t>(std::ceil(std::max(fewest, samples)));
+}
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+}  // namespace
+
+ServerFlags::ServerFlags() {
+  adam.learning_rate = 2e-3;
+}
+
+void ServerFlags::add_to(CLI::App& app) {
+  add_network_to(app);
+  student.add_to(app);
+  teacher.add_to(
+      app,
+      "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript) or "
+      "model.pt2 (AOTInductor)");
+  app.add_option("--clip", clip, "clip folder whose classes are the selected ones");
+  add_training_to(app);
+  app.add_option("--report", report, "write a JSON report here at the end");
+  app.add_option("--test-damage-update", damage_update,
+                 "for tests: flip one bit of the update of this number (from 1) on its way out");
+}
+
+void ServerFlags::add_network_to(CLI::App& app) {
+  auto* group = app.add_option_group("Network");
+  group->add_option("--address", network.address, "address to listen on")
+      ->capture_default_str();
+  group->add_option("--port", network.port, "TCP port; 0 takes a free one")
+      ->capture_default_str();
+  group->add_option("--port-file", port_file,
+                      "write the port here once devices can connect");
+  group->add_option("--certificate", network.certificate_file,
+                      "PEM file of the TLS certificate");
+  group->add_option("--private-key", network.private_key_file, "PEM file of its key");
+  group->add_option(
+      "--generate-certificate", generate_certificate,
+      "write a self-signed certificate.pem and private_key.pem to this folder, and end");
+  group
+      ->add_option("--certificate-hosts", certificate_hosts,
+                   "names and addresses it is made out to")
+      ->delimiter(',')
+      ->capture_default_str();
+  group->add_option("--token", token,
+                      "secret that devices must show (visible in process lists)");
+  group->add_option("--token-file", token_file, "file whose first line is that secret");
+  group
+      ->add_option("--max-devices", max_devices,
+                   "devices that have a session; a new one takes the place of one that is away")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
+  group
+      ->add_option("--max-buffer-mib", max_buffer_mib,
+                   "memory that the samples of one device may take; the oldest make room")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+}
+
+void ServerFlags::add_training_to(CLI::App& app) {
+  auto* training = app.add_option_group(
+      "Training", "Algorithms 1 and 2; T_horizon, T_update and K as in the paper");
+  training
+      ->add_option(
+          "--strategy", strategy,
+          "what an update trains: " + joined(selection_strategy_names()) +
+              ". normalization_and_head takes a 40th to a 70th of full's bytes and two thirds "
+              "of its time, and is as accurate while a scene lasts")
+      ->capture_default_str();
+  training->add_option("--gamma", gamma, "fraction of the parameters that an update carries")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-9, 1.0));
+  training
+      ->add_option("--learning-rate", adam.learning_rate,
+                   "Adam's alpha, for the whole model; what a strategy trains learns faster, see "
+                   "--learning-rate-weight")
+      ->capture_default_str();
+  training->add_flag("--learning-rates-by-size,!--no-learning-rates-by-size",
+                     learning_rates_by_size,
+                     "weights whose values are small learn less fast, so that one learning rate "
+                     "suits most students; given by default, --no-... is as in the paper");
+  const auto add_multiplier = [&](const char* name, std::optional<double>& value,
+                                  const std::string& what) {
+    training->add_option(name, value, "times as much for " + what)->check(CLI::Range(1e-6, 1e6));
+  };
+  add_multiplier(
+      "--learning-rate-weight", multipliers.weight,
+      "weights (default: min(16, 1 / gamma) with strategies that train a fraction alone or last "
+      "layers, min(4, 1 / sqrt(gamma)) with a gradient-guided one beside groups, else 1). With "
+      "--downlink-kbps the session has its own rates for what it trains, and these three "
+      "flags, 1 unless given, multiply those");
+  add_multiplier("--learning-rate-normalization", multipliers.normalization,
+                 "scales and shifts of normalisation layers (default: 5 with strategies that name "
+                 "them, else as weights)");
+  add_multiplier("--learning-rate-head", multipliers.head,
+                 "the last layer with parameters (default: 4 with strategies that name it, else as "
+                 "weights)");
+  training
+      ->add_option(
+          "--normalization-tensors", roles.normalization,
+          "names (* and ? allowed) of the normalisation layers' tensors (default: by type)")
+      ->delimiter(',');
+  training
+      ->add_option("--head-tensors", roles.head,
+                   "names of the head's tensors (default: the last layer's)")
+      ->delimiter(',');
+  training
+      ->add_option("--profile", profile,
+                   "how updates are written: " + joined(update_profile_names()))
+      ->capture_default_str();
+  const auto add_step = [&](const char* name, std::optional<double>& value,
+                            const std::string& what) {
+    training->add_option(name, value, "profile compact: " + what)
+        ->check(CLI::Range(0x1p-20, 0x1p20));
+  };
+  add_step("--relative-step", relative_step,
+           "its step, times the root mean square of what moved (default: 1)");
+  add_step("--relative-step-weight", relative_step_weight,
+           "times as much for weights (default: 1)");
+  auto* budget =
+      training->add_option("--downlink-kbps", downlink_kbps,
+                           "what the downlink may carry on the mean of a minute; strategy, gamma, "
+                           "profile and step are then chosen to make the best of it");
+  budget->check(CLI::PositiveNumber);
+  training
+      ->add_option("--downlink-link-kbps", downlink_link_kbps,
+                   "what the link takes: no update is larger than what it carries in one T_update "
+                   "(default: four times --downlink-kbps)")
+      ->check(CLI::PositiveNumber)
+      ->needs(budget);
+  for (const char* chosen :
+       {"--strategy", "--gamma", "--profile", "--relative-step", "--relative-step-weight"}) {
+    budget->excludes(training->get_option(chosen));
+  }
+  training->add_option("--iterations", pace.iterations, "K, steps a training phase")
+      ->capture_default_str();
+  training->add_option("--batch-size", pace.batch_size, "frames a step")
+      ->capture_default_str();
+  training->add_option("--horizon-seconds", horizon_seconds,
+                       "T_horizon (default: 240, of which no more than --max-buffer-samples)");
+  training
+      ->add_option(
+          "--max-buffer-samples", max_buffer_samples,
+          "train on no more than the newest so many samples of T_horizon (default: 60, or "
+          "what --sampling-max-fps gives in a minute or a T_update where that is more; with "
+          "--horizon-seconds 4096, at one a second more than an hour)")
+      ->check(CLI::Range(4, 1 << 20));
+  training
+      ->add_option("--update-interval-seconds", pace.update_interval_seconds, "T_update")
+      ->capture_default_str();
+  training->add_flag("--adapt-update-interval", pace.adapt_training_rate,
+                     "longer T_update for slow scenes (appendix D)");
+  training->add_flag("!--fixed-sampling-rate", pace.adapt_sampling_rate,
+                     "always sample at --sampling-max-fps instead of by equation (1)");
+  training->add_option("--sampling-min-fps", pace.sampling.min_fps, "r_min")
+      ->capture_default_str();
+  training->add_option("--sampling-max-fps", pace.sampling.max_fps, "r_max")
+      ->capture_default_str();
+  training->add_option("--phi-target", pace.sampling.phi_target, "target of the phi-score")
+      ->capture_default_str();
+  training->add_flag("--bfloat16", trainer.bfloat16,
+                     "compute in bfloat16 (faster on CPUs that have it)");
+  training->add_option("--threads", threads, "compute threads (default: one a core)")
+      ->check(CLI::Range(1, 1024));
+  training->add_option("--seed", session.seed, "one seed governs the run")
+      ->capture_default_str();
+}
+
+void ServerFlags::check() {
+  if (downlink_kbps > 0) {  // the policy has its own, and the flags are times these
+    adam.multipliers = {multipliers.weight.value_or(1), multipliers.normalization.value_or(1),
+                        multipliers.head.value_or(1)};
+  } else {
+    adam.multipliers = recommended_multipliers(strategy, gamma, multipliers);
+  }
+  encode.profile = update_profile(profile);
+  if (encode.profile == UpdateProfile::compact) {
+    encode.compact.relative_step = relative_step.value_or(1);
+    encode.compact.weight_step_multiplier = relative_step_weight.value_or(1);
+  } else if (relative_step || relative_step_weight) {
+    refuse(
+        "--relative-step and --relative-step-weight are for --profile compact: the other one "
+        "has no steps");
+  }
+  if (pace.sampling.max_fps > max_device_sampling_rate_fps) {
+    refuse("--sampling-max-fps must be at most " +
+           std::to_string(int(max_device_sampling_rate_fps)) + ": devices do not sample faster");
+  }
+  pace.sampling.min_fps = std::min(pace.sampling.min_fps, pace.sampling.max_fps);
+  pace.sampling.initial_fps = pace.sampling.max_fps;
+  if (pace.adapt_training_rate && !pace.adapt_sampling_rate) {
+    refuse(
+        "--adapt-update-interval follows the sampling rate (appendix D), so it does nothing with "
+        "--fixed-sampling-rate: give one of them");
+  }
+  pace.horizon_seconds = horizon_seconds.value_or(pace.horizon_seconds);
+  make_policy()();  // throws on values out of range
+  if (max_buffer_samples) {
+    session.limits.max_buffer_samples = *max_buffer_samples;
+  } else if (!horizon_seconds) {  // who says how long means all of it
+    session.limits.max_buffer_samples = default_buffer_samples(pace);
+  }
+  session.limits.max_buffer_bytes = max_buffer_mib << 20;
+  validate(session);
+  if (teacher.text().empty()) refuse("--teacher is required; see --help");
+  if (network.certificate_file.empty() || network.private_key_file.empty()) {
+    refuse(
+        "--certificate and --private-key are required; `ams-server --generate-certificate "
+        "tls` makes both");
+  }
+  trainer.device = teacher.device();
+  // Strangers that are still to say who they are, and health checks, have connections too.
+  network.max_connections = max_devices + 64;
+  // No device says more than a batch of samples at once.
+  network.max_message_bytes = session.limits.max_bitstream_bytes + (64U << 10);
+}
+
+StudentSpec ServerFlags::student_spec() const {
+  std::vector<int> default_classes;
+  const std::string folder = clip.empty() ? teacher.clip_folder() : clip;
+  if (!folder.empty()) {
+    const Clip opened = Clip::open(folder);
+    default_classes.assign(opened.info().eval_classes.begin(), opened.info().eval_classes.end());
+  }
+  StudentSpec spec = student.spec(default_classes);
+  spec.roles = roles;
+  return spec;
+}
+
+std::function<std::unique_ptr<UpdatePolicy>()> ServerFlags::make_policy() const {
+  if (downlink_kbps > 0) {
+    const BudgetOptions options{.pace = pace,
+                                .budget = {.budget_bps = 1000 * downlink_kbps,
+                                           .link_bps = 1000 * downlink_link_kbps},
+                                .adam = adam,
+                                .learning_rates_by_size = learning_rates_by_size};
+    return [options] { return std::make_unique<BudgetPolicy>(options); };
+  }
+  const LearningRateMultipliers& times = adam.multipliers;
+  if (strategy == "gradient_guided" && encode.profile == UpdateProfile::reference &&
+      !learning_rates_by_size && times.weight == 1 && times.normalization == 1 && times.head == 1) {
+    const PaperOptions options{.pace = pace, .gamma = gamma, .adam = adam};
+    return [options] { return std::make_unique<PaperPolicy>(options); };
+  }
+  const FixedOptions options{.pace = pace,
+                             .strategy = make_selection_strategy(strategy, gamma),
+                             .encode = encode,
+                             .adam = adam,
+                             .learning_rates_by_size = learning_rates_by_size};
+  return [options] { return std::make_unique<FixedPolicy>(options); };
+}
+
+std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
+  const std::string folder = teacher.clip_folder();
+  if (!folder.empty()) return std::make_shared<LabelFileTeacher>(Clip::open(folder));
+  return make_network_teacher(teacher.network());
+}
+
+nlohmann::json ServerFlags::training_report() const {
+  const bool has_budget = downlink_kbps > 0;
+  nlohmann::json report = {{"learning_rate", adam.learning_rate},
+                           {"learning_rates_by_size", learning_rates_by_size},
+                           {"learning_rate_weight", adam.multipliers.weight},
+                           {"learning_rate_normalization", adam.multipliers.normalization},
+                           {"learning_rate_head", adam.multipliers.head},
+                           {"iterations", pace.iterations},
+                           {"batch_size", pace.batch_size},
+                           {"update_interval_seconds", pace.update_interval_seconds},
+                           {"horizon_seconds", pace.horizon_seconds},
+                           {"max_buffer_samples", session.limits.max_buffer_samples},
+                           {"profile", has_budget ? "compact" : profile}};
+  if (has_budget) {
+    report["downlink_budget_bps"] = 1000 * downlink_kbps;
+    return report;
+  }
+  report["strategy"] = strategy;
+  report["gamma"] = gamma;
+  if (encode.profile == UpdateProfile::compact) {
+    report["relative_step"] = encode.compact.relative_step;
+    report["relative_step_weight"] = encode.compact.weight_step_multiplier;
+  }
+  return report;
+}
+
+}  // namespace ams

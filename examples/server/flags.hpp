@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ams/core/adam.hpp"
+#include "ams/core/encode_options.hpp"
+#include "ams/net/server.hpp"
+#include "ams/policy/learning_rates.hpp"
+#include "ams/policy/pace.hpp"
+#include "ams/runtime/teacher.hpp"
+#include "ams/session/session_options.hpp"
+#include "ams/session/update_policy.hpp"
+#include "ams/torch/segmentation_trainer.hpp"
+#include "ams/torch/student_spec.hpp"
+#include "common/options.hpp"
+
+namespace ams {
+
+/// What ams-server is told.
+struct ServerFlags {
+  WebSocketServerOptions network;
+  std::string generate_certificate, port_file, token, token_file, clip, report;
+  std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
+  options::StudentFlags student;
+  options::TeacherFlags teacher;
+  // What is cheaper costs accuracy where scenes change (docs/results.md, "The whole model"); the
+  // library's defaults are the paper's.
+  std::string strategy = "full", profile = "compact";
+  GivenMultipliers multipliers;  ///< of the learning rate
+  std::optional<double> relative_step, relative_step_weight;
+  RolePatterns roles;
+  double gamma = 0.05;
+  double downlink_kbps = 0;
+  double downlink_link_kbps = 0;
+  PaceOptions pace;
+  AdamOptions adam;
+  bool learning_rates_by_size = true;
+  EncodeOptions encode;
+  SessionOptions session;
+  SegmentationTrainerOptions trainer;
+  int threads = 0;
+  std::size_t max_devices = 64;
+  std::size_t max_buffer_mib = 1024;
+  std::optional<double> horizon_seconds;
+  std::optional<std::size_t> max_buffer_samples;
+  std::uint64_t damage_update = 0;
+
+  ServerFlags();
+  void add_to(CLI::App& app);
+
+  /// After parsing: works out what follows from the flags. Throws Error(invalid_argument) for flags
+  /// that do not go together.
+  void check();
+
+  /// The student, with the classes that the flags or the clip name.
+  StudentSpec student_spec() const;
+
+  /// After check(): the policy that the flags name, for each session.
+  std::function<std::unique_ptr<UpdatePolicy>()> make_policy() const;
+
+  std::shared_ptr<Teacher> make_teacher() const;
+
+  /// What is in force, for the report. With a budget the policy chooses strategy and rates, and those
+  /// here are times them.
+  nlohmann::json training_report() const;
+
+ private:
+  void add_network_to(CLI::App& app);
+  void add_training_to(CLI::App& app);
+};
+
+}  // namespace ams

@@ -1,0 +1,44 @@
+#include "server/report.hpp"
+
+#include "common/files.hpp"
+#include "common/percentiles.hpp"
+
+namespace ams {
+namespace {
+
+nlohmann::json report_of(const SessionReport& session) {
+  const SessionCounters& c = session.counters;
+  return {{"device_id", session.device_id},
+          {"model_version", session.held.number},
+          {"digest", hex(session.held.digest)},
+          {"updates", c.updates},
+          {"update_bytes_mean", c.updates ? double(c.update_bytes) / double(c.updates) : 0},
+          {"bits_per_coordinate",
+           c.update_coordinates ? 8.0 * double(c.update_bytes) / double(c.update_coordinates) : 0},
+          {"samples", c.samples},
+          {"snapshots", c.snapshots},
+          {"resumed_in_step", c.resumed_in_step},
+          {"resumed_with_updates", c.resumed_with_updates},
+          {"resumed_with_snapshot", c.resumed_with_snapshot},
+          {"refusals", c.refusals},
+          {"phases_failed", c.phases_failed},
+          {"phases_withheld", c.phases_withheld},
+          {"phase_seconds", percentiles(session.phase_seconds)},
+          {"uplink_bytes", session.ended_links.uplink_bytes},
+          {"downlink_bytes", session.ended_links.downlink_bytes}};
+}
+
+}  // namespace
+
+nlohmann::json server_report(const std::vector<SessionReport>& sessions, const LinkCounters& total,
+                             std::size_t parameters, const ServerFlags& flags) {
+  nlohmann::json reports = nlohmann::json::array();
+  for (const SessionReport& session : sessions) reports.push_back(report_of(session));
+  return {{"sessions", reports},
+          {"uplink_bytes", total.uplink_bytes},
+          {"downlink_bytes", total.downlink_bytes},
+          {"parameters", parameters},
+          {"training", flags.training_report()}};
+}
+
+}  // namespace ams

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ams/core/error.hpp"
+#include "ams/core/frame.hpp"
+#include "ams/core/handle.hpp"
+#include "ams/segmentation/class_subset.hpp"
+#include "ams/segmentation/label_loss.hpp"
+#include "ams/segmentation/label_map.hpp"
+#include "ams/segmentation/label_resize.hpp"
+#include "ams/segmentation/miou.hpp"
+#include "ams/segmentation/palette.hpp"
+#include "ams/session/task.hpp"
+
+namespace ams {
+
+/// SlidingMiou as a TaskScore. Results: "miou", "miou_per_frame" and "miou_whole_video"
+/// (MiouSummary).
+class MiouScore final : public TaskScore {
+ public:
+  /// Throws Error(invalid_argument).
+  explicit MiouScore(ClassSubset classes, SlidingMiouOptions options = {})
+      : miou_(std::move(classes), options) {}
+
+  /// Handles of LabelMap; the label is brought to the prediction's size.
+  std::optional<double> add(const Handle& prediction, const Handle& label,
+                            double capture_seconds) override {
+    const LabelMap& predicted = prediction.as<LabelMap>();
+    return miou_.add(predicted,
+                     resize_nearest(label.as<LabelMap>(), predicted.width, predicted.height),
+                     capture_seconds);
+  }
+
+  std::vector<std::pair<std::string, std::optional<double>>> summary() const override {
+    const MiouSummary summary = miou_.summary();
+    return {{"miou", summary.sliding},
+            {"miou_per_frame", summary.per_frame},
+            {"miou_whole_video", summary.whole_video}};
+  }
+
+ private:
+  SlidingMiou miou_;
+};
+
+/// Semantic segmentation as a Task: frames are of type Frame, labels and predictions LabelMap, samples
+/// LabelledFrame. Its loss on labels is HardLabelCrossEntropy, its score SlidingMiou.
+class SegmentationTask : public Task {
+ public:
+  /// classes: those that the video is about. names: of all class ids, for colours; may be empty.
+  explicit SegmentationTask(ClassSubset classes, std::vector<std::string> names = {})
+      : classes_(classes), names_(std::move(names)), loss_(std::move(classes)) {}
+
+  std::string name() const override { return "segmentation"; }
+
+  /// As they are; may differ in size. make_segmentation_task() (torch) scales both to a student's
+  /// input.
+  Handle sample(const Handle& frame, const Handle& label) const override {
+    return Handle::make(LabelledFrame{frame.as<Frame>(), label.as<LabelMap>()});
+  }
+
+  std::optional<double> phi(const Handle& previous, const Handle& current) const override {
+    return loss_(current.as<LabelledFrame>().labels, previous.as<LabelledFrame>().labels);
+  }
+
+  std::size_t size_bytes(const Handle& sample) const override {
+    const auto& labelled = sample.as<LabelledFrame>();
+    return labelled.frame.rgb.size() + labelled.labels.ids.size();
+  }
+
+  std::unique_ptr<TaskScore> score() const override { return std::make_unique<MiouScore>(classes_); }
+
+  /// Half the picture, half the colours of the labels (class_colour()). What is of no class of the
+  /// subset stays as it is. Throws Error(invalid_argument) when bytes do not fit the sizes.
+  Frame draw(const Handle& frame, const Handle& label) const override {
+    Frame drawn = frame.as<Frame>();
+    const LabelMap labels = resize_nearest(label.as<LabelMap>(), drawn.width, drawn.height);
+    if (drawn.rgb.size() != 3 * labels.ids.size()) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("a frame of {} x {} has {} bytes; {} are needed", drawn.width,
+                              drawn.height, drawn.rgb.size(), 3 * labels.ids.size()));
+    }
+    for (std::size_t i = 0; i < labels.ids.size(); ++i) {
+      const std::uint8_t id = labels.ids[i];
+      if (!classes_.contains(id)) continue;
+      const Colour colour = class_colour(id < names_.size() ? names_[id] : std::string(), id);
+      std::uint8_t* const pixel = &drawn.rgb[3 * i];
+      pixel[0] = static_cast<std::uint8_t>((pixel[0] + colour.r) / 2);
+      pixel[1] = static_cast<std::uint8_t>((pixel[1] + colour.g) / 2);
+      pixel[2] = static_cast<std::uint8_t>((pixel[2] + colour.b) / 2);
+    }
+    return drawn;
+  }
+
+  const ClassSubset& classes() const noexcept { return classes_; }
+
+ private:
+  ClassSubset classes_;
+  std::vector<std::string> names_;
+  HardLabelCrossEntropy loss_;
+};
+
+}  // namespace ams

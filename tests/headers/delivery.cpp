@@ -120,4 +120,5 @@ int main(int count, char** arguments) {
   require(count == 2, "name the folder of the golden files");
   train();
   deliver(arguments[1]);
+  converse();
 }

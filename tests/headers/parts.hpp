@@ -8,3 +8,4 @@ void report(const char* what, std::uint64_t digest);
 
 void train();                             // training.cpp
 void deliver(const std::string& golden);  // delivery.cpp; golden: the folder of the golden files
+void converse();                          // conversation.cpp

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A stranger's program of two translation units compiles with the headers and zstd alone, and computes the
+# A stranger's program of three translation units compiles with the headers and zstd alone, and computes the
 # same under every compiler, with any options, on every processor: it decodes the golden files and prints
-# digests of training and encoding, which must be those of expected.txt.
+# digests of training, encoding and a session, which must be those of expected.txt.
 #   run.sh   [AMS_HEADERS_FOLDER=<where to build; default: a temporary folder>]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,7 +24,7 @@ failed() { echo "$*: FAILED"; exit 1; }
 compile() {  # compile <name> <compiler> <options>...
   local name=$1 unit
   shift
-  for unit in training delivery; do
+  for unit in training delivery conversation; do
     "$@" "${strict[@]}" -c "$here/$unit.cpp" -o "$work/$name.$unit.o" || failed "$name"
   done
 }
@@ -48,11 +48,12 @@ for compiler in g++ clang++; do
   wait $! || exit 1
   for options in O0 fast; do
     program="$work/$compiler-$options"
-    "$compiler" "$program.training.o" "$program.delivery.o" -lzstd -o "$program"
+    "$compiler" "$program".{training,delivery,conversation}.o -lzstd -o "$program"
     check "$compiler-$options" "$program"
   done
   # Of each inline function the linker takes one unit's: that must not matter.
-  "$compiler" "$work/$compiler-O0.training.o" "$work/$compiler-fast.delivery.o" -lzstd -o "$work/$compiler-mixed"
+  "$compiler" "$work/$compiler-O0.training.o" "$work/$compiler-fast".{delivery,conversation}.o -lzstd \
+    -o "$work/$compiler-mixed"
   check "$compiler-mixed" "$work/$compiler-mixed"
   # What a processor without wide vectors computes.
   if [ "$(uname -m)" = x86_64 ] && command -v qemu-x86_64 >/dev/null; then
@@ -66,7 +67,7 @@ if command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/
   wait $! || exit 1
   for options in O0 fast; do
     program="$work/aarch64-$options"
-    aarch64-linux-gnu-g++ -static "$program.training.o" "$program.delivery.o" -lzstd -o "$program"
+    aarch64-linux-gnu-g++ -static "$program".{training,delivery,conversation}.o -lzstd -o "$program"
     check "aarch64-$options" qemu-aarch64 "$program"
   done
 else

@@ -1,4 +1,4 @@
-// A program of two translation units that has nothing but the headers: this one trains.
+// A program of three translation units that has nothing but the headers: this one trains.
 #include <all_headers.hpp>  // run.sh writes it
 #include <bit>
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include <ams/policy/recommended_multipliers.hpp>
+#include <ams/policy/learning_rates.hpp>
 #include <cstdio>
 
 int main() {

@@ -8,7 +8,7 @@ import ams
 
 
 class Alternating(ams.UpdatePolicy):
-    """Trains one tensor a phase, each in its turn, every five seconds; sends it in profile compact."""
+    """Trains one tensor a phase, each in its turn; sends it in profile compact."""
 
     update_interval_seconds = 5.0
 

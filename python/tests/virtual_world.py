@@ -1,5 +1,5 @@
-"""What the toy tests share: a device that sees numbers x, a teacher that knows y = 2 x + 1, a student
-of two weights in plain numpy; a session carried by hand, and both hosts in virtual time."""
+"""What the toy tests share: a device that sees numbers x, a teacher that knows y = 2 x + 1,
+a student of two weights in plain numpy; a session by hand, and both hosts in virtual time."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def run_session(task, policy, *, seconds=60):
 
 
 def run_hosts(task, make_policy, *, seconds=60):
-    """A ServerHost and a DeviceHost over a link with delay. Gives the finished sim.device.Device."""
+    """A ServerHost and a DeviceHost over a link. Gives the finished sim.device.Device."""
     need_net()
     clock = Clock()
     device = Device(

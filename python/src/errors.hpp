@@ -2,7 +2,10 @@
 
 #include <pybind11/pybind11.h>
 
+#include <exception>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "ams/core/error.hpp"
 
@@ -26,17 +29,58 @@ inline ErrorCode parse_error_code(const std::string& name) {
   return ErrorCode::invalid_argument;
 }
 
-/// For callbacks that C++ calls: what the callable raises as ams.Error is thrown as ams::Error, so
-/// that C++ treats it as such; every other exception passes through C++ and comes out of the call
-/// into it.
+/// Within surface_errors(): the first exception of this thread's callbacks that is no ams.Error.
+inline thread_local std::exception_ptr callback_exception;
+inline thread_local int surfacing = 0;  ///< calls of surface_errors() under way
+
+inline void note_callback_exception() {
+  if (surfacing > 0 && !callback_exception) callback_exception = std::current_exception();
+}
+
+/// For callbacks that C++ calls, with the GIL. Throws what `f` raises: an ams.Error as ams::Error, so
+/// that C++ treats it as such, every other exception as it is.
 template <class F>
 decltype(auto) call_python(F&& f) {
   try {
     return f();
+  } catch (const Error&) {
+    throw;
   } catch (const py::error_already_set& raised) {
-    if (!raised.matches(py::module_::import("ams.errors").attr("Error"))) throw;
-    throw Error(parse_error_code(py::str(raised.value().attr("code"))),
-                py::str(raised.value()).cast<std::string>());
+    if (raised.matches(py::module_::import("ams.errors").attr("Error"))) {
+      throw Error(parse_error_code(py::str(raised.value().attr("code"))),
+                  py::str(raised.value()).cast<std::string>());
+    }
+    note_callback_exception();
+    throw;
+  } catch (...) {
+    note_callback_exception();
+    throw;
+  }
+}
+
+/// Calls into C++ that takes every exception for the failure of a part and goes on (hosts). An
+/// exception of a callback that is no ams.Error is thrown when `f` is done, so that neither a mistake
+/// nor Ctrl-C goes unseen.
+template <class F>
+auto surface_errors(F&& f) {
+  struct Outer {
+    std::exception_ptr before = std::exchange(callback_exception, nullptr);
+    Outer() { ++surfacing; }
+    ~Outer() {
+      --surfacing;
+      callback_exception = before;
+    }
+  } const outer;
+  const auto rethrow = [] {
+    if (callback_exception) std::rethrow_exception(std::exchange(callback_exception, nullptr));
+  };
+  if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
+    f();
+    rethrow();
+  } else {
+    auto result = f();
+    rethrow();
+    return result;
   }
 }
 

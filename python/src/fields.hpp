@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -127,6 +128,15 @@ std::string type_name() {
     return "float";
 }
 
+/// Docstring of a function whose keyword arguments are fields: its first line is the signature that
+/// pybind11 would have written if the arguments were its own. Use within
+/// py::options().disable_function_signatures().
+inline std::string signature_doc(const std::string& name, const std::string& arguments,
+                                 const std::string& result, const std::string& doc) {
+  return name + "(" + arguments + ") -> " + result + "\n\n" + doc;
+}
+
+/// A table of a struct's fields: how each is called, read, written and documented.
 template <class Struct>
 class Fields {
  public:
@@ -135,11 +145,12 @@ class Fields {
   template <class Access>
   Fields& add(const char* name, Access access, const char* doc) {
     using T = std::remove_reference_t<std::invoke_result_t<Access, Struct&>>;
-    fields_.push_back(
-        {name, type_name<T>(), doc,
-         [=](Struct& s, const py::handle& value) { read_argument(access(s), name, value); },
-         [=](const Struct& s) { return to_python(access(const_cast<Struct&>(s))); },
-         [=](const py::object& cls) { return define_getter(cls, access); }});
+    fields_.push_back({name, type_name<T>(), doc,
+                       [=](Struct& s, const char* argument, const py::handle& value) {
+                         read_argument(access(s), argument, value);
+                       },
+                       [=](const Struct& s) { return to_python(access(const_cast<Struct&>(s))); },
+                       [=](const py::object& cls, Self self) { return getter(cls, self, access); }});
     return *this;
   }
   template <class T>
@@ -148,11 +159,37 @@ class Fields {
         name, [=](Struct& s) -> T& { return s.*member; }, doc);
   }
 
+  /// The fields of a struct within this one. access: (Struct&) -> Part&. new_names: pairs of a
+  /// field's name in `part` and its name here.
+  template <class Part, class Access>
+  Fields& include(const Fields<Part>& part, Access access,
+                  std::vector<std::pair<std::string, const char*>> new_names = {}) {
+    for (const auto& field : part.fields_) {
+      const char* name = field.name;
+      for (const auto& [old_name, new_name] : new_names) {
+        if (old_name == field.name) name = new_name;
+      }
+      const auto within = [=](const Struct& s) -> Part& { return access(const_cast<Struct&>(s)); };
+      fields_.push_back(
+          {name, field.type, field.doc,
+           [=](Struct& s, const char* argument, const py::handle& value) {
+             field.set(within(s), argument, value);
+           },
+           [=](const Struct& s) { return field.get(within(s)); },
+           [=](const py::object& cls, Self self) {
+             return field.define(cls, [=](const py::object& o) -> const Part& {
+               return within(self(o));
+             });
+           }});
+    }
+    return *this;
+  }
+
   /// Takes the arguments that are fields out of `arguments`.
   void read(Struct& target, py::kwargs& arguments) const {
     for (const Field& field : fields_) {
       if (!arguments.contains(field.name)) continue;
-      field.set(target, arguments[field.name]);
+      field.set(target, field.name, arguments[field.name]);
       arguments.attr("pop")(field.name);
     }
   }
@@ -198,53 +235,85 @@ class Fields {
     return text;
   }
 
-  template <class Class>
-  void define_properties(Class& cls) const {
+  /// __init__ with the fields as keyword arguments. make: (Struct) -> what py::init() takes.
+  template <class Class, class Make>
+  void define_init(Class& cls, const char* name, Make make) const {
+    py::options options;
+    options.disable_function_signatures();
+    cls.def(py::init([fields = *this, name, make](py::kwargs arguments) {
+              return make(fields.parse(std::move(arguments), name));
+            }),
+            signature_doc("__init__", "self: " + std::string(name) + ", *, " + signature(), "None",
+                          doc() + "Raises InvalidArgumentError that names the argument.")
+                .c_str());
+  }
+
+  /// By name.
+  py::dict to_dict(const Struct& s) const {
+    py::dict values;
+    for (const Field& field : fields_) values[field.name] = field.get(s);
+    return values;
+  }
+
+  /// Attributes that cannot be set. of: (const Class&) -> const Struct&. without: fields that are no
+  /// attributes, because the class has others of these names.
+  template <class Class, class Of>
+  void define_properties(Class& cls, Of of, const std::vector<std::string>& without = {}) const {
+    const Self self = [of](const py::object& object) -> const Struct& {
+      return of(object.cast<const typename Class::type&>());
+    };
     const py::object property = py::module_::import("builtins").attr("property");
     for (const Field& field : fields_) {
-      cls.attr(field.name) = property(field.define(cls), py::none(), py::none(), field.doc);
+      if (std::find(without.begin(), without.end(), field.name) != without.end()) continue;
+      cls.attr(field.name) = property(field.define(cls, self), py::none(), py::none(), field.doc);
     }
   }
-  template <class Class>
-  void define_repr(Class& cls, const char* name) const {
-    cls.def("__repr__", [*this, name](const Struct& s) {
+
+  /// The same, and __repr__ and to_dict().
+  template <class Class, class Of>
+  void define_attributes(Class& cls, const char* name, Of of,
+                         const std::vector<std::string>& without = {}) const {
+    using Bound = typename Class::type;
+    define_properties(cls, of, without);
+    cls.def("__repr__", [fields = *this, name, of](const Bound& bound) {
       std::string text;
-      for (const Field& field : fields_) {
-        text +=
-            (text.empty() ? "" : ", ") + std::string(field.name) + "=" + repr_text(field.get(s));
+      for (const Field& field : fields.fields_) {
+        text += (text.empty() ? "" : ", ") + std::string(field.name) + "=" +
+                repr_text(field.get(of(bound)));
       }
       return std::string(name) + "(" + text + ")";
     });
+    cls.def(
+        "to_dict", [fields = *this, of](const Bound& bound) { return fields.to_dict(of(bound)); },
+        "All arguments by name.");
   }
   template <class Class>
-  void define_to_dict(Class& cls) const {
-    cls.def(
-        "to_dict",
-        [*this](const Struct& s) {
-          py::dict values;
-          for (const Field& field : fields_) values[field.name] = field.get(s);
-          return values;
-        },
-        "All attributes by name.");
+  void define_attributes(Class& cls, const char* name) const {
+    define_attributes(cls, name, [](const Struct& s) -> const Struct& { return s; });
   }
 
  private:
+  template <class>
+  friend class Fields;
+
+  using Self = std::function<const Struct&(const py::object&)>;
+
   struct Field {
     const char* name;
     std::string type;
     const char* doc;
-    std::function<void(Struct&, const py::handle&)> set;
+    std::function<void(Struct&, const char*, const py::handle&)> set;
     std::function<py::object(const Struct&)> get;
-    std::function<py::cpp_function(const py::object&)> define;
+    std::function<py::cpp_function(const py::object&, Self)> define;
   };
 
   /// A getter whose signature names the type.
   template <class Access>
-  static py::cpp_function define_getter(const py::object& cls, Access access) {
+  static py::cpp_function getter(const py::object& cls, Self self, Access access) {
     using T = std::remove_reference_t<std::invoke_result_t<Access, Struct&>>;
     return py::cpp_function(
-        [=](const Struct& s) {
-          const T& value = access(const_cast<Struct&>(s));
+        [=](const py::object& object) {
+          const T& value = access(const_cast<Struct&>(self(object)));
           if constexpr (HasArgumentType<T>)
             return ArgumentType<T>::write(value);
           else if constexpr (std::is_enum_v<T>)
@@ -257,13 +326,5 @@ class Fields {
 
   std::vector<Field> fields_;
 };
-
-/// Docstring of a function whose keyword arguments are fields: its first line is the signature that
-/// pybind11 would have written if the arguments were its own. Use within
-/// py::options().disable_function_signatures().
-inline std::string signature_doc(const std::string& name, const std::string& arguments,
-                                 const std::string& result, const std::string& doc) {
-  return name + "(" + arguments + ") -> " + result + "\n\n" + doc;
-}
 
 }  // namespace ams::python

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "arrays.hpp"
-#include "core_parts.hpp"
 #include "demo/street/street.hpp"
+#include "arrays.hpp"
+#include "bindings.hpp"
 #include "fields.hpp"
 
 namespace py = pybind11;
@@ -47,18 +47,10 @@ void bind_synthetic(py::module_& m) {
   py::class_<Street> street(m, "Street", R"(
 A rendered drive along a street, with the class of every pixel known exactly. Labels are Cityscapes train ids. The same
 pixels on every machine; safe to use from several threads. len() is the number of frames.)");
-  {
-    py::options options;
-    options.disable_function_signatures();
-    street.def(py::init([fields](py::kwargs arguments) {
-                 StreetArguments a = fields.parse(std::move(arguments), "Street");
-                 a.options.segments = parse_schedule(a.schedule, a.options.seed, a.options.seconds);
-                 return std::make_unique<Street>(std::move(a.options));
-               }),
-               signature_doc("__init__", "self: Street, *, " + fields.signature(), "None",
-                             fields.doc() + "Raises InvalidArgumentError that names the argument.")
-                   .c_str());
-  }
+  fields.define_init(street, "Street", [](StreetArguments a) {
+    a.options.segments = parse_schedule(a.schedule, a.options.seed, a.options.seconds);
+    return std::make_unique<Street>(std::move(a.options));
+  });
   street
       .def(
           "render",

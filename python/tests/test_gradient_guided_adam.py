@@ -127,7 +127,7 @@ def test_recommended_multipliers_are_arguments_of_the_optimiser():
     )
     assert set(ams.recommended_multipliers(strategy="full", gamma=0.1).values()) == {1}
     ams.GradientGuidedAdam(10, gamma=0.05, **usual)
-    ams.SessionOptions(**usual)
+    ams.FixedPolicy(**usual)
     with pytest.raises(ams.InvalidArgumentError, match="gamma"):
         ams.recommended_multipliers(strategy="random", gamma=0)
     with pytest.raises(ams.InvalidArgumentError, match="best.*gradient_guided"):

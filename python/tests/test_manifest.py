@@ -109,17 +109,16 @@ def test_learning_rates_by_size():
         [("weight", (4, 3)), ("bias", (4,)), ("head", (2, 4), "parameter", "head")]
     )
     values = np.concatenate([np.full(12, 0.1), np.full(4, 0.1), np.full(8, -0.8)])
-    scaled = manifest.with_learning_rates_by_size(values.astype(np.float32))
-    assert [t.learning_rate_scale for t in manifest.tensors] == [1, 1, 1]
-    assert [t.learning_rate_scale for t in scaled.tensors] == pytest.approx([0.25, 1, 1])
-    assert scaled == manifest and scaled.tensors[2].role == "head"
-    assert pickle.loads(pickle.dumps(scaled)).tensors[0].learning_rate_scale == pytest.approx(0.25)
-    ranges = ams.learning_rate_ranges(scaled, weight_multiplier=8)
+    values = values.astype(np.float32)
+    scales = ams.learning_rate_scales(manifest, values)
+    assert scales == pytest.approx([0.25, 1, 1])
+    ranges = ams.learning_rate_ranges(manifest, weight_multiplier=8, tensor_scales=scales)
     assert [r[:2] for r in ranges] == [(0, 12), (12, 16)]
     assert [r[2] for r in ranges] == pytest.approx([2, 8])
     with pytest.raises(ams.InvalidArgumentError, match="23"):
-        manifest.with_learning_rates_by_size(values[1:].astype(np.float32))
-    with pytest.raises(ams.InvalidArgumentError, match="learning_rate_scale of tensor 'w'"):
-        ams.Manifest([("w", (1,), "parameter", "weight", "fast")])
-    with pytest.raises(ams.InvalidArgumentError, match="up to 1"):
-        ams.Manifest([("w", (1,), "parameter", "weight", 2)])
+        ams.learning_rate_scales(manifest, values[1:])
+    for wrong in ([1, 1], [1, 1, 2], [1, 1, 0]):
+        with pytest.raises(ams.InvalidArgumentError):
+            ams.learning_rate_ranges(manifest, tensor_scales=wrong)
+    with pytest.raises(ams.InvalidArgumentError, match=r"\(name, shape\)"):
+        ams.Manifest([("w", (1,), "parameter", "weight", 0.5)])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import ams
+import ams.parts
 import ams.protocol
 import ams.synthetic
 
@@ -29,7 +30,7 @@ def test_importing_it_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("module", [ams, ams.protocol, ams.synthetic])
+@pytest.mark.parametrize("module", [ams, ams.parts, ams.protocol, ams.synthetic])
 def test_everything_public_has_a_docstring(module):
     assert module.__doc__
     assert sorted(module.__all__) == sorted(set(module.__all__))
@@ -66,5 +67,6 @@ def test_unknown_keywords_name_the_allowed_ones():
 def test_bad_values_are_named_with_what_is_allowed(arguments, message):
     with pytest.raises(ams.InvalidArgumentError, match=message):
         ams.GradientGuidedAdam(10, **arguments)
+    other = ams.SessionOptions if "seed" in arguments else ams.FixedPolicy
     with pytest.raises(ams.InvalidArgumentError, match=message):
-        ams.SessionOptions(**arguments)
+        other(**arguments)

@@ -36,21 +36,31 @@ def train(job):
     return job.result(losses=losses, seconds=0.5)
 
 
+class Task(ams.Task):
+    def __init__(self, phi):
+        super().__init__()
+        self.phi_of = phi
+
+    def phi(self, previous, current):
+        return self.phi_of(previous, current)
+
+
 class World:
     """Carries out the actions of both ends at once; the link takes no time."""
 
     def __init__(self, *, manifest=MANIFEST, phi=lambda a, b: abs(a[1] - b[1]), **options):
         initial = ams.ModelState(manifest, np.zeros(manifest.dimension, np.float32))
-        defaults = {
+        options = {
             "learning_rate": 0.1,
             "update_interval_seconds": 5,
             "horizon_seconds": 30,
+            **options,
         }
-        if "downlink_budget_bps" not in options:
-            defaults |= {"gamma": 0.02, "strategy": "first_layers"}
-        self.server = ams.ServerSession(
-            initial, ams.SessionOptions(**{**defaults, **options}), phi=phi
-        )
+        if "budget_bps" in options:
+            policy = ams.BudgetPolicy(**options)
+        else:
+            policy = ams.FixedPolicy(**{"gamma": 0.02, "strategy": "first_layers", **options})
+        self.server = ams.ServerSession(initial, Task(phi), policy)
         self.device = ams.EdgeClient(initial.copy(), ams.ClientOptions(first_batch_seconds=2))
         self.now = 0.0
         self.published, self.losses, self.log = [], [], []
@@ -227,10 +237,9 @@ def test_drivers_mistakes_are_refused_and_change_nothing():
             call()
     with pytest.raises(TypeError):
         world.server.on_message("hello", 0)
-    with pytest.raises(ams.InvalidArgumentError, match="phi"):
-        ams.ServerSession(world.server.held, ams.SessionOptions())
-    with pytest.raises(ams.InvalidArgumentError, match="callable"):
-        ams.ServerSession(world.server.held, ams.SessionOptions(), phi=3)
+    for task, policy in ((None, ams.PaperPolicy()), (ams.Task(), None), (3, ams.PaperPolicy())):
+        with pytest.raises(TypeError):
+            ams.ServerSession(world.server.held, task, policy)
 
 
 def test_liars_are_answered_and_disconnected():
@@ -307,11 +316,12 @@ def test_other_threads_run_while_an_update_is_taken_in():
     assert turns_after > turns_before
 
 
-def test_a_driver_whose_method_is_phi_is_collected_with_its_session():
-    class Driver:
+def test_a_driver_that_is_the_task_is_collected_with_its_session():
+    class Driver(ams.Task):
         def __init__(self):
+            super().__init__()
             initial = ams.ModelState(MANIFEST, np.zeros(MANIFEST.dimension, np.float32))
-            self.session = ams.ServerSession(initial, ams.SessionOptions(), phi=self.phi)
+            self.session = ams.ServerSession(initial, self, ams.PaperPolicy())
 
         def phi(self, previous, current):
             return 0.0
@@ -325,19 +335,104 @@ def test_a_driver_whose_method_is_phi_is_collected_with_its_session():
     assert driver_lives() is None
 
 
+def test_task_and_policy_live_as_long_as_their_session():
+    initial = ams.ModelState(MANIFEST, np.zeros(MANIFEST.dimension, np.float32))
+
+    class Policy(ams.UpdatePolicy):
+        sampling_rate_fps = 0.25
+
+    task, policy = Task(None), Policy()
+    session = ams.ServerSession(initial, task, policy)
+    lives = [weakref.ref(task), weakref.ref(policy)]
+    del task, policy
+    gc.collect()
+    assert all(each() is not None for each in lives)
+    assert session.sampling_rate_fps == 0.25 and session.update_interval_seconds == 10
+    del session
+    gc.collect()
+    assert all(each() is None for each in lives)
+
+
+def test_what_is_lent_to_a_policy_is_good_within_the_call():
+    lent = []
+
+    class Policy(ams.UpdatePolicy):
+        def plan(self, context, random):
+            assert 0 <= random.uniform() < 1 and random.below(3) in (0, 1, 2)
+            assert context.new_samples == context.samples == 1
+            assert context.latest_begin_seconds is None and context.latest_coordinates is None
+            lent.append((context, random))
+            held = context.held
+            return ams.PhasePlan(
+                parameters=held.values,
+                coordinates=ams.CoordinateSet.all(held.values.size),
+                required_gradients=[True] * 3,
+                iterations=2,
+                batch_size=3,
+            )
+
+    initial = ams.ModelState(MANIFEST, np.zeros(MANIFEST.dimension, np.float32))
+    session = ams.ServerSession(initial, ams.Task(), Policy())
+    hello = ams.protocol.Hello(
+        device_id="a", manifest_digest=MANIFEST.digest, held=initial.version
+    )
+    session.on_message(hello, 0)
+    batch = ams.protocol.FrameBatch(batch_id=1, capture_seconds=[0.0], bitstream=b"x")
+    session.on_message(batch, 1)
+    session.on_labelled(1, [(0.0, "sample")], 1)
+    job = session.begin_phase(1)
+    assert job.mini_batches == [["sample"] * 3] * 2
+    (context, random), = lent
+    for call in (lambda: context.held, lambda: random.uniform()):
+        with pytest.raises(ams.InvalidArgumentError, match="within the call"):
+            call()
+
+
+def test_a_session_goes_on_from_its_record():
+    world = World()
+    world.run(world.device.on_start(0))
+    world.play(20)
+    record = world.server.record()
+    assert record.device_id == "device" and record.held.version == world.server.held_version
+    again = ams.ServerSession.from_record(record, Task(None), ams.PaperPolicy())
+    assert again.held_version == world.server.held_version
+    assert again.counters.updates == world.server.counters.updates > 0
+    assert again.device_id == "device" and not again.connected
+
+
 def test_options_tell_their_values():
-    options = ams.SessionOptions(gamma=0.1, iterations=np.int64(7), epsilon_placement="inside_root")
-    assert (options.gamma, options.iterations, options.epsilon_placement) == (0.1, 7, "inside_root")
-    assert options.to_dict()["horizon_seconds"] == 240
-    assert "gamma=0.1" in repr(options)
+    options = ams.SessionOptions(seed=np.int64(7), max_buffer_samples=3)
+    assert (options.seed, options.max_buffer_samples, options.session_id) == (7, 3, 1)
     assert ams.SessionOptions(**options.to_dict()).to_dict() == options.to_dict()
+    policy = ams.FixedPolicy(gamma=0.1, iterations=np.int64(7), epsilon_placement="inside_root")
+    assert (policy.gamma, policy.iterations, policy.epsilon_placement) == (0.1, 7, "inside_root")
+    assert policy.horizon_seconds == policy.to_dict()["horizon_seconds"] == 240
+    assert "gamma=0.1" in repr(policy)
+    assert ams.FixedPolicy(**policy.to_dict()).to_dict() == policy.to_dict()
     client = ams.ClientOptions(device_id="a", ack_policy="applied")
     assert ams.ClientOptions(**client.to_dict()).to_dict() == client.to_dict()
-    with pytest.raises(AttributeError):
-        options.gamma = 0.2
+    for immutable in (options, policy):
+        with pytest.raises(AttributeError):
+            immutable.seed = immutable.gamma = 0.2
     for bad in ({"device_id": ""}, {"ack_policy": "never"}, {"sampling_rate_fps": 0}):
         with pytest.raises(ams.InvalidArgumentError):
             ams.ClientOptions(**bad)
+
+
+def test_strategies_are_values():
+    strategy = ams.unite(ams.normalization(), ams.gradient_guided(0.05))
+    assert strategy.name == "normalization+gradient_guided"
+    assert strategy.required_gradients(GROUPS) == [True, True, True]
+    assert ams.normalization().required_gradients(GROUPS) == [False, True, False]
+    assert ams.make_selection_strategy("first_layers", 0.1).name == "first_layers"
+    policy = ams.FixedPolicy(strategy=strategy)
+    assert policy.strategy is strategy
+    values = np.zeros(GROUPS.dimension, np.float32)
+    ams.ServerSession(ams.ModelState(GROUPS, values), ams.Task(), policy)
+    with pytest.raises(ams.InvalidArgumentError, match="gamma"):
+        ams.gradient_guided(0)
+    with pytest.raises(ams.InvalidArgumentError, match="a Strategy, or a name"):
+        ams.FixedPolicy(strategy=3)
 
 
 GROUPS = ams.Manifest(
@@ -388,7 +483,7 @@ class CountingWorld(World):
 
 @pytest.mark.parametrize("budget_bps", [500, 2000, 20000])
 def test_a_downlink_budget_is_kept_and_used(budget_bps):
-    world = CountingWorld(downlink_budget_bps=budget_bps)
+    world = CountingWorld(budget_bps=budget_bps)
     world.sent.append((0.0, CONNECT_DOWNLINK_BYTES))
     world.run(world.device.on_start(0))
     world.play(300)
@@ -409,7 +504,7 @@ def test_a_downlink_budget_is_kept_and_used(budget_bps):
 
 
 def test_updates_that_do_not_fit_are_withheld_and_counted():
-    world = CountingWorld(downlink_budget_bps=50, downlink_overhead_bytes=20)
+    world = CountingWorld(budget_bps=50, overhead_bytes=20)
     world.run(world.device.on_start(0))
     world.play(120)
     assert world.server.counters.phases_withheld > 5
@@ -417,7 +512,7 @@ def test_updates_that_do_not_fit_are_withheld_and_counted():
 
 
 def test_movement_too_small_for_a_coarse_update_arrives_late_and_not_never():
-    world = CountingWorld(downlink_budget_bps=500)
+    world = CountingWorld(budget_bps=500)
     coordinate, drift = 20100, 0.01  # a scale
     phases = []
 
@@ -436,7 +531,7 @@ def test_movement_too_small_for_a_coarse_update_arrives_late_and_not_never():
 
 
 def test_a_withheld_phase_is_kept_and_a_failed_one_is_not():
-    world = CountingWorld(downlink_budget_bps=50, downlink_overhead_bytes=20)
+    world = CountingWorld(budget_bps=50, overhead_bytes=20)
     begun, results = [], []
 
     def train_or_fail(job):
@@ -461,7 +556,7 @@ def test_a_withheld_phase_is_kept_and_a_failed_one_is_not():
 
 
 def test_an_update_that_waits_for_an_absent_device_is_charged_when_it_goes_out():
-    world = CountingWorld(downlink_budget_bps=500)
+    world = CountingWorld(budget_bps=500)
     world.sent.append((0.0, CONNECT_DOWNLINK_BYTES))
     lost = []
 
@@ -503,7 +598,7 @@ def test_what_was_saved_goes_out_when_the_scene_changes(sign, goes_out):
         return phis[1] if is_new else phis[0]
 
     world = CountingWorld(
-        downlink_budget_bps=2000, downlink_link_bps=1e6, phi=phi, adapt_sampling_rate=True
+        budget_bps=2000, link_bps=1e6, phi=phi, adapt_sampling_rate=True
     )
 
     def train_little_until_the_change(job):
@@ -524,24 +619,18 @@ def test_what_was_saved_goes_out_when_the_scene_changes(sign, goes_out):
     assert (largest > 0.7 * saved) == goes_out
 
 
-def test_with_a_budget_the_session_chooses_the_strategy():
-    options = ams.SessionOptions(downlink_budget_bps=2000, downlink_window_seconds=30)
-    assert (options.strategy, options.gamma) == (None, None)
-    assert options.downlink_budget_bps == 2000 and options.downlink_window_seconds == 30
-    assert ams.SessionOptions(**options.to_dict()).to_dict() == options.to_dict()
-    plain = ams.SessionOptions()
-    assert plain.downlink_budget_bps is None
-    assert (plain.strategy, plain.gamma) == ("gradient_guided", 0.05)
-    assert ams.SessionOptions(**plain.to_dict()).to_dict() == plain.to_dict()
+def test_a_budget_policy_chooses_the_strategy_itself():
+    policy = ams.BudgetPolicy(budget_bps=2000, window_seconds=30)
+    assert policy.budget_bps == 2000 and policy.window_seconds == 30
+    assert ams.BudgetPolicy(**policy.to_dict()).to_dict() == policy.to_dict()
+    assert (ams.PaperPolicy().gamma, ams.FixedPolicy().strategy) == (0.05, "gradient_guided")
     for name, value in (("strategy", "full"), ("gamma", 0.05)):
-        with pytest.raises(ams.InvalidArgumentError, match=f"{name} is .*downlink_budget_bps"):
-            ams.SessionOptions(downlink_budget_bps=2000, **{name: value})
-    with pytest.raises(ams.InvalidArgumentError, match="downlink_budget_bps"):
-        ams.SessionOptions(downlink_link_bps=1000)
+        with pytest.raises(TypeError, match=f"no keyword argument '{name}'"):
+            ams.BudgetPolicy(budget_bps=2000, **{name: value})
     with pytest.raises(ams.InvalidArgumentError, match="budget_bps is 1"):
-        ams.SessionOptions(downlink_budget_bps=1)
-    with pytest.raises(ams.InvalidArgumentError, match="downlink_budget_bps is 'much'"):
-        ams.SessionOptions(downlink_budget_bps="much")
+        ams.BudgetPolicy(budget_bps=1)
+    with pytest.raises(ams.InvalidArgumentError, match="budget_bps is 'much'"):
+        ams.BudgetPolicy(budget_bps="much")
 
 
 def jobs_with_equal_gradients(world, seconds):
@@ -566,7 +655,7 @@ def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
         manifest=GROUPS,
         adapt_sampling_rate=False,
         phi=None,
-        downlink_budget_bps=budget_bps,
+        budget_bps=budget_bps,
         normalization_multiplier=2,
     )
     names = ("weight_multiplier", "normalization_multiplier", "head_multiplier")
@@ -589,7 +678,7 @@ def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
         assert any(1400 < count < GROUPS.dimension for count, *_ in found)
 
 
-def test_compact_and_multipliers_are_options_of_a_session():
+def test_compact_and_multipliers_are_options_of_a_policy():
     multipliers = {"normalization_multiplier": 5, "head_multiplier": 0.5}
     exponents = {"weight": -14, "normalization": -10}
     world = World(
@@ -616,7 +705,7 @@ def test_compact_and_multipliers_are_options_of_a_session():
     assert head / weight == pytest.approx(0.5, rel=1e-3)
     assert world.server.counters.updates > 1
     assert world.device.held_version == world.server.held_version
-    options = ams.SessionOptions(
+    options = ams.FixedPolicy(
         profile="compact", relative_step=0.5, weight_step_multiplier=4, step_exponents=exponents
     )
     assert (options.profile, options.relative_step) == ("compact", 0.5)
@@ -629,11 +718,10 @@ def test_compact_and_multipliers_are_options_of_a_session():
         ({"head_multiplier": 0}, "head"),
     ):
         with pytest.raises(ams.InvalidArgumentError, match=word):
-            ams.SessionOptions(**wrong)
+            ams.FixedPolicy(**wrong)
 
 
 def test_a_strategy_by_group_needs_its_group():
     initial = ams.ModelState(MANIFEST, np.zeros(100, np.float32))
-    options = ams.SessionOptions(strategy="normalization", adapt_sampling_rate=False)
     with pytest.raises(ams.InvalidArgumentError, match="normalisation layers"):
-        ams.ServerSession(initial, options)
+        ams.ServerSession(initial, ams.Task(), ams.FixedPolicy(strategy="normalization"))

@@ -103,7 +103,7 @@ def test_a_phase_that_diverges_is_lost_and_nothing_else(caplog):
     wild = fast_ams(strategy="full", learning_rate=1e6, iterations=4)
     result = sim.run(stream(), wild, setting())
     assert result.details["phases_failed"] > 0 and result.digests_equal is True
-    assert "a training phase failed" in caplog.text
+    assert "phase_failed" in caplog.text
 
 
 def test_wrong_options_are_refused_where_they_are_written():

@@ -45,11 +45,11 @@ def brightness_labels(frame: np.ndarray, classes: int = 4) -> np.ndarray:
     return np.ascontiguousarray(grey.astype(np.uint8))
 
 
-def training_job(state, samples, *, batch_size=2, iterations=4, **options):
+def training_job(state, samples, *, batch_size=2, iterations=4, seed=0, **options):
     """The TrainingJob of a real session's first phase on `samples`."""
     options = {"adapt_sampling_rate": False, "min_samples": len(samples), **options}
-    options = ams.SessionOptions(batch_size=batch_size, iterations=iterations, **options)
-    session = ams.ServerSession(state, options)
+    policy = ams.FixedPolicy(batch_size=batch_size, iterations=iterations, **options)
+    session = ams.ServerSession(state, ams.Task(), policy, ams.SessionOptions(seed=seed))
     hello = ams.protocol.Hello(
         device_id="test", manifest_digest=state.manifest.digest, held=state.version
     )

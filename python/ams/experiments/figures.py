@@ -48,7 +48,7 @@ def fig3(context: Context) -> None:
         rows,
         {
             "mean_sampling_rate_fps": {r.clip: round(mean(rates), 3) for r, _, rates, _ in drawn},
-            "phi_target": ams.SessionOptions().phi_target,
+            "phi_target": ams.PaperPolicy().phi_target,
         },
     )
     _draw_fig3(context, drawn)
@@ -90,7 +90,7 @@ def _draw_fig3(context: Context, drawn: Sequence[tuple]) -> None:
         lines, columns, figsize=size, constrained_layout=True, squeeze=False
     )
     figure.suptitle("Sampling rate follows the scene", fontweight="bold", fontsize=14)
-    target = ams.SessionOptions().phi_target
+    target = ams.PaperPolicy().phi_target
     for axes, (result, scenes, rates, change) in zip(grid.flat, drawn, strict=False):
         seconds = np.arange(len(change))
         known = np.array([np.nan if phi is None else phi for phi in change])

@@ -1,6 +1,6 @@
 """The paper's evaluation in virtual time.
 
-A simulator drives ams.ServerSession and ams.EdgeClient, the objects that the programs run, with a
+A simulator drives ams.ServerHost and ams.DeviceHost, the objects that the programs run, with a
 virtual clock (clock), a link of given bandwidth, delay and outages (link), and modelled or measured
 times of work (costs). The five schemes of section 4.1 are in schemes; run() runs one on a stream of
 clips, adapt() runs AMS on any module.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tqdm import tqdm
 
 import ams
@@ -59,9 +58,12 @@ def adapt(
     link: Link | None = None,
     costs: Costs | None = None,
     device: str | None = None,
+    task: ams.Task | None = None,
+    make_policy: Callable[[], ams.UpdatePolicy] | None = None,
     first_batch_seconds: float = 5,
+    seed: int = 0,
     progress: bool = False,
-    **session_options: Any,
+    **policy_options: Any,
 ) -> Adapted:
     """Streams adaptations of a module along a video, in virtual time: the session and the client of
     the programs, with a server that trains `module` and a device that runs a copy of it.
@@ -78,11 +80,13 @@ def adapt(
         default_collate.
     phi(labels, next_labels): change of two consecutive samples' labels, >= 0 (section 3.2); without
         it the sampling rate stays as it is.
-    progress: shows a bar of the frames.
+    task: in place of `phi`; what its sample() gives, `collate` takes.
+    make_policy: gives the session's policy; by default an ams.FixedPolicy of policy_options.
     codec: how samples travel; by default as they are. link: by default ideal. costs: of the virtual
-        work.
-    session_options: more keyword arguments of ams.SessionOptions: gamma, strategy, learning_rate,
-        iterations, batch_size, update_interval_seconds, seed, ...
+        work. seed: of all that is random.
+    progress: shows a bar of the frames.
+    policy_options: keyword arguments of ams.FixedPolicy: gamma, strategy, learning_rate,
+        iterations, batch_size, update_interval_seconds, ...
 
     Raises ValueError, ams.Error, and what the callables raise.
     """
@@ -97,8 +101,15 @@ def adapt(
         server_module, loss=loss, collate=collate or default_collate, device=device
     )
     running = ParameterVector(device_module)
-    initial = ams.ModelState(trainer.manifest, running.copy())
-    options = {"adapt_sampling_rate": phi is not None, **session_options}
+    if make_policy is None:
+        follows_phi = phi is not None or task is not None
+        options = {"adapt_sampling_rate": follows_phi, **policy_options}
+
+        def make_policy() -> ams.UpdatePolicy:
+            return ams.FixedPolicy(**options)
+
+    elif policy_options:
+        raise ValueError(f"adapt: make_policy takes the place of {', '.join(policy_options)}")
 
     clock = Clock()
     end = Device(
@@ -106,22 +117,16 @@ def adapt(
         link=link or Link.ideal(),
         accelerator=Accelerator(clock),
         costs=costs or Costs(),
-        client=ams.EdgeClient(
-            initial.copy(),
-            ams.ClientOptions(
-                device_id="adapt",
-                first_batch_seconds=first_batch_seconds,
-                seed=options.get("seed", 0),
-            ),
-        ),
-        session=ams.ServerSession(
-            initial,
-            ams.SessionOptions(**options),
-            phi=None if phi is None else lambda before, now: phi(before[1], now[1]),
-        ),
+        initial=ams.ModelState(trainer.manifest, running.copy()),
+        task=task or _Task(phi),
+        make_policy=make_policy,
+        label=lambda frame, seconds: teacher(frame),
+        trainer=trainer,
         codec=codec or PassThrough(),
-        label=lambda frame, seconds: (frame, teacher(frame)),
-        train=trainer.train,
+        client=ams.ClientOptions(
+            device_id="adapt", first_batch_seconds=first_batch_seconds, seed=seed
+        ),
+        session=ams.SessionOptions(seed=seed),
         publish=running.load,
     )
     end.start()
@@ -138,8 +143,7 @@ def adapt(
     end.stop("end of the frames")
     clock.run(until_seconds=seconds + 60)
 
-    held, on_device = end.session.held, end.client.held
-    counters = end.session.counters
+    counters = end.counters
     return Adapted(
         module=device_module,
         scores=scores,
@@ -148,6 +152,16 @@ def adapt(
         uplink_bytes=end.uplink_bytes,
         downlink_bytes=end.downlink_bytes,
         sampling_rates=end.sampling_rates,
-        digests_equal=held.version == on_device.version
-        and np.array_equal(held.values, on_device.values),
+        digests_equal=end.digests_equal,
     )
+
+
+class _Task(ams.Task):
+    """Samples are (frame, labels)."""
+
+    def __init__(self, phi: Callable[[Any, Any], float] | None) -> None:
+        super().__init__()
+        self._phi = phi
+
+    def phi(self, previous: tuple[Any, Any], current: tuple[Any, Any]) -> float | None:
+        return None if self._phi is None else self._phi(previous[1], current[1])

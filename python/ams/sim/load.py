@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 import ams
+from ams import parts
 from ams.sim.accelerator import Accelerator
 from ams.sim.clock import Clock
 from ams.sim.codec import PassThrough
 from ams.sim.device import Device
-from ams.sim.schemes.adapted import PhiScores
+from ams.sim.schemes.adapted import SegmentationTask
 from ams.sim.schemes.ams import AMS
 from ams.sim.setting import Setting
 from ams.sim.stream import Stream
@@ -50,46 +51,38 @@ def add_load(
         clip = clips[number % len(clips)]
         length = Stream([clip]).duration_seconds
         stream = Stream([clip] * math.ceil(until_seconds / length), max_seconds=until_seconds)
-        initial = ams.ModelState(manifest, np.zeros(1, np.float32))
         device = Device(
             clock=clock,
             link=setting.link,
             accelerator=accelerator,
             costs=setting.costs,
-            client=ams.EdgeClient(
-                initial.copy(),
-                ams.ClientOptions(
-                    device_id=f"load-{number}",
-                    seed=setting.seed + number + 1,
-                    first_batch_seconds=scheme.first_batch_seconds,
-                ),
-            ),
-            session=ams.ServerSession(
-                initial,
-                ams.SessionOptions(
-                    **{
-                        **scheme.session_options(),
-                        # Nothing is trained, so nothing is chosen: whatever the scheme does.
-                        "strategy": "full",
-                        "gamma": 1.0,
-                        "downlink_budget_bps": None,
-                        "downlink_link_bps": 0.0,
-                        "seed": setting.seed + number + 1,
-                    }
-                ),
-                phi=PhiScores(stream.classes),
-            ),
+            initial=ams.ModelState(manifest, np.zeros(1, np.float32)),
+            task=SegmentationTask(stream.classes, lambda frame, labels: _Labels(labels)),
+            # Nothing is trained, so nothing is chosen: whatever the scheme does.
+            make_policy=lambda: ams.FixedPolicy(strategy="full", gamma=1.0, **scheme.pace()),
+            label=lambda frame, seconds, stream=stream: stream.labels_at(seconds),
+            trainer=_NoTrainer(manifest),
             codec=PassThrough(),
-            label=lambda frame, seconds, stream=stream: _Labels(stream.labels_at(seconds)),
-            train=_without_training,
+            client=ams.ClientOptions(
+                device_id=f"load-{number}",
+                seed=setting.seed + number + 1,
+                first_batch_seconds=scheme.first_batch_seconds,
+            ),
+            session=ams.SessionOptions(
+                seed=setting.seed + number + 1, **scheme.session_options()
+            ),
             name=number + 1,
         )
         begin = float(random.uniform(0, scheme.update_interval_seconds))
         clock.at(begin, _player(clock, device, stream, begin))
 
 
-def _without_training(job: ams.TrainingJob) -> ams.TrainingResult:
-    return job.result(losses=[0.0] * len(job.mini_batches))
+class _NoTrainer(parts.Trainer):
+    def __init__(self, manifest: ams.Manifest) -> None:
+        self.manifest = manifest
+
+    def train(self, job: ams.TrainingJob) -> ams.TrainingResult:
+        return job.result(losses=[0.0] * len(job.mini_batches))
 
 
 def _player(

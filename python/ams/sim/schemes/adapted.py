@@ -41,11 +41,41 @@ class PhiScores:
         return self._loss(current, resize_nearest(previous, width, height))
 
 
+class SegmentationTask(ams.Task):
+    """Labelled frames of the given classes."""
+
+    def __init__(
+        self,
+        classes: tuple[int, ...],
+        make_sample: Callable[[Any, np.ndarray], Any],
+        on_phi: Callable[[float], None] = lambda phi: None,
+    ) -> None:
+        """make_sample(frame, labels): something that has `labels`. on_phi: gets every phi-score."""
+        super().__init__()
+        self._make_sample = make_sample
+        self._phi = PhiScores(classes)
+        self._on_phi = on_phi
+
+    @property
+    def name(self) -> str:
+        return "segmentation"
+
+    def sample(self, frame: Any, label: np.ndarray) -> Any:
+        return self._make_sample(frame, label)
+
+    def phi(self, previous: Any, current: Any) -> float | None:
+        value = self._phi(previous, current)
+        if value is not None:
+            self._on_phi(value)
+        return value
+
+
 def run_session(
     stream: Stream,
     setting: Setting,
     *,
     name: str,
+    make_policy: Callable[[], ams.UpdatePolicy],
     session_options: dict[str, object],
     client_options: dict[str, object],
     codec: Codec,
@@ -61,42 +91,34 @@ def run_session(
     from ams.torch import LabelledFrame, SegmentationTrainer, load_student_values
 
     values = load_student_values(setting.student)
-    trainer = SegmentationTrainer(
-        setting.student, device=setting.device, ignore_id=stream.ignore_id
-    )
     student = RunningStudent(stream, setting)
     clock = Clock()
     accelerator = Accelerator(clock)
     phi_scores: list[list[float]] = []
-    phi = PhiScores(stream.classes)
-
-    def measured_phi(previous: LabelledFrame, current: LabelledFrame) -> float | None:
-        value = phi(previous, current)
-        if value is not None:
-            phi_scores.append([clock.now_seconds, value])
-        return value
-
-    initial = ams.ModelState(values.manifest, values.values)
     device = Device(
         clock=clock,
         link=setting.link,
         accelerator=accelerator,
         costs=setting.costs,
-        client=ams.EdgeClient(
-            initial.copy(),
-            ams.ClientOptions(
-                device_id=stream.name[:128],
-                seed=setting.seed,
-                student_fingerprint=values.fingerprint,
-                **client_options,
-            ),
+        initial=ams.ModelState(values.manifest, values.values),
+        task=SegmentationTask(
+            stream.classes,
+            LabelledFrame,
+            lambda phi: phi_scores.append([clock.now_seconds, phi]),
         ),
-        session=ams.ServerSession(
-            initial, ams.SessionOptions(seed=setting.seed, **session_options), phi=measured_phi
+        make_policy=make_policy,
+        label=lambda frame, seconds: stream.labels_at(seconds),
+        trainer=SegmentationTrainer(
+            setting.student, device=setting.device, ignore_id=stream.ignore_id
         ),
         codec=codec,
-        label=lambda frame, seconds: LabelledFrame(frame, stream.labels_at(seconds)),
-        train=trainer.train,
+        client=ams.ClientOptions(
+            device_id=stream.name[:128],
+            seed=setting.seed,
+            student_fingerprint=values.fingerprint,
+            **client_options,
+        ),
+        session=ams.SessionOptions(seed=setting.seed, **session_options),
         publish=student.publish,
     )
     if prepare is not None:
@@ -106,9 +128,8 @@ def run_session(
     device.stop("end of the stream")
     clock.run(until_seconds=stream.duration_seconds + GOODBYE_SECONDS)
 
-    counters = device.session.counters
+    counters = device.counters
     miou, whole_video = student.scorer.summary()
-    held, on_device = device.session.held, device.client.held
     return RunResult(
         scheme=name,
         clip=stream.name,
@@ -125,8 +146,7 @@ def run_session(
         update_intervals=device.update_intervals,
         versions=device.versions,
         phi_scores=phi_scores,
-        digests_equal=held.version == on_device.version
-        and np.array_equal(held.values, on_device.values),
+        digests_equal=device.digests_equal,
         details={
             "link": asdict(setting.link),
             "costs": asdict(setting.costs),

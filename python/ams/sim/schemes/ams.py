@@ -24,17 +24,18 @@ class AMS:
     The teacher's labels of a sample are those of the clip's label file that are nearest in time.
     strategy: as ams.selection_strategy_names() says; gamma: the fraction that an update carries.
     weight_multiplier, normalization_multiplier, head_multiplier: of the learning rate;
-        ams.recommended_multipliers() gives them. With a budget they are times the session's own.
-    learning_rates_by_size: as ams.SessionOptions; not as in the paper, whose weights all learn
+        ams.recommended_multipliers() gives them. With a budget they are times the policy's own.
+    learning_rates_by_size: as ams.FixedPolicy; not as in the paper, whose weights all learn
         equally fast.
     profile: 'reference' or 'compact'; relative_step, weight_step_multiplier: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and steps are then
-        the session's own choice. downlink_link_bps: what the link takes; 0: four times that.
+        the policy's own choice. downlink_link_bps: what the link takes; 0: four times that.
     horizon_seconds: T_horizon; max_buffer_samples: mini-batches are drawn from no more than so many
         of its newest samples.
     first_batch_seconds: the first samples leave so long after the stream's beginning; min_samples:
         the first phase waits for so many.
     adapt_training_rate: longer T_update for slow scenes (appendix D).
+    policy: makes the session's policy in place of all that a policy decides above.
     prepare: may give the accelerator other work before the stream begins (load.py).
     """
 
@@ -61,10 +62,12 @@ class AMS:
     downlink_budget_bps: float | None = None
     downlink_link_bps: float = 0
     codec: Codec = field(default_factory=X264Codec)
+    policy: Callable[[], ams.UpdatePolicy] | None = None
     prepare: Callable[[Clock, Accelerator], None] | None = None
 
     def __post_init__(self) -> None:
         """Raises ams.InvalidArgumentError, which names the field and what it may be."""
+        self.make_policy()
         ams.SessionOptions(**self.session_options())
         ams.ClientOptions(first_batch_seconds=self.first_batch_seconds)
 
@@ -73,6 +76,7 @@ class AMS:
             stream,
             setting,
             name=self.name,
+            make_policy=self.make_policy,
             session_options=self.session_options(),
             client_options={"first_batch_seconds": self.first_batch_seconds},
             codec=self.codec,
@@ -81,28 +85,43 @@ class AMS:
 
     def session_options(self) -> dict[str, object]:
         """Keyword arguments of ams.SessionOptions."""
-        has_budget = self.downlink_budget_bps is not None
-        budget = {"downlink_budget_bps": self.downlink_budget_bps}
-        if has_budget or self.downlink_link_bps:
-            budget["downlink_link_bps"] = self.downlink_link_bps
-        return {
-            "strategy": None if has_budget else self.strategy,
-            "gamma": None if has_budget else self.gamma,
+        return {"max_buffer_samples": self.max_buffer_samples}
+
+    def make_policy(self) -> ams.UpdatePolicy:
+        """Of one session."""
+        if self.policy is not None:
+            return self.policy()
+        options = {
+            **self.pace(),
             "learning_rate": self.learning_rate,
             "weight_multiplier": self.weight_multiplier,
             "normalization_multiplier": self.normalization_multiplier,
             "head_multiplier": self.head_multiplier,
             "learning_rates_by_size": self.learning_rates_by_size,
+        }
+        if self.downlink_budget_bps is not None:
+            return ams.BudgetPolicy(
+                budget_bps=self.downlink_budget_bps, link_bps=self.downlink_link_bps, **options
+            )
+        if self.downlink_link_bps:
+            raise ams.InvalidArgumentError("downlink_link_bps needs downlink_budget_bps")
+        return ams.FixedPolicy(
+            strategy=self.strategy,
+            gamma=self.gamma,
+            profile=self.profile,
+            relative_step=self.relative_step,
+            weight_step_multiplier=self.weight_step_multiplier,
+            **options,
+        )
+
+    def pace(self) -> dict[str, object]:
+        """Keyword arguments of ams.FixedPolicy and ams.BudgetPolicy that both have."""
+        return {
             "iterations": self.iterations,
             "batch_size": self.batch_size,
             "update_interval_seconds": self.update_interval_seconds,
             "horizon_seconds": self.horizon_seconds,
-            "max_buffer_samples": self.max_buffer_samples,
             "min_samples": self.min_samples,
             "adapt_sampling_rate": self.adapt_sampling_rate,
             "adapt_training_rate": self.adapt_training_rate,
-            "profile": self.profile,
-            "relative_step": self.relative_step,
-            "weight_step_multiplier": self.weight_step_multiplier,
-            **budget,
         }

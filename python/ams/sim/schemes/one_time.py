@@ -20,7 +20,7 @@ class OneTime:
 
     first_seconds: 60 in the paper; never more than a third of the stream, so that short clips have
     something left to be judged on. Samples at 1 fps, compressed as one buffer as AMS does.
-    learning_rates_by_size: as ams.SessionOptions.
+    learning_rates_by_size: as ams.FixedPolicy.
     iterations: in all. The default, 120, is what AMS makes in a minute (K = 20 every 10 s).
     """
 
@@ -38,7 +38,7 @@ class OneTime:
         be."""
         if not self.first_seconds > 0:
             raise ValueError(f"OneTime: first_seconds is {self.first_seconds}; it must be > 0")
-        ams.SessionOptions(**self.session_options())
+        self.make_policy()
 
     def run(self, stream: Stream, setting: Setting) -> RunResult:
         first_seconds = min(self.first_seconds, stream.duration_seconds / 3)
@@ -46,11 +46,8 @@ class OneTime:
             stream,
             setting,
             name=self.name,
-            # The first batch is the last: nothing comes after it within the stream.
-            session_options={
-                **self.session_options(),
-                "update_interval_seconds": min(3600.0, math.ceil(stream.duration_seconds) + 1.0),
-            },
+            make_policy=lambda: self.make_policy(stream.duration_seconds),
+            session_options={},
             client_options={"first_batch_seconds": first_seconds},
             codec=self.codec,
             last_sample_seconds=first_seconds,
@@ -58,15 +55,16 @@ class OneTime:
         result.details["first_seconds"] = first_seconds
         return result
 
-    def session_options(self) -> dict[str, object]:
-        """Keyword arguments of ams.SessionOptions, whatever the stream's length."""
-        return {
-            "strategy": "full",
-            "learning_rate": self.learning_rate,
-            "learning_rates_by_size": self.learning_rates_by_size,
-            "iterations": self.iterations,
-            "batch_size": self.batch_size,
-            "min_samples": 1,
-            "adapt_sampling_rate": False,
-            "profile": self.profile,
-        }
+    def make_policy(self, stream_seconds: float = 0.0) -> ams.FixedPolicy:
+        """Of one session. The first batch is the last: nothing comes after it within the stream."""
+        return ams.FixedPolicy(
+            strategy="full",
+            learning_rate=self.learning_rate,
+            learning_rates_by_size=self.learning_rates_by_size,
+            iterations=self.iterations,
+            batch_size=self.batch_size,
+            min_samples=1,
+            adapt_sampling_rate=False,
+            profile=self.profile,
+            update_interval_seconds=min(3600.0, math.ceil(stream_seconds) + 1.0),
+        )

@@ -28,7 +28,7 @@ limit of the protocol, LimitExceededError on one that is too long. Free text tha
   m.def(
       "decode_device_message",
       [](const BytesLike& data) {
-        return ams::decode_device_message(ConstBytes(data, "data").span());
+        return ams::decode_device_message(ConstBytes(data, "data").copy());
       },
       "data"_a, R"(
 What a device sent: Hello, FrameBatch, Ack, Refusal or Bye. data: any bytes-like object, from anyone. Raises
@@ -36,7 +36,7 @@ MalformedDataError on bytes that are no such message, LimitExceededError on one 
   m.def(
       "decode_server_message",
       [](const BytesLike& data) {
-        return ams::decode_server_message(ConstBytes(data, "data").span());
+        return ams::decode_server_message(ConstBytes(data, "data").copy());
       },
       "data"_a, R"(
 What a server sent: Welcome, Control, Update, Snapshot, Fault or Bye. Raises as decode_device_message() does.)");

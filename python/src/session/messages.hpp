@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "ams/protocol/messages.hpp"
+#include "ams/session/messages.hpp"
 #include "fields.hpp"
 
 namespace ams::python {

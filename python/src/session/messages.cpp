@@ -1,9 +1,9 @@
-#include "messages.hpp"
+#include "session/messages.hpp"
 
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
-#include "core_parts.hpp"
+#include "bindings.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -18,7 +18,7 @@ void bind_bytes_message(py::module_& m, const char* name, const char* doc) {
       .def(py::init([](const BytesLike& data) { return Message{ConstBytes(data, "data").copy()}; }),
            "data"_a)
       .def_property_readonly(
-          "data", [](const Message& self) { return to_bytes(self.bytes); }, "The codec's bytes.")
+          "data", [](const Message& self) { return to_bytes(self.bytes.span()); }, "The codec's bytes.")
       .def("__repr__", [name](const Message& self) {
         return "<" + std::string(name) + " of " + std::to_string(self.bytes.size()) + " bytes>";
       });
@@ -59,7 +59,7 @@ void bind_messages(py::module_& m) {
       .def_readonly("batch_id", &FrameBatch::batch_id, "Counts from 1 in a device's life.")
       .def_readonly("capture_seconds", &FrameBatch::capture_seconds, "One per frame, ascending.")
       .def_property_readonly(
-          "bitstream", [](const FrameBatch& self) { return to_bytes(self.bitstream); },
+          "bitstream", [](const FrameBatch& self) { return to_bytes(self.bitstream.span()); },
           "H.264 Annex B, as many frames as capture_seconds.")
       .def("__repr__", [](const FrameBatch& self) {
         return "<FrameBatch " + std::to_string(self.batch_id) + ": " +

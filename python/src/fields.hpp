@@ -145,12 +145,13 @@ class Fields {
   template <class Access>
   Fields& add(const char* name, Access access, const char* doc) {
     using T = std::remove_reference_t<std::invoke_result_t<Access, Struct&>>;
-    fields_.push_back({name, type_name<T>(), doc,
-                       [=](Struct& s, const char* argument, const py::handle& value) {
-                         read_argument(access(s), argument, value);
-                       },
-                       [=](const Struct& s) { return to_python(access(const_cast<Struct&>(s))); },
-                       [=](const py::object& cls, Self self) { return getter(cls, self, access); }});
+    fields_.push_back(
+        {name, type_name<T>(), doc,
+         [=](Struct& s, const char* argument, const py::handle& value) {
+           read_argument(access(s), argument, value);
+         },
+         [=](const Struct& s) { return to_python(access(const_cast<Struct&>(s))); },
+         [=](const py::object& cls, Self self) { return getter(cls, self, access); }});
     return *this;
   }
   template <class T>
@@ -170,17 +171,16 @@ class Fields {
         if (old_name == field.name) name = new_name;
       }
       const auto within = [=](const Struct& s) -> Part& { return access(const_cast<Struct&>(s)); };
-      fields_.push_back(
-          {name, field.type, field.doc,
-           [=](Struct& s, const char* argument, const py::handle& value) {
-             field.set(within(s), argument, value);
-           },
-           [=](const Struct& s) { return field.get(within(s)); },
-           [=](const py::object& cls, Self self) {
-             return field.define(cls, [=](const py::object& o) -> const Part& {
-               return within(self(o));
-             });
-           }});
+      fields_.push_back({name, field.type, field.doc,
+                         [=](Struct& s, const char* argument, const py::handle& value) {
+                           field.set(within(s), argument, value);
+                         },
+                         [=](const Struct& s) { return field.get(within(s)); },
+                         [=](const py::object& cls, Self self) {
+                           return field.define(cls, [=](const py::object& o) -> const Part& {
+                             return within(self(o));
+                           });
+                         }});
     }
     return *this;
   }

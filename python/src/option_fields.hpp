@@ -43,42 +43,6 @@ struct EnumWords<UpdateProfile> {
                                     std::pair{"compact", UpdateProfile::compact}};
 };
 
-/// Exponents of steps by group: a dict of those that are set.
-template <>
-struct ArgumentType<CompactOptions::StepExponents> {
-  using T = CompactOptions::StepExponents;
-  static constexpr const char* name = "dict[str, int]";
-  static constexpr std::array groups{
-      std::pair{"weight", &T::weight}, std::pair{"normalization", &T::normalization},
-      std::pair{"head", &T::head}, std::pair{"statistic", &T::statistic}};
-
-  static void read(T& target, const std::string& argument, const py::handle& value) {
-    const auto refuse = [&](const std::string& what) {
-      throw_invalid(argument + what +
-                    "; allowed is a dict from any of 'weight', 'normalization', 'head' and "
-                    "'statistic' to a whole number");
-    };
-    if (!py::isinstance<py::dict>(value)) refuse(" is " + repr_text(value));
-    T exponents;
-    for (const auto& [key, exponent] : py::reinterpret_borrow<py::dict>(value)) {
-      std::optional<int> T::*member = nullptr;
-      for (const auto& [group, place] : groups) {
-        if (key.equal(py::str(group))) member = place;
-      }
-      if (!member) refuse(" has the key " + repr_text(key));
-      read_argument((exponents.*member).emplace(), argument + "[" + repr_text(key) + "]", exponent);
-    }
-    target = exponents;
-  }
-  static py::typing::Dict<py::str, int> write(const T& exponents) {
-    py::typing::Dict<py::str, int> set;
-    for (const auto& [group, place] : groups) {
-      if (exponents.*place) set[group] = *(exponents.*place);
-    }
-    return set;
-  }
-};
-
 /// A selection strategy, by name or as a value.
 struct StrategyArgument {
   std::string name = "gradient_guided";
@@ -152,8 +116,8 @@ inline Fields<LearningRateMultipliers> multiplier_fields() {
 
 /// With the multipliers.
 inline Fields<AdamOptions> all_adam_fields() {
-  return adam_fields().include(multiplier_fields(),
-                               [](AdamOptions& o) -> auto& { return o.multipliers; });
+  return adam_fields().include(
+      multiplier_fields(), [](AdamOptions & o) -> auto& { return o.multipliers; });
 }
 
 inline Fields<EncodeOptions> encode_fields() {
@@ -167,16 +131,16 @@ inline Fields<EncodeOptions> encode_fields() {
            "of 'compact': times as large for weights, neither normalisation nor head; likewise")
       .add("dead_zone", &C::dead_zone,
            "of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4")
-      .add("step_exponents", &C::step_exponents,
-           "of 'compact': exponents of the steps, -100 to 104, in place of that, of any of "
-           "'weight', 'normalization', 'head' and 'statistic'");
+      .add("step_exponent", &C::step_exponent,
+           "of 'compact': 2^this is every step, in place of all that; -100 to 104");
   Fields<EncodeOptions> fields;
   fields
       .add("profile", &EncodeOptions::profile,
            "'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences "
            "in steps of a power of two, under a range coder that remembers)")
       .add("zstd_level", &EncodeOptions::zstd_level, "of 'reference', 1 (fast) to 19")
-      .include(compact, [](EncodeOptions& o) -> auto& { return o.compact; });
+      .include(
+          compact, [](EncodeOptions & o) -> auto& { return o.compact; });
   return fields;
 }
 

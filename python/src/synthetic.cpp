@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "demo/street/street.hpp"
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "demo/street/street.hpp"
 #include "fields.hpp"
 
 namespace py = pybind11;

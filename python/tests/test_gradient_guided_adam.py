@@ -215,10 +215,8 @@ def test_strategies_by_group(strategy, fixed, guided, required):
         ams.GradientGuidedAdam(10, strategy=strategy)
 
 
-@pytest.mark.parametrize(
-    ("strategy", "stays"), [("normalization+gradient_guided", True), ("gradient_guided", False)]
-)
-def test_a_fraction_beside_a_group_stays_once_it_was_chosen_by_moments(strategy, stays):
+@pytest.mark.parametrize("strategy", ["normalization+gradient_guided", "gradient_guided"])
+def test_a_fraction_is_chosen_anew_in_every_phase(strategy):
     rng = np.random.default_rng(1)
     adam = ams.GradientGuidedAdam(GROUPS, strategy=strategy, gamma=0.1)
     weights = np.zeros(104, np.float32)
@@ -227,8 +225,7 @@ def test_a_fraction_beside_a_group_stays_once_it_was_chosen_by_moments(strategy,
         phases.append(list(adam.begin_phase().indices))
         for _ in range(3):
             adam.step(weights, rng.standard_normal(104).astype(np.float32))
-    assert phases[1] != phases[0]  # the first is random
-    assert all(phase == phases[1] for phase in phases[2:]) == stays
+    assert all(phase != before for before, phase in zip(phases, phases[1:], strict=False))
     other = ams.GradientGuidedAdam(GROUPS, strategy=strategy, gamma=0.1)
     other.restore(adam.state())
     assert list(other.begin_phase().indices) == list(adam.begin_phase().indices)

@@ -360,7 +360,7 @@ def test_what_is_lent_to_a_policy_is_good_within_the_call():
         def plan(self, context, random):
             assert 0 <= random.uniform() < 1 and random.below(3) in (0, 1, 2)
             assert context.new_samples == context.samples == 1
-            assert context.latest_begin_seconds is None and context.latest_coordinates is None
+            assert context.latest_begin_seconds is None
             lent.append((context, random))
             held = context.held
             return ams.PhasePlan(
@@ -680,7 +680,6 @@ def test_with_a_budget_what_is_trained_learns_as_fast_as_suits_it(budget_bps):
 
 def test_compact_and_multipliers_are_options_of_a_policy():
     multipliers = {"normalization_multiplier": 5, "head_multiplier": 0.5}
-    exponents = {"weight": -14, "normalization": -10}
     world = World(
         manifest=GROUPS,
         adapt_sampling_rate=False,
@@ -689,7 +688,7 @@ def test_compact_and_multipliers_are_options_of_a_policy():
         gamma=0.01,
         profile="compact",
         relative_step=0.5,
-        step_exponents=exponents,
+        step_exponent=-14,
         **multipliers,
     )
     job = jobs_with_equal_gradients(world, 20)[0]
@@ -706,15 +705,15 @@ def test_compact_and_multipliers_are_options_of_a_policy():
     assert world.server.counters.updates > 1
     assert world.device.held_version == world.server.held_version
     options = ams.FixedPolicy(
-        profile="compact", relative_step=0.5, weight_step_multiplier=4, step_exponents=exponents
+        profile="compact", relative_step=0.5, weight_step_multiplier=4, step_exponent=-14
     )
     assert (options.profile, options.relative_step) == ("compact", 0.5)
     assert options.weight_step_multiplier == 4
-    assert options.step_exponents == exponents
+    assert options.step_exponent == -14
     for wrong, word in (
         ({"relative_step": -1}, "relative_step"),
         ({"weight_step_multiplier": 0}, "weight_step_multiplier"),
-        ({"step_exponents": [1]}, "step"),
+        ({"step_exponent": [1]}, "step_exponent"),
         ({"head_multiplier": 0}, "head"),
     ):
         with pytest.raises(ams.InvalidArgumentError, match=word):

@@ -120,23 +120,20 @@ def test_every_strategy_moves_what_it_chose_and_computes_no_other_gradient(strat
                 assert parameter.requires_grad
 
 
-def test_a_fraction_beside_a_group_stays_until_another_strategy_chooses():
+def test_the_strategy_may_change_from_phase_to_phase():
     module = SmallNet().eval()
     joined = "normalization+gradient_guided"
     optimizer = ams.torch.GradientGuidedAdam(module, gamma=0.05, strategy=joined, lr=1e-2)
     chosen = []
-    for phase, strategy in enumerate([joined] * 4 + ["random", joined, joined]):
+    for phase, strategy in enumerate([joined, joined, "random", joined]):
         optimizer.param_groups[0]["strategy"] = strategy
         chosen.append(optimizer.begin_phase())
         run(module, optimizer, range(3 * phase, 3 * phase + 3))
     assert chosen[0] != chosen[1]  # random, and then by moments
-    assert chosen[1] == chosen[2] == chosen[3]
-    assert chosen[5] == chosen[6]
-    drawn = np.intersect1d(chosen[4].indices, chosen[5].indices)
-    assert len(drawn) < len(chosen[4])  # what another strategy drew is not kept
+    assert len(chosen[2]) < len(chosen[1]) == len(chosen[3])
     again = ams.torch.GradientGuidedAdam(module, gamma=0.05, strategy=joined, lr=1e-2)
     again.load_state_dict(optimizer.state_dict())
-    assert again.begin_phase() == optimizer.begin_phase() == chosen[6]
+    assert again.begin_phase() == optimizer.begin_phase()
 
 
 @pytest.mark.parametrize("empty_phases", [0, 1, 3])
@@ -149,9 +146,7 @@ def test_a_phase_without_a_step_is_begun_anew(empty_phases):
         assert optimizer.begin_phase() == first
     run(module, optimizer, range(3))
     second = optimizer.begin_phase()
-    assert second != first  # by moments: what stays is not what was drawn at random
-    run(module, optimizer, range(3, 6))
-    assert optimizer.begin_phase() == second
+    assert second != first  # by moments, and not what was drawn at random
 
 
 def test_it_agrees_with_core_on_every_bit():

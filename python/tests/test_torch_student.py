@@ -156,6 +156,6 @@ def test_modes_and_arguments():
     with pytest.raises(ams.InvalidArgumentError, match="zstd_level"):
         ams.torch.ServerStudent(untouched, zstd_level=99)
     assert places == [p.data_ptr() for p in untouched.parameters()]
-    allowed = "has no keyword argument 'speed'; allowed are profile, .*step_exponents, lr, .*gamma"
+    allowed = "has no keyword argument 'speed'; allowed are profile, .*step_exponent, lr, .*gamma"
     with pytest.raises(TypeError, match=r"ServerStudent\(\) " + allowed):
         ams.torch.ServerStudent(SmallNet(), speed=2)

@@ -234,7 +234,7 @@ def test_a_student_is_streamed_by_group_in_profile_compact():
         normalization_multiplier=2,
         profile="compact",
         relative_step=0.5,
-        step_exponents={"head": -8},
+        step_exponent=-12,
     )
     frames = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(3))
 

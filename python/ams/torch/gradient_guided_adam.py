@@ -84,7 +84,6 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         self._seed = seed
         self._phase_count = 0
         self._coordinates = selection["coordinates"]
-        self._chosen_by: str = strategy
         self._multipliers = _multipliers(defaults)
         self._adam = self._adam_of(selection, defaults)
         tensors = zip(self._vector.named_tensors(), self._vector.manifest.tensors, strict=True)
@@ -115,13 +114,8 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         """
         selector = _selector(self._vector.manifest, self.param_groups[0], self._seed)
         state = self._selection_state()
-        if self.param_groups[0]["strategy"] != self._chosen_by:  # another's are not to be kept
-            state["coordinates"] = ams.CoordinateSet.from_sorted(
-                self._vector.manifest.dimension, []
-            )
         selector.restore(state)
         coordinates = selector.begin_phase()
-        self._chosen_by = self.param_groups[0]["strategy"]
         if _multipliers(self.param_groups[0]) != self._multipliers:
             self._adam = self._adam_of(self._adam.state(), self.param_groups[0])
             self._multipliers = _multipliers(self.param_groups[0])
@@ -223,7 +217,6 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         self._seed = state["seed"]
         self._phase_count = state["phase_count"]
         self._coordinates = state["coordinates"]
-        self._chosen_by = options["strategy"]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Refused: see the class."""

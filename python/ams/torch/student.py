@@ -26,7 +26,7 @@ class ServerStudent:
             device.apply(update)                         # bit for bit what the server holds
 
     `module` and the options are those of GradientGuidedAdam; `profile`, `zstd_level`,
-    `relative_step` and `step_exponents` those of `ams.encode_update`. A fraction learns at `lr`
+    `relative_step` and `step_exponent` those of `ams.encode_update`. A fraction learns at `lr`
     itself, as in the paper; `**ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)`
     among the options makes that sixteen times as fast, as `ams-server --strategy gradient_guided`.
 
@@ -43,7 +43,7 @@ class ServerStudent:
         profile: str = "reference",
         zstd_level: int = 1,
         relative_step: float = 1,
-        step_exponents: Mapping[str, int] | None = None,
+        step_exponent: int | None = None,
         **options: Any,
     ) -> None:
         _check_options(options)
@@ -52,7 +52,7 @@ class ServerStudent:
             "profile": profile,
             "zstd_level": zstd_level,
             "relative_step": relative_step,
-            "step_exponents": dict(step_exponents or {}),
+            "step_exponent": step_exponent,
         }
         _check_encoding(self._encoding)  # before the module changes, and not after a phase
         self._optimizer = GradientGuidedAdam(module, **options)

@@ -48,8 +48,11 @@ Adam's memory of one parameter vector; it persists over training phases (Algorit
           "copy", [](const AdamState& self) { return AdamState(self); }, "An independent copy.");
 
   Fields<AdamArguments> fields;
-  fields.include(selection_fields(), [](AdamArguments& a) -> auto& { return a.selection; })
-      .include(all_adam_fields(), [](AdamArguments& a) -> auto& { return a.adam; });
+  fields
+      .include(
+          selection_fields(), [](AdamArguments & a) -> auto& { return a.selection; })
+      .include(
+          all_adam_fields(), [](AdamArguments & a) -> auto& { return a.adam; });
   fields.add("seed", &AdamArguments::seed, "of the random choices");
 
   py::class_<GradientGuidedAdam> adam(m, "GradientGuidedAdam", R"(

@@ -59,18 +59,21 @@ digests and the number of values.)")
           return to_bytes(bytes);
         },
         "state"_a, "trained"_a, "coordinates"_a,
-        signature_doc("encode_update",
-                      "state: ModelState, trained: numpy.typing.ArrayLike, coordinates: "
-                      "CoordinateSet | numpy.typing.ArrayLike, *, " +
-                          fields.signature(),
-                      "bytes", R"(
+        signature_doc(
+            "encode_update",
+            "state: ModelState, trained: numpy.typing.ArrayLike, coordinates: "
+            "CoordinateSet | numpy.typing.ArrayLike, *, " +
+                fields.signature(),
+            "bytes",
+            R"(
 The bytes that move a device from `state` to trained[coordinates], and `state` with it.
 
 state moves to the values that the device will decode, so that both ends never drift apart. With profile 'compact', what
 moves by less than dead_zone steps is not sent.
     trained: float32 [dimension]; values outside the coordinates are not read
     coordinates: a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
-)" + fields.doc() + R"(Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
+)" + fields.doc() +
+                R"(Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
 LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.)")
             .c_str());
   }

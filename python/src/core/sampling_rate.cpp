@@ -24,7 +24,9 @@ struct Arguments {
 
 void bind_sampling_rate(py::module_& m) {
   Fields<Arguments> fields;
-  fields.include(sampling_rate_fields(), [](Arguments& a) -> auto& { return a.options; })
+  fields
+      .include(
+          sampling_rate_fields(), [](Arguments & a) -> auto& { return a.options; })
       .add("start_seconds", &Arguments::start_seconds,
            "the first decision is due interval_seconds after it");
   py::class_<SamplingRateController> controller(m, "SamplingRateController", R"(

@@ -38,10 +38,12 @@ the strategy trains.)")
            [](const SelectionStrategy& self) { return "<Strategy " + self.name() + ">"; });
 
   const auto define = [&](const char* name, StrategyPtr (*make)(), const char* doc) {
-    m.def(name, [make] { return held(make()); }, doc);
+    m.def(
+        name, [make] { return held(make()); }, doc);
   };
   const auto define_fraction = [&](const char* name, StrategyPtr (*make)(double), const char* doc) {
-    m.def(name, [make](double gamma) { return held(make(gamma)); }, "gamma"_a, doc);
+    m.def(
+        name, [make](double gamma) { return held(make(gamma)); }, "gamma"_a, doc);
   };
   define("full", &full, "The Strategy of all trainable coordinates, which is Adam.");
   define("normalization", &normalization,
@@ -86,7 +88,7 @@ void bind_selection(py::module_& m) {
       R"(
 The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
 'normalization_and_head', either of them with '+gradient_guided', which adds that fraction of the coordinates outside the
-group and keeps it from phase to phase, and 'normalization+last_layers'. A manifest without tensors of such a role is refused.)");
+group, and 'normalization+last_layers'. A manifest without tensors of such a role is refused.)");
   m.def(
       "largest_by_magnitude",
       [](const ArrayLike& update, std::size_t count) {

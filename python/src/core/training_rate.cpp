@@ -19,7 +19,8 @@ void bind_training_rate(py::module_& m) {
   Fields<TrainingRateOptions> training;
   training.add("base_interval_seconds", &TrainingRateOptions::base_interval_seconds,
                "T_update at full pace, > 0");
-  training.include(training_rate_fields(), [](TrainingRateOptions& o) -> auto& { return o; });
+  training.include(
+      training_rate_fields(), [](TrainingRateOptions & o) -> auto& { return o; });
   py::class_<TrainingRateController> rate(m, "TrainingRateController", R"(
 Adaptive training rate (appendix D): a video that changes slowly gets fewer updates. Two modes with hysteresis, by the
 mean of the latest sampling rates. Not thread-safe.)");

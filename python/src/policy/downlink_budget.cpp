@@ -24,7 +24,9 @@ struct Arguments {
 
 void bind_downlink_budget(py::module_& m) {
   Fields<Arguments> fields;
-  fields.include(budget_fields(), [](Arguments& a) -> auto& { return a.options; })
+  fields
+      .include(
+          budget_fields(), [](Arguments & a) -> auto& { return a.options; })
       .add("start_seconds", &Arguments::start_seconds, "when the first window begins");
   py::class_<DownlinkBudget> budget(m, "DownlinkBudget", R"(
 Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
@@ -39,9 +41,8 @@ advance, and is paid back with half of the budget. What cannot wait for an allow
 
 BudgetPolicy(budget_bps=...) does this itself. It has no clock: the caller passes the time, in
 seconds on a timeline that does not go back. Not thread-safe.)");
-  fields.define_init(budget, "DownlinkBudget", [](const Arguments& a) {
-    return DownlinkBudget(a.options, a.start_seconds);
-  });
+  fields.define_init(budget, "DownlinkBudget",
+                     [](const Arguments& a) { return DownlinkBudget(a.options, a.start_seconds); });
   budget
       .def("allowance_bytes", &DownlinkBudget::allowance_bytes, "now_seconds"_a,
            "update_interval_seconds"_a, py::kw_only(), "scene_changed"_a = false, R"(

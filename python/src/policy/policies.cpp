@@ -54,8 +54,10 @@ void bind_policies(py::module_& m) {
   paper
       .add("gamma", &PaperOptions::gamma,
            "fraction of the parameters that an update carries, (0, 1]")
-      .include(adam_fields(), [](PaperOptions& o) -> auto& { return o.adam; })
-      .include(pace_fields(), [](PaperOptions& o) -> auto& { return o.pace; });
+      .include(
+          adam_fields(), [](PaperOptions & o) -> auto& { return o.adam; })
+      .include(
+          pace_fields(), [](PaperOptions & o) -> auto& { return o.pace; });
   bind_policy(m, "PaperPolicy", R"(
 The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in profile 'reference'.
 The defaults are those of its section 4.1.)",
@@ -63,15 +65,20 @@ The defaults are those of its section 4.1.)",
 
   using F = FixedArguments;
   Fields<F> fixed;
-  fixed.include(selection_fields(), [](F& a) -> auto& { return a.selection; })
-      .include(all_adam_fields(), [](F& a) -> auto& { return a.options.adam; })
-      .add("learning_rates_by_size",
-           [](F& a) -> auto& { return a.options.learning_rates_by_size; },
-           "tensors whose values are small at the beginning learn less fast "
-           "(learning_rate_scales()), so that one learning rate suits most networks; False: as in "
-           "the paper")
-      .include(encode_fields(), [](F& a) -> auto& { return a.options.encode; })
-      .include(pace_fields(), [](F& a) -> auto& { return a.options.pace; });
+  fixed
+      .include(
+          selection_fields(), [](F & a) -> auto& { return a.selection; })
+      .include(
+          all_adam_fields(), [](F & a) -> auto& { return a.options.adam; })
+      .add(
+          "learning_rates_by_size", [](F & a) -> auto& { return a.options.learning_rates_by_size; },
+          "tensors whose values are small at the beginning learn less fast "
+          "(learning_rate_scales()), so that one learning rate suits most networks; False: as in "
+          "the paper")
+      .include(
+          encode_fields(), [](F & a) -> auto& { return a.options.encode; })
+      .include(
+          pace_fields(), [](F & a) -> auto& { return a.options.pace; });
   bind_policy(m, "FixedPolicy", R"(
 One strategy and one encoding for the life of a session, at the paper's pace.)",
               fixed, [](F a) {
@@ -81,10 +88,14 @@ One strategy and one encoding for the life of a session, at the paper's pace.)",
 
   using B = BudgetOptions;
   Fields<B> budget;
-  budget.include(budget_fields(), [](B& o) -> auto& { return o.budget; })
-      .include(all_adam_fields(), [](B& o) -> auto& { return o.adam; })
+  budget
+      .include(
+          budget_fields(), [](B & o) -> auto& { return o.budget; })
+      .include(
+          all_adam_fields(), [](B & o) -> auto& { return o.adam; })
       .add("learning_rates_by_size", &B::learning_rates_by_size, "as FixedPolicy's")
-      .include(pace_fields(), [](B& o) -> auto& { return o.pace; });
+      .include(
+          pace_fields(), [](B & o) -> auto& { return o.pace; });
   bind_policy(m, "BudgetPolicy", R"(
 Makes the best of a downlink budget, at the paper's pace: chooses what every phase trains and how fast it learns (the
 multipliers are times those of recommended_multipliers()), and writes every update as finely as the budget allows.)",

@@ -20,11 +20,11 @@ inline Fields<PaceOptions> pace_fields() {
       .add("horizon_seconds", &O::horizon_seconds, "T_horizon, > 0")
       .add("adapt_sampling_rate", &O::adapt_sampling_rate,
            "equation (1); False: always initial_fps")
-      .include(sampling_rate_fields(), [](O& o) -> auto& { return o.sampling; },
+      .include(sampling_rate_fields(), [](O & o) -> auto& { return o.sampling; },
                {{"interval_seconds", "sampling_interval_seconds"}})
       .add("adapt_training_rate", &O::adapt_training_rate,
            "appendix D; False: T_update never changes")
-      .include(training_rate_fields(), [](O& o) -> auto& { return o.training_rate; },
+      .include(training_rate_fields(), [](O & o) -> auto& { return o.training_rate; },
                {{"step_seconds", "slow_step_seconds"},
                 {"max_factor", "slow_max_factor"},
                 {"window", "slow_window"}});

@@ -34,8 +34,9 @@ struct PythonDeviceHost {
                    const py::object& log_object, References& references)
       : executor(share(executor_object, references)),
         transport(share(transport_object, references)),
-        log(log_object.is_none() ? std::nullopt
-                                 : std::make_optional<PythonLogSink>(share(log_object, references))),
+        log(log_object.is_none()
+                ? std::nullopt
+                : std::make_optional<PythonLogSink>(share(log_object, references))),
         host(std::move(parts), options, executor, transport, log ? &*log : nullptr) {}
 };
 
@@ -133,8 +134,7 @@ frame, its prediction and the ModelVersion that made it. Raises InvalidArgumentE
           },
           "reason"_a = "", "Once for each connect(), whether on_connected() came or not.")
       .def(
-          "on_time",
-          [](const Host& self) { surface_errors([&] { self.get().host.on_time(); }); },
+          "on_time", [](const Host& self) { surface_errors([&] { self.get().host.on_time(); }); },
           "next_wake_seconds has come.")
       .def_property_readonly(
           "next_wake_seconds", [](const Host& self) { return self.get().host.next_wake_seconds(); },

@@ -29,8 +29,7 @@ void bind_executor(py::module_& m) {
       .def_readonly("frames", &WorkCost::frames, "Decoded, labelled or encoded.")
       .def_readonly("iterations", &WorkCost::iterations, "Of training.")
       .def_readonly("batch_size", &WorkCost::batch_size, "Of training.")
-      .def_readonly("measured_seconds", &WorkCost::measured_seconds,
-                    "Wall time of the long part.");
+      .def_readonly("measured_seconds", &WorkCost::measured_seconds, "Wall time of the long part.");
   py::class_<Work, std::shared_ptr<Work>>(m, "Work", R"(
 A piece of a host's work: a long part, then what follows from it.)")
       .def_property_readonly(

@@ -33,8 +33,9 @@ struct PythonServerHost {
                    References& references)
       : executor(share(executor_object, references)),
         transport(share(transport_object, references)),
-        log(log_object.is_none() ? std::nullopt
-                                 : std::make_optional<PythonLogSink>(share(log_object, references))),
+        log(log_object.is_none()
+                ? std::nullopt
+                : std::make_optional<PythonLogSink>(share(log_object, references))),
         host(std::move(parts), std::move(options), executor, transport, log ? &*log : nullptr) {}
 };
 
@@ -73,9 +74,8 @@ struct SessionView {
 
 void bind_server_host(py::module_& m) {
   py::class_<SessionView> view(m, "SessionView", "A session of a ServerHost, to look at.");
-  define_session_state(view, [](const SessionView& self) -> const ServerSession& {
-    return self.get();
-  });
+  define_session_state(view,
+                       [](const SessionView& self) -> const ServerSession& { return self.get(); });
 
   py::class_<Host>(m, "ServerHost", Host::type_setup(), R"(
 A server for any number of devices: connects their sessions to a transport, a teacher, a trainer and a store, and
@@ -88,37 +88,37 @@ performs the sessions' actions. Its parts are any objects with the methods of am
   comes out of the call that led to it.
 
 Use it with an executor in virtual time, in one thread.)")
-      .def(py::init([](const ModelState& initial, const PartOf<Task>& task,
-                       const MakePolicy& make_policy, const py::object& teacher,
-                       const py::object& trainer, const py::object& codec,
-                       const py::object& executor, const py::object& transport,
-                       const py::object& store, const py::object& log,
-                       const SessionOptions& session, std::size_t max_devices,
-                       Digest student_fingerprint) {
-             References references;
-             ServerParts parts{
-                 .initial = initial,
-                 .task = share(task, references),
-                 .make_policy = policy_maker(share(make_policy, references)),
-                 .teacher = std::make_shared<PythonTeacher>(share(teacher, references)),
-                 .trainer = std::make_shared<PythonTrainer>(share(trainer, references)),
-                 .codec = std::make_shared<PythonFrameCodec>(share(codec, references))};
-             if (!store.is_none())
-               parts.store = std::make_shared<PythonSessionStore>(share(store, references));
-             ServerHostOptions options;
-             options.session = session;
-             options.max_devices = max_devices;
-             options.student_fingerprint = student_fingerprint;
-             auto host = surface_errors([&] {
-               return std::make_unique<PythonServerHost>(std::move(parts), std::move(options),
-                                                         executor, transport, log, references);
-             });
-             return std::make_unique<Host>(std::move(host), std::move(references));
-           }),
-           py::kw_only(), "initial"_a, "task"_a, "make_policy"_a, "teacher"_a, "trainer"_a,
-           "codec"_a, "executor"_a, "transport"_a, "store"_a = py::none(), "log"_a = py::none(),
-           "session"_a = SessionOptions{}, "max_devices"_a = ServerHostOptions{}.max_devices,
-           "student_fingerprint"_a = 0, R"(
+      .def(
+          py::init([](const ModelState& initial, const PartOf<Task>& task,
+                      const MakePolicy& make_policy, const py::object& teacher,
+                      const py::object& trainer, const py::object& codec,
+                      const py::object& executor, const py::object& transport,
+                      const py::object& store, const py::object& log, const SessionOptions& session,
+                      std::size_t max_devices, Digest student_fingerprint) {
+            References references;
+            ServerParts parts{
+                .initial = initial,
+                .task = share(task, references),
+                .make_policy = policy_maker(share(make_policy, references)),
+                .teacher = std::make_shared<PythonTeacher>(share(teacher, references)),
+                .trainer = std::make_shared<PythonTrainer>(share(trainer, references)),
+                .codec = std::make_shared<PythonFrameCodec>(share(codec, references))};
+            if (!store.is_none())
+              parts.store = std::make_shared<PythonSessionStore>(share(store, references));
+            ServerHostOptions options;
+            options.session = session;
+            options.max_devices = max_devices;
+            options.student_fingerprint = student_fingerprint;
+            auto host = surface_errors([&] {
+              return std::make_unique<PythonServerHost>(std::move(parts), std::move(options),
+                                                        executor, transport, log, references);
+            });
+            return std::make_unique<Host>(std::move(host), std::move(references));
+          }),
+          py::kw_only(), "initial"_a, "task"_a, "make_policy"_a, "teacher"_a, "trainer"_a,
+          "codec"_a, "executor"_a, "transport"_a, "store"_a = py::none(), "log"_a = py::none(),
+          "session"_a = SessionOptions{}, "max_devices"_a = ServerHostOptions{}.max_devices,
+          "student_fingerprint"_a = 0, R"(
 initial: w_0, the same for every device. make_policy: gives a new UpdatePolicy for each session, and one at once, to see
 that it fits the model. store: None: sessions live as long as the host. session: SessionOptions of every session;
 session_id counts on from it. max_devices: sessions kept. student_fingerprint: a device that says another one, not 0, is
@@ -143,8 +143,7 @@ refused. Raises InvalidArgumentError.)")
           },
           "connection"_a, "reason"_a = "", "Once for each on_connected().")
       .def(
-          "on_time",
-          [](const Host& self) { surface_errors([&] { self.get().host.on_time(); }); },
+          "on_time", [](const Host& self) { surface_errors([&] { self.get().host.on_time(); }); },
           "next_wake_seconds has come.")
       .def_property_readonly(
           "next_wake_seconds",

@@ -118,8 +118,7 @@ A message of the server has come. An update or snapshot moves held as a whole or
 other thread may use this client meanwhile, not even its properties.)")
       .def("on_stop", &E::on_stop, "reason"_a, "now_seconds"_a,
            "Says Bye and stays away until on_start().")
-      .def("on_frame", &E::on_frame,
-          "capture_seconds"_a, "frame"_a, "now_seconds"_a, R"(
+      .def("on_frame", &E::on_frame, "capture_seconds"_a, "frame"_a, "now_seconds"_a, R"(
 A frame of the video, on its own timeline; the handle is kept only if it is sampled.)")
       .def("wants_frame", &E::wants_frame, "capture_seconds"_a,
            "Would on_frame() sample a frame of this time?")

@@ -18,7 +18,8 @@ void bind_bytes_message(py::module_& m, const char* name, const char* doc) {
       .def(py::init([](const BytesLike& data) { return Message{ConstBytes(data, "data").copy()}; }),
            "data"_a)
       .def_property_readonly(
-          "data", [](const Message& self) { return to_bytes(self.bytes.span()); }, "The codec's bytes.")
+          "data", [](const Message& self) { return to_bytes(self.bytes.span()); },
+          "The codec's bytes.")
       .def("__repr__", [name](const Message& self) {
         return "<" + std::string(name) + " of " + std::to_string(self.bytes.size()) + " bytes>";
       });

@@ -133,13 +133,20 @@ exception comes out of the event. Not thread-safe.)");
            "options"_a = SessionOptions{}, R"(
 initial: w_0. task: a Task. policy: an UpdatePolicy, for this session alone. Raises InvalidArgumentError when the policy
 does not fit the model.)")
-      .def_static(
-          "from_record", &begin<SessionRecord>, "record"_a, "task"_a, "policy"_a,
-          "options"_a = SessionOptions{}, "Goes on from what record() gave; otherwise as __init__.")
-      .def("on_message", [](S& self, const DeviceMessage& message, double now_seconds) { return self.get().on_message(message, now_seconds); }, "message"_a, "now_seconds"_a,
-           "A message of the device has come.")
-      .def("on_disconnect", [](S& self, double now_seconds) { return self.get().on_disconnect(now_seconds); }, "now_seconds"_a,
-           "The connection is gone, whoever ended it. Also before a newer connection's Hello.")
+      .def_static("from_record", &begin<SessionRecord>, "record"_a, "task"_a, "policy"_a,
+                  "options"_a = SessionOptions{},
+                  "Goes on from what record() gave; otherwise as __init__.")
+      .def(
+          "on_message",
+          [](S& self, const DeviceMessage& message, double now_seconds) {
+            return self.get().on_message(message, now_seconds);
+          },
+          "message"_a, "now_seconds"_a, "A message of the device has come.")
+      .def(
+          "on_disconnect",
+          [](S& self, double now_seconds) { return self.get().on_disconnect(now_seconds); },
+          "now_seconds"_a,
+          "The connection is gone, whoever ended it. Also before a newer connection's Hello.")
       .def(
           "on_labelled",
           [](S& self, std::uint64_t batch_id, const py::iterable& samples, double now_seconds) {
@@ -160,9 +167,16 @@ does not fit the model.)")
           "batch_id"_a, "samples"_a, "now_seconds"_a, R"(
 The answer to LabelBatch. samples: (capture_seconds, sample) each, with capture times of that batch, strictly ascending;
 frames without a label may be left out.)")
-      .def("on_label_failed", [](S& self, std::uint64_t batch_id, double now_seconds) { return self.get().on_label_failed(batch_id, now_seconds); }, "batch_id"_a, "now_seconds"_a,
-           "The batch is lost.")
-      .def("begin_phase", [](S& self, double now_seconds) { return self.get().begin_phase(now_seconds); }, "now_seconds"_a, R"(
+      .def(
+          "on_label_failed",
+          [](S& self, std::uint64_t batch_id, double now_seconds) {
+            return self.get().on_label_failed(batch_id, now_seconds);
+          },
+          "batch_id"_a, "now_seconds"_a, "The batch is lost.")
+      .def(
+          "begin_phase",
+          [](S& self, double now_seconds) { return self.get().begin_phase(now_seconds); },
+          "now_seconds"_a, R"(
 The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError unless training_due.)")
       .def(
           "on_phase_done",
@@ -186,7 +200,9 @@ or sizes are wrong.)")
       .def(
           "record", [](const S& self) { return self.get().record(); },
           "The SessionRecord of this moment, for a store.")
-      .def("on_time", [](S& self, double now_seconds) { return self.get().on_time(now_seconds); }, "now_seconds"_a, "next_wake_seconds has come.");
+      .def(
+          "on_time", [](S& self, double now_seconds) { return self.get().on_time(now_seconds); },
+          "now_seconds"_a, "next_wake_seconds has come.");
   define_session_state(session, [](const S& self) -> const ServerSession& { return self.get(); });
 }
 

@@ -15,7 +15,8 @@ void bind_session_options(py::module_& m) {
   limits
       .add("max_buffer_samples", &L::max_buffer_samples,
            "in the replay buffer, >= 1; the newest ones stay")
-      .add("max_buffer_bytes", &L::max_buffer_bytes, "of them, as Task.size_bytes() tells them, >= 1")
+      .add("max_buffer_bytes", &L::max_buffer_bytes,
+           "of them, as Task.size_bytes() tells them, >= 1")
       .add("max_pending_batches", &L::max_pending_batches,
            "being labelled; more are dropped and counted, >= 1")
       .add("max_frames_per_batch", &L::max_frames_per_batch, ">= 1")
@@ -36,7 +37,8 @@ void bind_session_options(py::module_& m) {
   fields.add("session_id", &O::session_id, "goes to the device in Welcome, for its logs")
       .add("seed", &O::seed, "of mini-batches and of what the policy draws")
       .add("snapshot_zstd_level", &O::snapshot_zstd_level, "1 to 19")
-      .include(limits, [](O& o) -> auto& { return o.limits; });
+      .include(
+          limits, [](O & o) -> auto& { return o.limits; });
 
   py::class_<O> options(m, "SessionOptions", R"(
 What can be set about one device's session besides its task and its policy: an identity, a seed, and what the device may

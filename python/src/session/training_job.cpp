@@ -64,9 +64,7 @@ changes parameters in place, with step() or an optimiser of its own:
 )")
       .def_property_readonly(
           "manifest",
-          [](const TrainingJob& self) {
-            return std::const_pointer_cast<Manifest>(self.manifest);
-          },
+          [](const TrainingJob& self) { return std::const_pointer_cast<Manifest>(self.manifest); },
           "Layout of the parameters.")
       .def_property_readonly(
           "parameters",
@@ -83,18 +81,17 @@ changes parameters in place, with step() or an optimiser of its own:
           [adam = all_adam_fields()](const TrainingJob& self) {
             return adam.to_dict(self.adam_options);
           },
-          "learning_rate, beta1, beta2, epsilon, epsilon_placement, and the multipliers by role that "
+          "learning_rate, beta1, beta2, epsilon, epsilon_placement, and the multipliers by role "
+          "that "
           "learning_rates come from.")
       .def_property_readonly(
-          "learning_rates",
-          [](const TrainingJob& self) { return to_tuples(self.learning_rates); },
+          "learning_rates", [](const TrainingJob& self) { return to_tuples(self.learning_rates); },
           "(begin, end, multiplier) where the rate is another one; step() takes it into account.")
       .def_property_readonly(
           "coordinates", [](const TrainingJob& self) { return self.coordinates; },
           "I_n: the CoordinateSet that may move.")
       .def_property_readonly(
-          "required_gradients",
-          [](const TrainingJob& self) { return self.required_gradients; },
+          "required_gradients", [](const TrainingJob& self) { return self.required_gradients; },
           "For each tensor of the manifest: is its gradient needed? Others have zeros.")
       .def_property_readonly(
           "mini_batches", [](const TrainingJob& self) { return self.mini_batches; },

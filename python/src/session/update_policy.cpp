@@ -74,8 +74,8 @@ class PythonPolicy final : public UpdatePolicy {
     return lend(
         [&](const LentContext& lent, const LentRandom& lent_random) {
           return overridden<PhasePlan>(
-              base(), "plan",
-              []() -> PhasePlan { throw_not_overridden("UpdatePolicy.plan"); }, lent, lent_random);
+              base(), "plan", []() -> PhasePlan { throw_not_overridden("UpdatePolicy.plan"); },
+              lent, lent_random);
         },
         context, random);
   }
@@ -126,8 +126,7 @@ Random numbers that are the same on every machine for a session's seed; good wit
           "below", [](LentRandom& self, std::uint64_t bound) { return self.get().below(bound); },
           "bound"_a, "A whole number, uniform in [0, bound); bound >= 1.")
       .def(
-          "uniform", [](LentRandom& self) { return self.get().uniform(); },
-          "Uniform in [0, 1).");
+          "uniform", [](LentRandom& self) { return self.get().uniform(); }, "Uniform in [0, 1).");
 
   const auto context = [](auto read) {
     return [read](const LentContext& self) { return read(self.get()); };
@@ -144,11 +143,6 @@ What a policy may look at when it says when a phase begins and plans it; good wi
       .def_property_readonly("latest_begin_seconds",
                              context([](const C& c) { return c.latest_begin_seconds; }),
                              "Of the latest phase; None before the first.")
-      .def_property_readonly(
-          "latest_coordinates", context([](const C& c) {
-            return c.latest_coordinates ? std::optional(*c.latest_coordinates) : std::nullopt;
-          }),
-          "I_n of the latest phase; None before the first, and while that was chosen at random.")
       .def_property_readonly("samples", context([](const C& c) { return c.samples; }),
                              "Labelled so far.")
       .def_property_readonly("new_samples", context([](const C& c) { return c.new_samples; }),
@@ -184,38 +178,38 @@ void bind_plans(py::module_& m) {
   Fields<P> fields;
   fields.add("iterations", &P::iterations, "K, 1 to 10000")
       .add("batch_size", &P::batch_size, "samples of a mini-batch, 1 to 4096")
-      .include(all_adam_fields(), [](P& p) -> auto& { return p.adam; });
+      .include(
+          all_adam_fields(), [](P & p) -> auto& { return p.adam; });
   py::class_<P> plan(m, "PhasePlan",
                      "One training phase: where it starts, what it trains, how fast, on how much.");
   {
     py::options options;
     options.disable_function_signatures();
-    plan.def(
-        py::init([fields](const ArrayLike& parameters, const CoordinatesLike& coordinates,
-                          const std::vector<bool>& required_gradients,
-                          const RangeTuples& learning_rates, py::kwargs arguments) {
-          P parsed = fields.parse(std::move(arguments), "PhasePlan");
-          parsed.parameters = ConstFloats(parameters, "parameters").copy();
-          parsed.coordinates = to_coordinates(coordinates, parsed.parameters.size());
-          parsed.required_gradients = required_gradients;
-          parsed.learning_rates = to_ranges(learning_rates);
-          return parsed;
-        }),
-        py::kw_only(), "parameters"_a, "coordinates"_a, "required_gradients"_a,
-        "learning_rates"_a = RangeTuples{},
-        signature_doc("__init__",
-                      "self: PhasePlan, *, parameters: numpy.typing.ArrayLike, coordinates: "
-                      "CoordinateSet | numpy.typing.ArrayLike, required_gradients: "
-                      "collections.abc.Sequence[bool], learning_rates: "
-                      "collections.abc.Sequence[tuple[int, int, float]] = [], " +
-                          fields.signature(),
-                      "None", R"(
+    plan.def(py::init([fields](const ArrayLike& parameters, const CoordinatesLike& coordinates,
+                               const std::vector<bool>& required_gradients,
+                               const RangeTuples& learning_rates, py::kwargs arguments) {
+               P parsed = fields.parse(std::move(arguments), "PhasePlan");
+               parsed.parameters = ConstFloats(parameters, "parameters").copy();
+               parsed.coordinates = to_coordinates(coordinates, parsed.parameters.size());
+               parsed.required_gradients = required_gradients;
+               parsed.learning_rates = to_ranges(learning_rates);
+               return parsed;
+             }),
+             py::kw_only(), "parameters"_a, "coordinates"_a, "required_gradients"_a,
+             "learning_rates"_a = RangeTuples{},
+             signature_doc("__init__",
+                           "self: PhasePlan, *, parameters: numpy.typing.ArrayLike, coordinates: "
+                           "CoordinateSet | numpy.typing.ArrayLike, required_gradients: "
+                           "collections.abc.Sequence[bool], learning_rates: "
+                           "collections.abc.Sequence[tuple[int, int, float]] = [], " +
+                               fields.signature(),
+                           "None", R"(
     parameters: where training starts, float32 [dimension]; copied
     coordinates: I_n, a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
     required_gradients: one for each tensor of the manifest
     learning_rates: (begin, end, multiplier) where the rate is another one, as learning_rate_ranges() gives them
 )" + fields.doc() + "Raises InvalidArgumentError that names the argument.")
-            .c_str());
+                 .c_str());
   }
   fields.define_attributes(plan, "PhasePlan");
   plan.def_property_readonly(

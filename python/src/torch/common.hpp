@@ -48,9 +48,11 @@ inline Normalization to_normalization(const Triple& mean, const Triple& standard
 
 /// `where` names the sample in the error.
 inline std::shared_ptr<LabelledFrame> to_labelled_frame(const py::handle& sample,
-                                                 const std::string& where) {
+                                                        const std::string& where) {
   if (!py::isinstance<LabelledFrame>(sample)) {
-    throw_invalid(where + " is a " + py::str(py::type::handle_of(sample).attr("__name__")).cast<std::string>() + "; allowed are LabelledFrame objects");
+    throw_invalid(where + " is a " +
+                  py::str(py::type::handle_of(sample).attr("__name__")).cast<std::string>() +
+                  "; allowed are LabelledFrame objects");
   }
   return sample.cast<std::shared_ptr<LabelledFrame>>();
 }

@@ -1,8 +1,8 @@
 // The layer ams::torch for Python: ams.torch, which imports torch before this module.
 
-#include <torch/torch.h>
 #include <pybind11/pybind11.h>
 #include <torch/csrc/Exceptions.h>
+#include <torch/torch.h>
 
 #include <exception>
 

@@ -41,8 +41,7 @@ InvalidArgumentError, and UnavailableError for a device that is not there.)")
       .def(py::init([](const py::object& first_moment, const py::object& second_moment,
                        std::int64_t step_count, const py::object& device, double learning_rate,
                        double beta1, double beta2, double epsilon,
-                       const std::string& epsilon_placement,
-                       const RangeTuples& ranges) {
+                       const std::string& epsilon_placement, const RangeTuples& ranges) {
              AdamState state;
              state.first_moment = ConstFloats(first_moment, "first_moment").copy();
              state.second_moment = ConstFloats(second_moment, "second_moment").copy();
@@ -55,8 +54,7 @@ InvalidArgumentError, and UnavailableError for a device that is not there.)")
            "first_moment"_a, "second_moment"_a, "step_count"_a, py::kw_only(), "device"_a = "cpu",
            "learning_rate"_a = AdamOptions{}.learning_rate, "beta1"_a = AdamOptions{}.beta1,
            "beta2"_a = AdamOptions{}.beta2, "epsilon"_a = AdamOptions{}.epsilon,
-           "epsilon_placement"_a = "outside_root",
-           "ranges"_a = RangeTuples{})
+           "epsilon_placement"_a = "outside_root", "ranges"_a = RangeTuples{})
       .def_static(
           "of_job",
           [](const TrainingJob& job, const py::object& device) {

@@ -75,7 +75,7 @@ else
 fi
 
 # What trains needs no zstd, and only profile `reference` needs Eigen.
-light=$(grep -v -E 'update_codec|codec/(envelope|reference_profile|snapshot|zstd_frame)' "$work/all_headers.hpp" |
+light=$(grep -v -E 'update_codec|codec/(envelope|paper_profile|snapshot|zstd_frame)' "$work/all_headers.hpp" |
   grep ams/core)
 printf '%s\n#if defined(ZSTD_VERSION_MAJOR) || defined(EIGEN_WORLD_VERSION)\n#error\n#endif\n' "$light" >"$work/light.cpp"
 g++ "${strict[@]}" -fsyntax-only "$work/light.cpp" || failed "headers without zstd and Eigen"

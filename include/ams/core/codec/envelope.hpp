@@ -9,8 +9,8 @@
 
 #include "ams/core/codec/byte_io.hpp"
 #include "ams/core/codec/compact_profile.hpp"
+#include "ams/core/codec/paper_profile.hpp"
 #include "ams/core/codec/profile.hpp"
-#include "ams/core/codec/reference_profile.hpp"
 #include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/format.hpp"

@@ -34,10 +34,13 @@ void print(const Handle& frame, const Handle& prediction, ModelVersion version) 
 
 int main(int argc, char** argv) try {
   if (argc < 7) return std::puts("embed VIDEO HOST PORT CA TOKEN WEIGHTS [CLASS ...]"), 2;
-  StudentSpec spec{.weights = argv[6]};
+  StudentSpec spec;
+  spec.weights = argv[6];
   for (int i = 7; i < argc; ++i) spec.selected_classes.push_back(std::atoi(argv[i]));
   const StudentValues student = load_student_values(spec);
-  WebSocketClientOptions server{.host = argv[2], .port = std::uint16_t(std::atoi(argv[3]))};
+  WebSocketClientOptions server;
+  server.host = argv[2];
+  server.port = static_cast<std::uint16_t>(std::atoi(argv[3]));
   server.ca_file = argv[4];
   VideoReader video(argv[1]);
 

@@ -285,8 +285,8 @@ std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
 
 nlohmann::json ServerFlags::training_report() const {
   const bool has_budget = downlink_kbps > 0;
-  nlohmann::json report = {{"learning_rate", adam.learning_rate},
-                           {"learning_rates_by_size", learning_rates_by_size},
+  nlohmann::json told = {{"learning_rate", adam.learning_rate},
+                         {"learning_rates_by_size", learning_rates_by_size},
                            {"learning_rate_weight", adam.multipliers.weight},
                            {"learning_rate_normalization", adam.multipliers.normalization},
                            {"learning_rate_head", adam.multipliers.head},
@@ -297,16 +297,16 @@ nlohmann::json ServerFlags::training_report() const {
                            {"max_buffer_samples", session.limits.max_buffer_samples},
                            {"profile", has_budget ? "compact" : profile}};
   if (has_budget) {
-    report["downlink_budget_bps"] = 1000 * downlink_kbps;
-    return report;
+    told["downlink_budget_bps"] = 1000 * downlink_kbps;
+    return told;
   }
-  report["strategy"] = strategy;
-  report["gamma"] = gamma;
+  told["strategy"] = strategy;
+  told["gamma"] = gamma;
   if (encode.profile == UpdateProfile::compact) {
-    report["relative_step"] = encode.compact.relative_step;
-    report["relative_step_weight"] = encode.compact.weight_step_multiplier;
+    told["relative_step"] = encode.compact.relative_step;
+    told["relative_step_weight"] = encode.compact.weight_step_multiplier;
   }
-  return report;
+  return told;
 }
 
 }  // namespace ams

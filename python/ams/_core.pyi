@@ -1,12 +1,12 @@
 """
-Bindings of ams::core, ams::session and ams::synthetic; use the package ams.
+Bindings of ams::core, segmentation, session, policy, runtime and synthetic; use the package ams.
 """
 from __future__ import annotations
 import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'Bye', 'ClientCounters', 'ClientOptions', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'Fault', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'Persist', 'PhiScoreTracker', 'Publish', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SlidingMiou', 'Snapshot', 'Street', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'Welcome', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'fraction_count', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'learning_rate_ranges', 'protocol_version', 'random_coordinates', 'recommended_multipliers', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'Snapshot', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'unite', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -17,11 +17,6 @@ class TensorSpec:
     def kind(self) -> str:
         """
         'parameter' (trained) or 'statistic' (follows the data).
-        """
-    @property
-    def learning_rate_scale(self) -> float:
-        """
-        Times the learning rate of its role, (0, 1]; see Manifest.with_learning_rates_by_size().
         """
     @property
     def name(self) -> str:
@@ -66,10 +61,9 @@ class Manifest:
         ...
     def __init__(self, tensors: collections.abc.Iterable) -> None:
         """
-        tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind, role,
-        learning_rate_scale); kind is 'parameter' or 'statistic', role is 'weight', 'normalization' or 'head',
-        learning_rate_scale is in (0, 1]. Raises InvalidArgumentError on an empty or repeated name, an extent below 1, more
-        than 8 extents or a vector of 2^32 values and more.
+        tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind, role); kind is
+        'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises InvalidArgumentError on an empty or
+        repeated name, an extent below 1, more than 8 extents or a vector of 2^32 values and more.
         """
     def __repr__(self) -> str:
         ...
@@ -78,16 +72,6 @@ class Manifest:
     def tensor_of(self, coordinate: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
         Index into tensors of the one that holds this coordinate.
-        """
-    def with_learning_rates_by_size(self, values: numpy.typing.ArrayLike) -> Manifest:
-        """
-        The same layout, of the same digest, with a learning rate for each tensor that goes by how large its values are, so that
-        one learning rate suits networks whose weights are of different sizes: a parameter of two or more extents whose root
-        mean square is below 0.4 learns in proportion, down to a sixteenth, all others as fast as without. Sessions do this of
-        their own; learning_rate_ranges() takes it into account.
-        
-        values: float32 [dimension], of the parameters that training begins with. Raises InvalidArgumentError for another shape,
-        and for values that are not finite.
         """
     def with_roles(self, *, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> Manifest:
         """
@@ -259,6 +243,73 @@ class UpdateInfo:
         """
         'reference' or 'compact'.
         """
+class EncodeOptions:
+    """
+    How an update is written.
+    """
+    def __init__(self, *, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}) -> None:
+        """
+            profile: 'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
+            zstd_level: of 'reference', 1 (fast) to 19
+            relative_step: of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
+            weight_step_multiplier: of 'compact': times as large for weights, neither normalisation nor head; likewise
+            dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
+            step_exponents: of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All arguments by name.
+        """
+    @property
+    def dead_zone(self) -> float:
+        """
+        of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
+        """
+    @property
+    def profile(self) -> str:
+        """
+        'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
+        """
+    @property
+    def relative_step(self) -> float:
+        """
+        of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
+        """
+    @property
+    def step_exponents(self) -> dict[str, int]:
+        """
+        of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+        """
+    @property
+    def weight_step_multiplier(self) -> float:
+        """
+        of 'compact': times as large for weights, neither normalisation nor head; likewise
+        """
+    @property
+    def zstd_level(self) -> int:
+        """
+        of 'reference', 1 (fast) to 19
+        """
+class Strategy:
+    """
+    Which coordinates a training phase trains and sends (section 3.1.2, table 3): a value that serves any number of sessions.
+    unite() combines two.
+    """
+    def __repr__(self) -> str:
+        ...
+    def required_gradients(self, manifest: Manifest) -> list[bool]:
+        """
+        For each tensor of the manifest: must its gradient be computed? Raises InvalidArgumentError when the manifest lacks what
+        the strategy trains.
+        """
+    @property
+    def name(self) -> str:
+        """
+        For reports, e.g. 'normalization+last_layers'.
+        """
 class AdamState:
     """
     Adam's memory of one parameter vector; it persists over training phases (Algorithm 2, lines 4, 5 and 11).
@@ -301,11 +352,11 @@ class GradientGuidedAdam:
     
     It keeps no parameters. Equal seeds and gradients give equal results on every machine. Not thread-safe.
     """
-    def __init__(self, manifest_or_dimension: Manifest | int, *, gamma: float = 0.05, strategy: str = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, manifest_or_dimension: Manifest | int, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, seed: int = 0) -> None:
         """
         manifest_or_dimension: a network's Manifest (statistics are never chosen), or the number of values of one tensor.
             gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
-            strategy: how they are chosen, one of selection_strategy_names()
+            strategy: how they are chosen, a Strategy or one of selection_strategy_names()
             learning_rate: alpha, > 0 and at most 1e6
             beta1: in [0, 1)
             beta2: in [0, 1)
@@ -346,67 +397,6 @@ class GradientGuidedAdam:
     def coordinates(self) -> CoordinateSet:
         """
         I_n; empty before the first begin_phase().
-        """
-class DownlinkBudget:
-    """
-    Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
-    and, as long as there is something to send, little of it is left over. Half of what quiet times leave over is kept for
-    the window's length and goes out when the scene changes. At the start, what a third of a window gives is there in
-    advance, and is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
-    
-        budget = DownlinkBudget(budget_bps=2000)
-        most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
-        update = ...                              # the best that fits into `most` bytes
-        budget.spend(now, len(update), update_interval)
-    
-    A session with SessionOptions(downlink_budget_bps=...) does this itself. It has no clock: the caller passes the time, in
-    seconds on a timeline that does not go back. Not thread-safe.
-    """
-    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, start_seconds: float = 0.0) -> None:
-        """
-            budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
-            link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
-            window_seconds: of the mean, >= 1
-            overhead_bytes: that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
-            start_seconds: when the first window begins
-        Raises InvalidArgumentError.
-        """
-    def allowance_bytes(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex, *, scene_changed: bool = False) -> int:
-        """
-        Bytes that the update of this moment may have. update_interval_seconds: T_update, above 0, up to 3600.
-        scene_changed: what was saved may go out at once. Raises InvalidArgumentError.
-        """
-    def owe(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
-        """
-        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that is owed, now and from
-        before, is paid back evenly, over half a window and longer where that would take more than half of the budget, so that
-        updates go on meanwhile. Raises InvalidArgumentError.
-        """
-    def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
-        """
-        An update of so many bytes goes out; it stands for the update_interval_seconds before.
-        """
-    def steady_bytes(self, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
-        """
-        What an update may have on average.
-        """
-class HardLabelCrossEntropy:
-    """
-    The segmentation task's loss on hard labels: a right pixel costs 0, a wrong one -ln(floor), and the loss is the mean.
-    The unit of SamplingRateController's phi_target.
-    """
-    def __call__(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> float | None:
-        """
-        The loss of two label maps, uint8 [H, W] each; None when they have no pixel in common that counts.
-        """
-    def __init__(self, classes: int | collections.abc.Sequence[int], *, floor: typing.SupportsFloat | typing.SupportsIndex = 0.01, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> None:
-        """
-        classes: a number of classes, or their ids. floor: in (0, 1).
-        """
-    @property
-    def wrong_pixel_loss(self) -> float:
-        """
-        -ln(floor): the largest loss.
         """
 class PhiScoreTracker:
     """
@@ -458,7 +448,7 @@ class SamplingRateController:
             phi_target: in the unit of the task's loss; the default is for HardLabelCrossEntropy
             interval_seconds: delta_t between decisions on the sampling rate, > 0
             start_seconds: the first decision is due interval_seconds after it
-        Raises InvalidArgumentError.
+        Raises InvalidArgumentError that names the argument.
         """
     def decide(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, mean_phi: typing.SupportsFloat | typing.SupportsIndex) -> float:
         """
@@ -494,7 +484,7 @@ class TrainingRateController:
             step_seconds: growth of T_update per update while slowed down, > 0
             max_factor: T_update grows up to so many times its base, >= 1
             window: number of latest sampling rates in the mean, 1 to 1000
-        Raises InvalidArgumentError.
+        Raises InvalidArgumentError that names the argument.
         """
     def advance(self) -> float:
         """
@@ -599,6 +589,24 @@ class ModelHolder:
         """
         Makes the next version: change(inactive, active) gives `inactive` a whole new value in place, and readers that come
         after see it. Returns its generation. When `change` raises, nothing is published and the exception passes on.
+        """
+class HardLabelCrossEntropy:
+    """
+    The segmentation task's loss on hard labels: a right pixel costs 0, a wrong one -ln(floor), and the loss is the mean.
+    The unit of SamplingRateController's phi_target.
+    """
+    def __call__(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> float | None:
+        """
+        The loss of two label maps, uint8 [H, W] each; None when they have no pixel in common that counts.
+        """
+    def __init__(self, classes: int | collections.abc.Sequence[int], *, floor: typing.SupportsFloat | typing.SupportsIndex = 0.01, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> None:
+        """
+        classes: a number of classes, or their ids. floor: in (0, 1).
+        """
+    @property
+    def wrong_pixel_loss(self) -> float:
+        """
+        -ln(floor): the largest loss.
         """
 class ConfusionMatrix:
     """
@@ -912,179 +920,127 @@ class Bye:
         """
         For people.
         """
+class TrainingResult:
+    """
+    What a training phase gives back.
+    """
+    def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+        """
+        parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are unchanged, but for
+        statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. All copied.
+        """
+    @property
+    def adam(self) -> AdamState:
+        """
+        AdamState.
+        """
+    @property
+    def losses(self) -> list[float]:
+        """
+        Of the K mini-batches, before each step.
+        """
+    @property
+    def parameters(self) -> numpy.ndarray:
+        """
+        float32 [dimension], a read-only view.
+        """
+    @property
+    def seconds(self) -> float:
+        """
+        Wall time of the phase.
+        """
+class TrainingJob:
+    """
+    One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through mini_batches and
+    changes parameters in place, with step() or an optimiser of its own:
+    
+        for batch in job.mini_batches:
+            loss, gradients = loss_and_gradients(job.parameters, batch)
+            job.step(gradients)
+            losses.append(loss)
+        return job.result(losses=losses, seconds=...)
+    """
+    def result(self, *, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> TrainingResult:
+        """
+        The TrainingResult of parameters and adam as they are now.
+        """
+    def step(self, gradients: numpy.typing.ArrayLike) -> None:
+        """
+        One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension] of the loss at
+        parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.
+        """
+    @property
+    def adam(self) -> AdamState:
+        """
+        Adam's memory, an AdamState.
+        """
+    @property
+    def adam_options(self) -> dict:
+        """
+        learning_rate, beta1, beta2, epsilon, epsilon_placement, and the multipliers by role that learning_rates come from.
+        """
+    @property
+    def coordinates(self) -> CoordinateSet:
+        """
+        I_n: the CoordinateSet that may move.
+        """
+    @property
+    def learning_rates(self) -> list[tuple[int, int, float]]:
+        """
+        (begin, end, multiplier) where the rate is another one; step() takes it into account.
+        """
+    @property
+    def manifest(self) -> Manifest:
+        """
+        Layout of the parameters.
+        """
+    @property
+    def mini_batches(self) -> list[list[typing.Any]]:
+        """
+        S_1 to S_K: lists of samples.
+        """
+    @property
+    def parameters(self) -> numpy.ndarray:
+        """
+        w_n, float32 [dimension]: a view that can be written to; at first where the policy begins.
+        """
+    @property
+    def required_gradients(self) -> list[bool]:
+        """
+        For each tensor of the manifest: is its gradient needed? Others have zeros.
+        """
 class SessionOptions:
     """
-    Everything that can be set about one device's session. The defaults are the paper's (section 4.1) where it gives
-    any. With downlink_budget_bps the session chooses what every phase trains, how fast it learns (the multipliers are then
-    times those of recommended_multipliers()) and how finely every update is written, so that the budget is kept: strategy
-    and gamma are then None.
+    What can be set about one device's session besides its task and its policy: an identity, a seed, and what the device may
+    make its server hold.
     """
-    def __init__(self, *, session_id: int = 1, horizon_seconds: float = 240.0, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, gamma: float | None = 0.05, strategy: str | None = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, snapshot_zstd_level: int = 3, downlink_budget_bps: float | None = None, downlink_link_bps: float = 0.0, downlink_window_seconds: float = 60.0, downlink_overhead_bytes: float = 28.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5, max_history_updates: int = 4096, max_history_bytes: int = 0, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, seed: int = 0) -> None:
+    def __init__(self, *, session_id: int = 1, seed: int = 0, snapshot_zstd_level: int = 3, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_history_updates: int = 4096, max_history_bytes: int = 0) -> None:
         """
-            session_id: goes to the device in Welcome
-            horizon_seconds: T_horizon, > 0
-            update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
-            iterations: K, 1 to 10000
-            batch_size: samples a mini-batch, 1 to 4096
-            min_samples: the first phase waits for so many labelled samples, >= 1
-            gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
-            strategy: how they are chosen, one of selection_strategy_names()
-            learning_rate: alpha, > 0 and at most 1e6
-            beta1: in [0, 1)
-            beta2: in [0, 1)
-            epsilon: 1e-30 to 1e6
-            epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
-            weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
-            normalization_multiplier: likewise, of role 'normalization'
-            head_multiplier: likewise, of role 'head'
-            learning_rates_by_size: tensors whose values are small at the beginning learn less fast (Manifest.with_learning_rates_by_size()), so that one learning rate suits most networks; False: as in the paper
-            profile: of updates: 'reference' or 'compact'; with a budget always 'compact'
-            zstd_level: of updates, 1 to 19
-            relative_step: of profile 'compact', as encode_update(); with a budget the session chooses it
-            weight_step_multiplier: likewise
-            dead_zone: likewise
-            step_exponents: likewise
+            session_id: goes to the device in Welcome, for its logs
+            seed: of mini-batches and of what the policy draws
             snapshot_zstd_level: 1 to 19
-            downlink_budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
-            downlink_link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
-            downlink_window_seconds: of the mean, >= 1
-            downlink_overhead_bytes: that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
-            adapt_sampling_rate: False: always initial_fps
-            min_fps: r_min, > 0
-            max_fps: r_max, >= min_fps
-            initial_fps: r_0, from min_fps to max_fps
-            step_fps: eta_r, fps for one unit of phi, > 0
-            phi_target: in the unit of the task's loss; the default is for HardLabelCrossEntropy
-            sampling_interval_seconds: delta_t between decisions on the sampling rate, > 0
-            adapt_training_rate: False: T_update never changes (appendix D)
-            slow_below_fps: mean sampling rate below which slow-down begins, > 0
-            fast_above_fps: mean sampling rate above which it ends, >= slow_below_fps
-            slow_step_seconds: growth of T_update per update while slowed down, > 0
-            slow_max_factor: T_update grows up to so many times its base, >= 1
-            slow_window: number of latest sampling rates in the mean, 1 to 1000
-            max_history_updates: updates kept for a device that comes back
-            max_history_bytes: and their bytes; 0: about what a snapshot has
-            max_updates_in_flight: no phase begins while so many await their Ack, >= 1
-            ack_timeout_seconds: a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has the time that it takes at the downlink budget, or at 8 Kbps where there is none
-            max_consecutive_snapshots: sent in answer to refusals without an Ack between, >= 1
             max_buffer_samples: in the replay buffer, >= 1; the newest ones stay
-            max_buffer_bytes: of them, as size_of tells them, >= 1
+            max_buffer_bytes: of them, as Task.size_bytes() tells them, >= 1
             max_pending_batches: being labelled; more are dropped and counted, >= 1
             max_frames_per_batch: >= 1
             max_bitstream_bytes: of one batch, >= 1
-            seed: of mini-batches and random coordinates
+            max_updates_in_flight: no phase begins while so many await their Ack, >= 1
+            ack_timeout_seconds: a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has the time that it takes at the policy's slowest_link_bps
+            max_consecutive_snapshots: in answer to wrong acks and refusals without an Ack between, >= 1
+            max_history_updates: updates kept for a device that comes back
+            max_history_bytes: and their bytes; 0: about what a snapshot has
         Raises InvalidArgumentError that names the argument.
         """
     def __repr__(self) -> str:
         ...
     def to_dict(self) -> dict:
         """
-        All attributes by name.
+        All arguments by name.
         """
     @property
     def ack_timeout_seconds(self) -> float:
         """
-        a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has the time that it takes at the downlink budget, or at 8 Kbps where there is none
-        """
-    @property
-    def adapt_sampling_rate(self) -> bool:
-        """
-        False: always initial_fps
-        """
-    @property
-    def adapt_training_rate(self) -> bool:
-        """
-        False: T_update never changes (appendix D)
-        """
-    @property
-    def batch_size(self) -> int:
-        """
-        samples a mini-batch, 1 to 4096
-        """
-    @property
-    def beta1(self) -> float:
-        """
-        in [0, 1)
-        """
-    @property
-    def beta2(self) -> float:
-        """
-        in [0, 1)
-        """
-    @property
-    def dead_zone(self) -> float:
-        """
-        likewise
-        """
-    @property
-    def downlink_budget_bps(self) -> float | None:
-        """
-        what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
-        """
-    @property
-    def downlink_link_bps(self) -> float:
-        """
-        what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
-        """
-    @property
-    def downlink_overhead_bytes(self) -> float:
-        """
-        that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
-        """
-    @property
-    def downlink_window_seconds(self) -> float:
-        """
-        of the mean, >= 1
-        """
-    @property
-    def epsilon(self) -> float:
-        """
-        1e-30 to 1e6
-        """
-    @property
-    def epsilon_placement(self) -> str:
-        """
-        'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
-        """
-    @property
-    def fast_above_fps(self) -> float:
-        """
-        mean sampling rate above which it ends, >= slow_below_fps
-        """
-    @property
-    def gamma(self) -> float | None:
-        """
-        fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
-        """
-    @property
-    def head_multiplier(self) -> float:
-        """
-        likewise, of role 'head'
-        """
-    @property
-    def horizon_seconds(self) -> float:
-        """
-        T_horizon, > 0
-        """
-    @property
-    def initial_fps(self) -> float:
-        """
-        r_0, from min_fps to max_fps
-        """
-    @property
-    def iterations(self) -> int:
-        """
-        K, 1 to 10000
-        """
-    @property
-    def learning_rate(self) -> float:
-        """
-        alpha, > 0 and at most 1e6
-        """
-    @property
-    def learning_rates_by_size(self) -> bool:
-        """
-        tensors whose values are small at the beginning learn less fast (Manifest.with_learning_rates_by_size()), so that one learning rate suits most networks; False: as in the paper
+        a device that owes an Ack longer is disconnected, > 0; besides, what is on its way has the time that it takes at the policy's slowest_link_bps
         """
     @property
     def max_bitstream_bytes(self) -> int:
@@ -1094,7 +1050,7 @@ class SessionOptions:
     @property
     def max_buffer_bytes(self) -> int:
         """
-        of them, as size_of tells them, >= 1
+        of them, as Task.size_bytes() tells them, >= 1
         """
     @property
     def max_buffer_samples(self) -> int:
@@ -1104,12 +1060,7 @@ class SessionOptions:
     @property
     def max_consecutive_snapshots(self) -> int:
         """
-        sent in answer to refusals without an Ack between, >= 1
-        """
-    @property
-    def max_fps(self) -> float:
-        """
-        r_max, >= min_fps
+        in answer to wrong acks and refusals without an Ack between, >= 1
         """
     @property
     def max_frames_per_batch(self) -> int:
@@ -1137,109 +1088,19 @@ class SessionOptions:
         no phase begins while so many await their Ack, >= 1
         """
     @property
-    def min_fps(self) -> float:
-        """
-        r_min, > 0
-        """
-    @property
-    def min_samples(self) -> int:
-        """
-        the first phase waits for so many labelled samples, >= 1
-        """
-    @property
-    def normalization_multiplier(self) -> float:
-        """
-        likewise, of role 'normalization'
-        """
-    @property
-    def phi_target(self) -> float:
-        """
-        in the unit of the task's loss; the default is for HardLabelCrossEntropy
-        """
-    @property
-    def profile(self) -> str:
-        """
-        of updates: 'reference' or 'compact'; with a budget always 'compact'
-        """
-    @property
-    def relative_step(self) -> float:
-        """
-        of profile 'compact', as encode_update(); with a budget the session chooses it
-        """
-    @property
-    def sampling_interval_seconds(self) -> float:
-        """
-        delta_t between decisions on the sampling rate, > 0
-        """
-    @property
     def seed(self) -> int:
         """
-        of mini-batches and random coordinates
+        of mini-batches and of what the policy draws
         """
     @property
     def session_id(self) -> int:
         """
-        goes to the device in Welcome
-        """
-    @property
-    def slow_below_fps(self) -> float:
-        """
-        mean sampling rate below which slow-down begins, > 0
-        """
-    @property
-    def slow_max_factor(self) -> float:
-        """
-        T_update grows up to so many times its base, >= 1
-        """
-    @property
-    def slow_step_seconds(self) -> float:
-        """
-        growth of T_update per update while slowed down, > 0
-        """
-    @property
-    def slow_window(self) -> int:
-        """
-        number of latest sampling rates in the mean, 1 to 1000
+        goes to the device in Welcome, for its logs
         """
     @property
     def snapshot_zstd_level(self) -> int:
         """
         1 to 19
-        """
-    @property
-    def step_exponents(self) -> dict[str, int]:
-        """
-        likewise
-        """
-    @property
-    def step_fps(self) -> float:
-        """
-        eta_r, fps for one unit of phi, > 0
-        """
-    @property
-    def strategy(self) -> str | None:
-        """
-        how they are chosen, one of selection_strategy_names()
-        """
-    @property
-    def update_interval_seconds(self) -> float:
-        """
-        T_update, 0.1 to 3600; the base when it is adapted
-        """
-    @property
-    def weight_multiplier(self) -> float:
-        """
-        of learning_rate, for tensors of role 'weight'; (0, 1e6]
-        """
-    @property
-    def weight_step_multiplier(self) -> float:
-        """
-        likewise
-        """
-    @property
-    def zstd_level(self) -> int:
-        """
-        of updates, 1 to 19
         """
 class ClientOptions:
     """
@@ -1270,7 +1131,7 @@ class ClientOptions:
         ...
     def to_dict(self) -> dict:
         """
-        All attributes by name.
+        All arguments by name.
         """
     @property
     def ack_policy(self) -> str:
@@ -1357,24 +1218,226 @@ class ClientOptions:
         """
         from connection to Welcome, > 0
         """
-class TrainingResult:
+class TaskScore:
     """
-    What a training phase gives back.
+    What Task.score() gives for a task of C++.
     """
-    def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+    def add(self, prediction: typing.Any, label: typing.Any, capture_seconds: typing.SupportsFloat | typing.SupportsIndex) -> float | None:
         """
-        parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are unchanged, but for
-        statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. All copied.
+        Takes the next frame; the score of the latest seconds, or None.
         """
+    def summary(self) -> list[tuple[str, float | None]]:
+        """
+        (name, value) of each result so far.
+        """
+class Task:
+    """
+    What a session and its hosts must know of a task: what a sample is, how much two samples' labels differ, how predictions
+    are scored and shown. Derive from it; each method has a default but score(). Frames come from the frame codec, labels
+    from the teacher, predictions from the predictor: any objects. The loss belongs to the trainer.
+    
+        class Regression(ams.Task):
+            def phi(self, previous, current):
+                return abs(current[1] - previous[1])
+    """
+    def __init__(self) -> None:
+        ...
+    def draw(self, frame: typing.Any, label: typing.Any) -> numpy.ndarray:
+        """
+        The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which then is such an
+        array.
+        """
+    def phi(self, previous: typing.Any, current: typing.Any) -> float | None:
+        """
+        phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label as the prediction and
+        `previous`'s as the truth. None where they cannot be compared; by default always.
+        """
+    def sample(self, frame: typing.Any, label: typing.Any) -> typing.Any:
+        """
+        The sample that the session keeps and the trainer reads. By default (frame, label).
+        """
+    def score(self) -> TaskScore:
+        """
+        A new object that scores predictions. add(prediction, label, capture_seconds) takes the next frame and gives the score
+        of the latest seconds, in [0, 1], or None; summary() gives (name, value) pairs, the main one first, None for a value that
+        there is not.
+        """
+    def size_bytes(self, sample: typing.Any) -> int:
+        """
+        What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By default 0.
+        """
+    @property
+    def name(self) -> str:
+        """
+        For logs and reports, e.g. 'segmentation'.
+        """
+class Random:
+    """
+    Random numbers that are the same on every machine for a session's seed; good within plan().
+    """
+    def below(self, bound: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        A whole number, uniform in [0, bound); bound >= 1.
+        """
+    def uniform(self) -> float:
+        """
+        Uniform in [0, 1).
+        """
+class PhaseContext:
+    """
+    What a policy may look at when it says when a phase begins and plans it; good within that call.
+    """
     @property
     def adam(self) -> AdamState:
         """
-        AdamState.
+        As the latest phase left it: a copy.
         """
     @property
-    def losses(self) -> list[float]:
+    def held(self) -> ModelState:
         """
-        Of the K mini-batches, before each step.
+        What the device holds, or will: a copy.
+        """
+    @property
+    def latest_begin_seconds(self) -> float | None:
+        """
+        Of the latest phase; None before the first.
+        """
+    @property
+    def latest_coordinates(self) -> CoordinateSet | None:
+        """
+        I_n of the latest phase; None before the first, and while that was chosen at random.
+        """
+    @property
+    def new_samples(self) -> int:
+        """
+        Of them, since the latest phase began; at least 1.
+        """
+    @property
+    def now_seconds(self) -> float:
+        """
+        The driver's clock.
+        """
+    @property
+    def samples(self) -> int:
+        """
+        Labelled so far.
+        """
+class WriteReport:
+    """
+    What came of a phase's update; good within on_written().
+    """
+    @property
+    def bytes(self) -> int:
+        """
+        Of the update; 0 when withheld.
+        """
+    @property
+    def coordinates(self) -> CoordinateSet:
+        """
+        Written, with the statistics that changed.
+        """
+    @property
+    def held(self) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        What the device will hold: float32 [dimension], a copy.
+        """
+    @property
+    def is_withheld(self) -> bool:
+        """
+        No way fitted; the device keeps its version.
+        """
+    @property
+    def trained(self) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        w_n after K iterations: float32 [dimension], a copy.
+        """
+    @property
+    def usual_bytes(self) -> int:
+        """
+        That the usual way has.
+        """
+class PhasePlan:
+    """
+    One training phase: where it starts, what it trains, how fast, on how much.
+    """
+    def __init__(self, *, parameters: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, required_gradients: collections.abc.Sequence[bool], learning_rates: collections.abc.Sequence[tuple[int, int, float]] = [], iterations: int = 20, batch_size: int = 8, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0) -> None:
+        """
+            parameters: where training starts, float32 [dimension]; copied
+            coordinates: I_n, a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
+            required_gradients: one for each tensor of the manifest
+            learning_rates: (begin, end, multiplier) where the rate is another one, as learning_rate_ranges() gives them
+            iterations: K, 1 to 10000
+            batch_size: samples of a mini-batch, 1 to 4096
+            learning_rate: alpha, > 0 and at most 1e6
+            beta1: in [0, 1)
+            beta2: in [0, 1)
+            epsilon: 1e-30 to 1e6
+            epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+            weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
+            normalization_multiplier: likewise, of role 'normalization'
+            head_multiplier: likewise, of role 'head'
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All arguments by name.
+        """
+    @property
+    def batch_size(self) -> int:
+        """
+        samples of a mini-batch, 1 to 4096
+        """
+    @property
+    def beta1(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def beta2(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def coordinates(self) -> CoordinateSet:
+        """
+        I_n.
+        """
+    @property
+    def epsilon(self) -> float:
+        """
+        1e-30 to 1e6
+        """
+    @property
+    def epsilon_placement(self) -> str:
+        """
+        'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+        """
+    @property
+    def head_multiplier(self) -> float:
+        """
+        likewise, of role 'head'
+        """
+    @property
+    def iterations(self) -> int:
+        """
+        K, 1 to 10000
+        """
+    @property
+    def learning_rate(self) -> float:
+        """
+        alpha, > 0 and at most 1e6
+        """
+    @property
+    def learning_rates(self) -> list[tuple[int, int, float]]:
+        """
+        (begin, end, multiplier) each.
+        """
+    @property
+    def normalization_multiplier(self) -> float:
+        """
+        likewise, of role 'normalization'
         """
     @property
     def parameters(self) -> numpy.ndarray:
@@ -1382,64 +1445,736 @@ class TrainingResult:
         float32 [dimension], a read-only view.
         """
     @property
-    def seconds(self) -> float:
-        """
-        Wall time of the phase.
-        """
-class TrainingJob:
-    """
-    One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through mini_batches and
-    changes parameters in place, with step() or an optimiser of its own:
-    
-        for batch in job.mini_batches:
-            loss, gradients = loss_and_gradients(job.parameters, batch)
-            job.step(gradients)
-            losses.append(loss)
-        return job.result(losses=losses, seconds=...)
-    """
-    def result(self, *, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> TrainingResult:
-        """
-        The TrainingResult of parameters and adam as they are now.
-        """
-    def step(self, gradients: numpy.typing.ArrayLike) -> None:
-        """
-        One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension] of the loss at
-        parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.
-        """
-    @property
-    def adam(self) -> AdamState:
-        """
-        Adam's memory, an AdamState.
-        """
-    @property
-    def adam_options(self) -> dict:
-        """
-        learning_rate, beta1, beta2, epsilon, epsilon_placement, and the learning rate's multipliers by role; step() takes them into account.
-        """
-    @property
-    def coordinates(self) -> CoordinateSet:
-        """
-        I_n: the CoordinateSet that may move.
-        """
-    @property
-    def manifest(self) -> Manifest:
-        """
-        Layout of the parameters.
-        """
-    @property
-    def mini_batches(self) -> list[list[typing.Any]]:
-        """
-        S_1 to S_K: lists of samples.
-        """
-    @property
-    def parameters(self) -> numpy.ndarray:
-        """
-        w_n, float32 [dimension]: a view that can be written to; at first what the device holds, with a downlink budget also what is unsent yet.
-        """
-    @property
     def required_gradients(self) -> list[bool]:
         """
-        For each tensor of the manifest: is its gradient needed? Others have zeros.
+        One for each tensor.
+        """
+    @property
+    def weight_multiplier(self) -> float:
+        """
+        of learning_rate, for tensors of role 'weight'; (0, 1e6]
+        """
+class EncodePlan:
+    """
+    How an update may be written: the finest of some ways that fits.
+    """
+    def __init__(self, ways: collections.abc.Sequence[EncodeOptions] = ..., *, usual: typing.SupportsInt | typing.SupportsIndex = 0, max_bytes: typing.SupportsInt | typing.SupportsIndex | None = None, least_kept: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+        """
+        ways: EncodeOptions from fine to coarse, at least one. usual: index of the way that is tried first. max_bytes: of the
+        update; None for no limit. least_kept: the update is withheld when it keeps less than this share of the parameters'
+        movement, [0, 1].
+        """
+    @property
+    def least_kept(self) -> float:
+        """
+        Share of the movement, [0, 1].
+        """
+    @property
+    def max_bytes(self) -> int | None:
+        """
+        Of the update; None for no limit.
+        """
+    @property
+    def usual(self) -> int:
+        """
+        Index of the way that is tried first.
+        """
+    @property
+    def ways(self) -> list[EncodeOptions]:
+        """
+        From fine to coarse.
+        """
+class UpdatePolicy:
+    """
+    Decides for one session what a phase trains, how its update is written, and at what pace. Derive from it, or use
+    PaperPolicy, FixedPolicy or BudgetPolicy. All but plan() has a default; attributes of the class or of the object take the
+    properties' place.
+    
+        class All(ams.UpdatePolicy):
+            update_interval_seconds = 5.0
+            def plan(self, context, random):
+                held = context.held
+                return ams.PhasePlan(
+                    parameters=held.values,
+                    coordinates=ams.CoordinateSet.all(held.manifest.dimension),
+                    required_gradients=[True] * len(held.manifest.tensors),
+                )
+    
+    A session owns one, and calls it from one thread at a time. A policy keeps no clock.
+    """
+    def __init__(self) -> None:
+        ...
+    def decide_rate(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, mean_phi: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        The mean phi-score since the decision before.
+        """
+    def encode(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, losses: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> EncodePlan:
+        """
+        The phase has ended: the EncodePlan of its update. By default profile 'reference'. losses: one for each mini-batch, or
+        none where the trainer computes no loss.
+        """
+    def next_phase_seconds(self, context: PhaseContext) -> float | None:
+        """
+        When the next phase may begin; None: more samples must come. By default update_interval_seconds after the latest one.
+        """
+    def on_connected(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        A connection was made.
+        """
+    def on_phase_lost(self) -> None:
+        """
+        The phase gave nothing: it failed, or the device had left.
+        """
+    def on_phi(self, phi: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Two consecutive samples have this phi-score.
+        """
+    def on_sent(self, message: Welcome | Control | Update | Snapshot | Fault | Bye, is_repeated: bool, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        A message leaves. is_repeated: an update that was written earlier and is sent once more.
+        """
+    def on_written(self, report: WriteReport) -> None:
+        """
+        What came of the update, a WriteReport.
+        """
+    def plan(self, context: PhaseContext, random: Random) -> PhasePlan:
+        """
+        The PhasePlan of the phase that begins. Draws random numbers from `random` alone.
+        """
+    def prepare(self, initial: ModelState) -> None:
+        """
+        The session begins with this ModelState; called once, first. Raises InvalidArgumentError when the policy does not fit
+        it.
+        """
+    def rate_due(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> bool:
+        """
+        Whether the sampling rate is to be decided on now. Asked when samples have come. By default False.
+        """
+    def start(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        The time of the session's first event.
+        """
+    @property
+    def horizon_seconds(self) -> float:
+        """
+        T_horizon: older samples are forgotten. By default 240.
+        """
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        What the device is told. By default 1.
+        """
+    @property
+    def slowest_link_bps(self) -> float:
+        """
+        A downlink that carries less is called broken when an Ack stays away. By default 8000.
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update, what the device is told. By default 10.
+        """
+    @property
+    def wants_phi(self) -> bool:
+        """
+        Whether phi-scores are computed. By default False.
+        """
+class DownlinkBudget:
+    """
+    Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
+    and, as long as there is something to send, little of it is left over. Half of what quiet times leave over is kept for
+    the window's length and goes out when the scene changes. At the start, what a third of a window gives is there in
+    advance, and is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
+    
+        budget = DownlinkBudget(budget_bps=2000)
+        most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
+        update = ...                              # the best that fits into `most` bytes
+        budget.spend(now, len(update), update_interval)
+    
+    BudgetPolicy(budget_bps=...) does this itself. It has no clock: the caller passes the time, in
+    seconds on a timeline that does not go back. Not thread-safe.
+    """
+    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, start_seconds: float = 0.0) -> None:
+        """
+            budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
+            link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
+            window_seconds: of the mean, >= 1
+            overhead_bytes: that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
+            start_seconds: when the first window begins
+        Raises InvalidArgumentError that names the argument.
+        """
+    def allowance_bytes(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex, *, scene_changed: bool = False) -> int:
+        """
+        Bytes that the update of this moment may have. update_interval_seconds: T_update, above 0, up to 3600.
+        scene_changed: what was saved may go out at once. Raises InvalidArgumentError.
+        """
+    def owe(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that is owed, now and from
+        before, is paid back evenly, over half a window and longer where that would take more than half of the budget, so that
+        updates go on meanwhile. Raises InvalidArgumentError.
+        """
+    def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        An update of so many bytes goes out; it stands for the update_interval_seconds before.
+        """
+    def steady_bytes(self, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
+        """
+        What an update may have on average.
+        """
+class PaperPolicy(UpdatePolicy):
+    """
+    The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in profile 'reference'.
+    The defaults are those of its section 4.1.
+    """
+    def __init__(self, *, gamma: float = 0.05, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+        """
+            gamma: fraction of the parameters that an update carries, (0, 1]
+            learning_rate: alpha, > 0 and at most 1e6
+            beta1: in [0, 1)
+            beta2: in [0, 1)
+            epsilon: 1e-30 to 1e6
+            epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+            update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
+            iterations: K, 1 to 10000
+            batch_size: samples of a mini-batch, 1 to 4096
+            min_samples: the first phase waits for so many labelled samples, >= 1
+            horizon_seconds: T_horizon, > 0
+            adapt_sampling_rate: equation (1); False: always initial_fps
+            min_fps: r_min, > 0
+            max_fps: r_max, >= min_fps
+            initial_fps: r_0, from min_fps to max_fps
+            step_fps: eta_r, fps for one unit of phi, > 0
+            phi_target: in the unit of the task's loss; the default is for HardLabelCrossEntropy
+            sampling_interval_seconds: delta_t between decisions on the sampling rate, > 0
+            adapt_training_rate: appendix D; False: T_update never changes
+            slow_below_fps: mean sampling rate below which slow-down begins, > 0
+            fast_above_fps: mean sampling rate above which it ends, >= slow_below_fps
+            slow_step_seconds: growth of T_update per update while slowed down, > 0
+            slow_max_factor: T_update grows up to so many times its base, >= 1
+            slow_window: number of latest sampling rates in the mean, 1 to 1000
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All arguments by name.
+        """
+    @property
+    def adapt_sampling_rate(self) -> bool:
+        """
+        equation (1); False: always initial_fps
+        """
+    @property
+    def adapt_training_rate(self) -> bool:
+        """
+        appendix D; False: T_update never changes
+        """
+    @property
+    def batch_size(self) -> int:
+        """
+        samples of a mini-batch, 1 to 4096
+        """
+    @property
+    def beta1(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def beta2(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def epsilon(self) -> float:
+        """
+        1e-30 to 1e6
+        """
+    @property
+    def epsilon_placement(self) -> str:
+        """
+        'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+        """
+    @property
+    def fast_above_fps(self) -> float:
+        """
+        mean sampling rate above which it ends, >= slow_below_fps
+        """
+    @property
+    def gamma(self) -> float:
+        """
+        fraction of the parameters that an update carries, (0, 1]
+        """
+    @property
+    def initial_fps(self) -> float:
+        """
+        r_0, from min_fps to max_fps
+        """
+    @property
+    def iterations(self) -> int:
+        """
+        K, 1 to 10000
+        """
+    @property
+    def learning_rate(self) -> float:
+        """
+        alpha, > 0 and at most 1e6
+        """
+    @property
+    def max_fps(self) -> float:
+        """
+        r_max, >= min_fps
+        """
+    @property
+    def min_fps(self) -> float:
+        """
+        r_min, > 0
+        """
+    @property
+    def min_samples(self) -> int:
+        """
+        the first phase waits for so many labelled samples, >= 1
+        """
+    @property
+    def phi_target(self) -> float:
+        """
+        in the unit of the task's loss; the default is for HardLabelCrossEntropy
+        """
+    @property
+    def sampling_interval_seconds(self) -> float:
+        """
+        delta_t between decisions on the sampling rate, > 0
+        """
+    @property
+    def slow_below_fps(self) -> float:
+        """
+        mean sampling rate below which slow-down begins, > 0
+        """
+    @property
+    def slow_max_factor(self) -> float:
+        """
+        T_update grows up to so many times its base, >= 1
+        """
+    @property
+    def slow_step_seconds(self) -> float:
+        """
+        growth of T_update per update while slowed down, > 0
+        """
+    @property
+    def slow_window(self) -> int:
+        """
+        number of latest sampling rates in the mean, 1 to 1000
+        """
+    @property
+    def step_fps(self) -> float:
+        """
+        eta_r, fps for one unit of phi, > 0
+        """
+class FixedPolicy(UpdatePolicy):
+    """
+    One strategy and one encoding for the life of a session, at the paper's pace.
+    """
+    def __init__(self, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+        """
+            gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
+            strategy: how they are chosen, a Strategy or one of selection_strategy_names()
+            learning_rate: alpha, > 0 and at most 1e6
+            beta1: in [0, 1)
+            beta2: in [0, 1)
+            epsilon: 1e-30 to 1e6
+            epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+            weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
+            normalization_multiplier: likewise, of role 'normalization'
+            head_multiplier: likewise, of role 'head'
+            learning_rates_by_size: tensors whose values are small at the beginning learn less fast (learning_rate_scales()), so that one learning rate suits most networks; False: as in the paper
+            profile: 'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
+            zstd_level: of 'reference', 1 (fast) to 19
+            relative_step: of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
+            weight_step_multiplier: of 'compact': times as large for weights, neither normalisation nor head; likewise
+            dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
+            step_exponents: of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+            update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
+            iterations: K, 1 to 10000
+            batch_size: samples of a mini-batch, 1 to 4096
+            min_samples: the first phase waits for so many labelled samples, >= 1
+            horizon_seconds: T_horizon, > 0
+            adapt_sampling_rate: equation (1); False: always initial_fps
+            min_fps: r_min, > 0
+            max_fps: r_max, >= min_fps
+            initial_fps: r_0, from min_fps to max_fps
+            step_fps: eta_r, fps for one unit of phi, > 0
+            phi_target: in the unit of the task's loss; the default is for HardLabelCrossEntropy
+            sampling_interval_seconds: delta_t between decisions on the sampling rate, > 0
+            adapt_training_rate: appendix D; False: T_update never changes
+            slow_below_fps: mean sampling rate below which slow-down begins, > 0
+            fast_above_fps: mean sampling rate above which it ends, >= slow_below_fps
+            slow_step_seconds: growth of T_update per update while slowed down, > 0
+            slow_max_factor: T_update grows up to so many times its base, >= 1
+            slow_window: number of latest sampling rates in the mean, 1 to 1000
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All arguments by name.
+        """
+    @property
+    def adapt_sampling_rate(self) -> bool:
+        """
+        equation (1); False: always initial_fps
+        """
+    @property
+    def adapt_training_rate(self) -> bool:
+        """
+        appendix D; False: T_update never changes
+        """
+    @property
+    def batch_size(self) -> int:
+        """
+        samples of a mini-batch, 1 to 4096
+        """
+    @property
+    def beta1(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def beta2(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def dead_zone(self) -> float:
+        """
+        of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
+        """
+    @property
+    def epsilon(self) -> float:
+        """
+        1e-30 to 1e6
+        """
+    @property
+    def epsilon_placement(self) -> str:
+        """
+        'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+        """
+    @property
+    def fast_above_fps(self) -> float:
+        """
+        mean sampling rate above which it ends, >= slow_below_fps
+        """
+    @property
+    def gamma(self) -> float:
+        """
+        fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
+        """
+    @property
+    def head_multiplier(self) -> float:
+        """
+        likewise, of role 'head'
+        """
+    @property
+    def initial_fps(self) -> float:
+        """
+        r_0, from min_fps to max_fps
+        """
+    @property
+    def iterations(self) -> int:
+        """
+        K, 1 to 10000
+        """
+    @property
+    def learning_rate(self) -> float:
+        """
+        alpha, > 0 and at most 1e6
+        """
+    @property
+    def learning_rates_by_size(self) -> bool:
+        """
+        tensors whose values are small at the beginning learn less fast (learning_rate_scales()), so that one learning rate suits most networks; False: as in the paper
+        """
+    @property
+    def max_fps(self) -> float:
+        """
+        r_max, >= min_fps
+        """
+    @property
+    def min_fps(self) -> float:
+        """
+        r_min, > 0
+        """
+    @property
+    def min_samples(self) -> int:
+        """
+        the first phase waits for so many labelled samples, >= 1
+        """
+    @property
+    def normalization_multiplier(self) -> float:
+        """
+        likewise, of role 'normalization'
+        """
+    @property
+    def phi_target(self) -> float:
+        """
+        in the unit of the task's loss; the default is for HardLabelCrossEntropy
+        """
+    @property
+    def profile(self) -> str:
+        """
+        'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
+        """
+    @property
+    def relative_step(self) -> float:
+        """
+        of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
+        """
+    @property
+    def sampling_interval_seconds(self) -> float:
+        """
+        delta_t between decisions on the sampling rate, > 0
+        """
+    @property
+    def slow_below_fps(self) -> float:
+        """
+        mean sampling rate below which slow-down begins, > 0
+        """
+    @property
+    def slow_max_factor(self) -> float:
+        """
+        T_update grows up to so many times its base, >= 1
+        """
+    @property
+    def slow_step_seconds(self) -> float:
+        """
+        growth of T_update per update while slowed down, > 0
+        """
+    @property
+    def slow_window(self) -> int:
+        """
+        number of latest sampling rates in the mean, 1 to 1000
+        """
+    @property
+    def step_exponents(self) -> dict[str, int]:
+        """
+        of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+        """
+    @property
+    def step_fps(self) -> float:
+        """
+        eta_r, fps for one unit of phi, > 0
+        """
+    @property
+    def strategy(self) -> typing.Any:
+        """
+        how they are chosen, a Strategy or one of selection_strategy_names()
+        """
+    @property
+    def weight_multiplier(self) -> float:
+        """
+        of learning_rate, for tensors of role 'weight'; (0, 1e6]
+        """
+    @property
+    def weight_step_multiplier(self) -> float:
+        """
+        of 'compact': times as large for weights, neither normalisation nor head; likewise
+        """
+    @property
+    def zstd_level(self) -> int:
+        """
+        of 'reference', 1 (fast) to 19
+        """
+class BudgetPolicy(UpdatePolicy):
+    """
+    Makes the best of a downlink budget, at the paper's pace: chooses what every phase trains and how fast it learns (the
+    multipliers are times those of recommended_multipliers()), and writes every update as finely as the budget allows.
+    """
+    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+        """
+            budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
+            link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
+            window_seconds: of the mean, >= 1
+            overhead_bytes: that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
+            learning_rate: alpha, > 0 and at most 1e6
+            beta1: in [0, 1)
+            beta2: in [0, 1)
+            epsilon: 1e-30 to 1e6
+            epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+            weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
+            normalization_multiplier: likewise, of role 'normalization'
+            head_multiplier: likewise, of role 'head'
+            learning_rates_by_size: as FixedPolicy's
+            update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
+            iterations: K, 1 to 10000
+            batch_size: samples of a mini-batch, 1 to 4096
+            min_samples: the first phase waits for so many labelled samples, >= 1
+            horizon_seconds: T_horizon, > 0
+            adapt_sampling_rate: equation (1); False: always initial_fps
+            min_fps: r_min, > 0
+            max_fps: r_max, >= min_fps
+            initial_fps: r_0, from min_fps to max_fps
+            step_fps: eta_r, fps for one unit of phi, > 0
+            phi_target: in the unit of the task's loss; the default is for HardLabelCrossEntropy
+            sampling_interval_seconds: delta_t between decisions on the sampling rate, > 0
+            adapt_training_rate: appendix D; False: T_update never changes
+            slow_below_fps: mean sampling rate below which slow-down begins, > 0
+            fast_above_fps: mean sampling rate above which it ends, >= slow_below_fps
+            slow_step_seconds: growth of T_update per update while slowed down, > 0
+            slow_max_factor: T_update grows up to so many times its base, >= 1
+            slow_window: number of latest sampling rates in the mean, 1 to 1000
+        Raises InvalidArgumentError that names the argument.
+        """
+    def __repr__(self) -> str:
+        ...
+    def to_dict(self) -> dict:
+        """
+        All arguments by name.
+        """
+    @property
+    def adapt_sampling_rate(self) -> bool:
+        """
+        equation (1); False: always initial_fps
+        """
+    @property
+    def adapt_training_rate(self) -> bool:
+        """
+        appendix D; False: T_update never changes
+        """
+    @property
+    def batch_size(self) -> int:
+        """
+        samples of a mini-batch, 1 to 4096
+        """
+    @property
+    def beta1(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def beta2(self) -> float:
+        """
+        in [0, 1)
+        """
+    @property
+    def budget_bps(self) -> float:
+        """
+        what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
+        """
+    @property
+    def epsilon(self) -> float:
+        """
+        1e-30 to 1e6
+        """
+    @property
+    def epsilon_placement(self) -> str:
+        """
+        'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
+        """
+    @property
+    def fast_above_fps(self) -> float:
+        """
+        mean sampling rate above which it ends, >= slow_below_fps
+        """
+    @property
+    def head_multiplier(self) -> float:
+        """
+        likewise, of role 'head'
+        """
+    @property
+    def initial_fps(self) -> float:
+        """
+        r_0, from min_fps to max_fps
+        """
+    @property
+    def iterations(self) -> int:
+        """
+        K, 1 to 10000
+        """
+    @property
+    def learning_rate(self) -> float:
+        """
+        alpha, > 0 and at most 1e6
+        """
+    @property
+    def learning_rates_by_size(self) -> bool:
+        """
+        as FixedPolicy's
+        """
+    @property
+    def link_bps(self) -> float:
+        """
+        what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
+        """
+    @property
+    def max_fps(self) -> float:
+        """
+        r_max, >= min_fps
+        """
+    @property
+    def min_fps(self) -> float:
+        """
+        r_min, > 0
+        """
+    @property
+    def min_samples(self) -> int:
+        """
+        the first phase waits for so many labelled samples, >= 1
+        """
+    @property
+    def normalization_multiplier(self) -> float:
+        """
+        likewise, of role 'normalization'
+        """
+    @property
+    def overhead_bytes(self) -> float:
+        """
+        that an update costs besides its own: message, chunk, WebSocket and TLS headers; >= 0
+        """
+    @property
+    def phi_target(self) -> float:
+        """
+        in the unit of the task's loss; the default is for HardLabelCrossEntropy
+        """
+    @property
+    def sampling_interval_seconds(self) -> float:
+        """
+        delta_t between decisions on the sampling rate, > 0
+        """
+    @property
+    def slow_below_fps(self) -> float:
+        """
+        mean sampling rate below which slow-down begins, > 0
+        """
+    @property
+    def slow_max_factor(self) -> float:
+        """
+        T_update grows up to so many times its base, >= 1
+        """
+    @property
+    def slow_step_seconds(self) -> float:
+        """
+        growth of T_update per update while slowed down, > 0
+        """
+    @property
+    def slow_window(self) -> int:
+        """
+        number of latest sampling rates in the mean, 1 to 1000
+        """
+    @property
+    def step_fps(self) -> float:
+        """
+        eta_r, fps for one unit of phi, > 0
+        """
+    @property
+    def weight_multiplier(self) -> float:
+        """
+        of learning_rate, for tensors of role 'weight'; (0, 1e6]
+        """
+    @property
+    def window_seconds(self) -> float:
+        """
+        of the mean, >= 1
         """
 class SendToDevice:
     """
@@ -1499,7 +2234,7 @@ class SessionCounters:
         ...
     def to_dict(self) -> dict:
         """
-        All attributes by name.
+        All arguments by name.
         """
     @property
     def acks(self) -> int:
@@ -1569,7 +2304,7 @@ class SessionCounters:
     @property
     def phases_withheld(self) -> int:
         """
-        Their update did not fit into the downlink budget.
+        The policy's plan left no way to write their update.
         """
     @property
     def refusals(self) -> int:
@@ -1631,21 +2366,55 @@ class SessionCounters:
         """
         After a reconnection.
         """
+class SessionRecord:
+    """
+    What a store keeps of a session: what the device holds, and what training needs to go on from it.
+    """
+    @property
+    def adam(self) -> AdamState:
+        """
+        Adam's memory: a copy.
+        """
+    @property
+    def counters(self) -> SessionCounters:
+        """
+        SessionCounters.
+        """
+    @property
+    def device_id(self) -> str:
+        """
+        Of the device.
+        """
+    @property
+    def held(self) -> ModelState:
+        """
+        What the device holds, or will: a copy.
+        """
+    @property
+    def last_batch_id(self) -> int:
+        """
+        Newest batch; 0: none.
+        """
 class ServerSession:
     """
     Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions (SendToDevice,
     LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order. docs/sessions.md describes both ends.
     
-    It owns what the device holds and what is unsent yet, the replay buffer, Adam's memory and the two rate controllers, and
-    lives on while the device is away. Samples are any objects. Every event takes now_seconds, the driver's clock, finite. Whatever a device
-    sends, no event raises; what the driver may not do raises InvalidArgumentError and changes nothing. Not
-    thread-safe.
+    It owns what the device holds, the replay buffer and Adam's memory, and lives on while the device is away. The policy
+    decides what a phase trains, when, and how its update is written; the task what a sample is. Every event takes
+    now_seconds, the driver's clock, finite. Whatever a device sends, no event raises; what the driver may not do raises
+    InvalidArgumentError and changes nothing. What task and policy raise as ams.Error costs at most the phase; any other
+    exception comes out of the event. Not thread-safe.
     """
-    def __init__(self, initial: ModelState, options: SessionOptions, *, phi: collections.abc.Callable[[typing.Any, typing.Any], float | None] | None = None, size_of: collections.abc.Callable[[typing.Any], int] | None = None) -> None:
+    @staticmethod
+    def from_record(record: SessionRecord, task: Task, policy: UpdatePolicy, options: SessionOptions = ...) -> ServerSession:
         """
-        initial: w_0. phi: phi(previous, current) of two consecutive samples, >= 0, or None where they cannot be compared; needed
-        unless adapt_sampling_rate is False. What it raises as ams.Error is skipped; any other exception comes out of the event,
-        and the rest of that batch is lost. size_of: bytes of a sample, for max_buffer_bytes.
+        Goes on from what record() gave; otherwise as __init__.
+        """
+    def __init__(self, initial: ModelState, task: Task, policy: UpdatePolicy, options: SessionOptions = ...) -> None:
+        """
+        initial: w_0. task: a Task. policy: an UpdatePolicy, for this session alone. Raises InvalidArgumentError when the policy
+        does not fit the model.
         """
     def begin_phase(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> TrainingJob:
         """
@@ -1681,6 +2450,10 @@ class ServerSession:
     def on_time(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
         next_wake_seconds has come.
+        """
+    def record(self) -> SessionRecord:
+        """
+        The SessionRecord of this moment, for a store.
         """
     @property
     def buffered_samples(self) -> int:
@@ -1740,7 +2513,7 @@ class ServerSession:
     @property
     def sampling_rate_fps(self) -> float:
         """
-        What the device samples at.
+        What the device is told to sample at.
         """
     @property
     def training_due(self) -> bool:
@@ -1786,9 +2559,9 @@ class EncodeBuffer:
         One per frame, strictly ascending.
         """
     @property
-    def frames(self) -> list:
+    def frames(self) -> list[typing.Any]:
         """
-        The handles given to on_frame(), at least one.
+        The objects given to on_frame(), at least one.
         """
     @property
     def period_seconds(self) -> float:
@@ -1836,7 +2609,7 @@ class ClientCounters:
         ...
     def to_dict(self) -> dict:
         """
-        All attributes by name.
+        All arguments by name.
         """
     @property
     def batch_bytes(self) -> int:
@@ -2063,6 +2836,294 @@ class TurnScheduler:
         """
         Sessions in the queue.
         """
+class WorkCost:
+    """
+    What a piece of work took.
+    """
+    @property
+    def batch_size(self) -> int:
+        """
+        Of training.
+        """
+    @property
+    def frames(self) -> int:
+        """
+        Decoded, labelled or encoded.
+        """
+    @property
+    def iterations(self) -> int:
+        """
+        Of training.
+        """
+    @property
+    def measured_seconds(self) -> float:
+        """
+        Wall time of the long part.
+        """
+class Work:
+    """
+    A piece of a host's work: a long part, then what follows from it.
+    """
+    def finish(self) -> None:
+        """
+        What follows from it.
+        """
+    def run(self) -> WorkCost | None:
+        """
+        The long part. None: it was not wanted any more, and finish() is not called.
+        """
+    @property
+    def kind(self) -> str:
+        """
+        'label' and 'train' on a server, 'sample', 'encode', 'publish' and 'save' on a device.
+        """
+    @property
+    def session(self) -> str:
+        """
+        Whose: pieces of one kind and one session run one after another, in order.
+        """
+class SessionView:
+    """
+    A session of a ServerHost, to look at.
+    """
+    @property
+    def buffered_samples(self) -> int:
+        """
+        In the replay buffer.
+        """
+    @property
+    def confirmed(self) -> ModelVersion:
+        """
+        The ModelVersion that the device last said that it holds.
+        """
+    @property
+    def connected(self) -> bool:
+        """
+        Between a good Hello and the connection's end.
+        """
+    @property
+    def counters(self) -> SessionCounters:
+        """
+        SessionCounters, as they are now.
+        """
+    @property
+    def device_id(self) -> str:
+        """
+        Empty before the first good Hello.
+        """
+    @property
+    def held(self) -> ModelState:
+        """
+        What the device holds, or will: a copy. See held_version.
+        """
+    @property
+    def held_version(self) -> ModelVersion:
+        """
+        Of held.
+        """
+    @property
+    def last_error(self) -> str:
+        """
+        Why the latest phase, batch or connection failed, or what the device refused.
+        """
+    @property
+    def next_wake_seconds(self) -> float | None:
+        """
+        When on_time() is wanted next; None while the session waits for other events.
+        """
+    @property
+    def pending_batches(self) -> int:
+        """
+        Being labelled.
+        """
+    @property
+    def phase_running(self) -> bool:
+        """
+        begin_phase() came, the result is still to come.
+        """
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        What the device is told to sample at.
+        """
+    @property
+    def training_due(self) -> bool:
+        """
+        TrainingDue came, begin_phase() is still to come.
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update.
+        """
+class ServerHost:
+    """
+    A server for any number of devices: connects their sessions to a transport, a teacher, a trainer and a store, and
+    performs the sessions' actions. Its parts are any objects with the methods of ams.parts.
+    
+    - A session lives on while its device is away. A device that comes to a full host takes the place of the one that has
+      been away longest.
+    - Labelling and training are Work for the executor.
+    - A part that raises an ams.Error costs a batch, a phase or a connection, and a line in the log. Any other exception
+      comes out of the call that led to it.
+    
+    Use it with an executor in virtual time, in one thread.
+    """
+    def __init__(self, *, initial: ModelState, task: Task, make_policy: collections.abc.Callable[[], UpdatePolicy], teacher: typing.Any, trainer: typing.Any, codec: typing.Any, executor: typing.Any, transport: typing.Any, store: typing.Any = None, log: typing.Any = None, session: SessionOptions = ..., max_devices: typing.SupportsInt | typing.SupportsIndex = 64, student_fingerprint: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        initial: w_0, the same for every device. make_policy: gives a new UpdatePolicy for each session, and one at once, to see
+        that it fits the model. store: None: sessions live as long as the host. session: SessionOptions of every session;
+        session_id counts on from it. max_devices: sessions kept. student_fingerprint: a device that says another one, not 0, is
+        refused. Raises InvalidArgumentError.
+        """
+    def metrics(self) -> str:
+        """
+        Prometheus text about the sessions, at most about a second old.
+        """
+    def on_connected(self, connection: typing.SupportsInt | typing.SupportsIndex, peer: str = '') -> None:
+        """
+        A device has connected. connection: a number that is never used twice.
+        """
+    def on_disconnected(self, connection: typing.SupportsInt | typing.SupportsIndex, reason: str = '') -> None:
+        """
+        Once for each on_connected().
+        """
+    def on_message(self, connection: typing.SupportsInt | typing.SupportsIndex, message: Hello | FrameBatch | Ack | Refusal | Bye) -> None:
+        """
+        A message of it has come; the first one is Hello.
+        """
+    def on_time(self) -> None:
+        """
+        next_wake_seconds has come.
+        """
+    def session(self, device_id: str) -> SessionView | None:
+        """
+        The SessionView of a device; None before its first good Hello.
+        """
+    def stop(self) -> None:
+        """
+        No new phase and no new batch begins.
+        """
+    @property
+    def next_wake_seconds(self) -> float | None:
+        """
+        When on_time() is wanted next; None while all sessions wait for other events.
+        """
+class ClientView:
+    """
+    The EdgeClient of a DeviceHost, to look at.
+    """
+    @property
+    def buffered_frames(self) -> int:
+        """
+        Sampled, not yet encoded.
+        """
+    @property
+    def counters(self) -> ClientCounters:
+        """
+        ClientCounters, as they are now.
+        """
+    @property
+    def held(self) -> ModelState:
+        """
+        The device's model state: a copy. See held_version.
+        """
+    @property
+    def held_version(self) -> ModelVersion:
+        """
+        Of held.
+        """
+    @property
+    def last_error(self) -> str:
+        """
+        Latest reason of a disconnection, fault, refusal or failed encoding.
+        """
+    @property
+    def next_wake_seconds(self) -> float | None:
+        """
+        When on_time() is wanted next; None while the client waits for other events.
+        """
+    @property
+    def sampling_rate_fps(self) -> float:
+        """
+        As the server set it.
+        """
+    @property
+    def stopped(self) -> bool:
+        """
+        Before on_start(), and when all is over after on_stop().
+        """
+    @property
+    def streaming(self) -> bool:
+        """
+        Between Welcome and the connection's end.
+        """
+    @property
+    def update_interval_seconds(self) -> float:
+        """
+        T_update.
+        """
+class DeviceHost:
+    """
+    A device whose student a server adapts while it runs: connects an EdgeClient to a transport, a frame codec and the
+    running model, and performs the client's actions. Its parts are any objects with the methods of ams.parts.
+    
+    A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any other exception comes out
+    of the call that led to it. Use it with an executor in virtual time, in one thread.
+    """
+    def __init__(self, *, initial: ModelState, active: typing.Any, inactive: typing.Any = None, codec: typing.Any, executor: typing.Any, transport: typing.Any, options: ClientOptions = ..., save: collections.abc.Callable[[ModelState], None] | None = None, on_prediction: collections.abc.Callable[[typing.Any, typing.Any, ModelVersion], None] | None = None, log: typing.Any = None) -> None:
+        """
+        initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
+        student; None: in one thread, one object does. save: keeps the ModelState for a restart. on_prediction: gets every
+        frame, its prediction and the ModelVersion that made it. Raises InvalidArgumentError, and what the predictors raise.
+        """
+    def leave(self, reason: str = '') -> None:
+        """
+        Says goodbye; what the server has sent before its own Bye is still applied.
+        """
+    def offer(self, capture_seconds: typing.SupportsFloat | typing.SupportsIndex, frame: typing.Any) -> None:
+        """
+        A frame that may be sampled.
+        """
+    def on_connected(self) -> None:
+        """
+        The transport has connected.
+        """
+    def on_disconnected(self, reason: str = '') -> None:
+        """
+        Once for each connect(), whether on_connected() came or not.
+        """
+    def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye) -> None:
+        """
+        A message of the server has come.
+        """
+    def on_time(self) -> None:
+        """
+        next_wake_seconds has come.
+        """
+    def predict(self, frame: typing.Any) -> typing.Any:
+        """
+        With the newest model. Raises what the predictor raises.
+        """
+    def start(self) -> None:
+        """
+        Connects. No effect unless client.stopped.
+        """
+    @property
+    def client(self) -> ClientView:
+        """
+        The ClientView of its EdgeClient.
+        """
+    @property
+    def model_version(self) -> int:
+        """
+        Number of the version that predicts.
+        """
+    @property
+    def next_wake_seconds(self) -> float | None:
+        """
+        When on_time() is wanted next; None while the client waits for other events.
+        """
 class Street:
     """
     A rendered drive along a street, with the class of every pixel known exactly. Labels are Cityscapes train ids. The same
@@ -2122,26 +3183,43 @@ def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typin
     The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
     a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
     """
-def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: typing.SupportsInt | typing.SupportsIndex = 1, relative_step: typing.SupportsFloat | typing.SupportsIndex = 1.0, weight_step_multiplier: typing.SupportsFloat | typing.SupportsIndex = 1.0, dead_zone: typing.SupportsFloat | typing.SupportsIndex = 0.5, step_exponents: dict[str, typing.SupportsInt | typing.SupportsIndex] = {}) -> bytes:
+def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}) -> bytes:
     """
     The bytes that move a device from `state` to trained[coordinates], and `state` with it.
     
-    state moves to the values that the device will decode, so that both ends never drift apart.
-    trained: float32 [dimension]; values outside the coordinates are not read. coordinates: a CoordinateSet, ascending
-    integers [n], or a boolean mask [dimension]. profile: 'reference' (section 3.1.2: float16 values and their places) or
-    'compact' (differences in steps of a power of two, under a range coder that remembers; what moves by less than half a
-    step is not sent). zstd_level: of 'reference', 1 (fast) to 19. relative_step: of 'compact', 2^-20 to 2^20; a step is the
-    power of two nearest to this times the root mean square of the differences, over the parameters of one role.
-    weight_step_multiplier: likewise; the step is so many times larger for weights, neither normalisation nor head.
-    dead_zone: of 'compact', 0.5 to 4: a parameter that would move by fewer steps stays where it is.
-    step_exponents: exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and
-    'statistic'.
+    state moves to the values that the device will decode, so that both ends never drift apart. With profile 'compact', what
+    moves by less than dead_zone steps is not sent.
+        trained: float32 [dimension]; values outside the coordinates are not read
+        coordinates: a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
+        profile: 'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
+        zstd_level: of 'reference', 1 (fast) to 19
+        relative_step: of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
+        weight_step_multiplier: of 'compact': times as large for weights, neither normalisation nor head; likewise
+        dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
+        step_exponents: of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
     Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
     LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.
+    """
+def first_and_last_layers(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
+    """
+    The Strategy of half of the fraction first and half of it last, in (0, 1].
+    """
+def first_layers(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
+    """
+    The Strategy of the fraction that comes first in the manifest, in (0, 1].
     """
 def fraction_count(gamma: typing.SupportsFloat | typing.SupportsIndex, dimension: typing.SupportsInt | typing.SupportsIndex) -> int:
     """
     gamma * dimension, rounded to nearest, at least 1. Raises InvalidArgumentError unless gamma is in (0, 1].
+    """
+def full() -> Strategy:
+    """
+    The Strategy of all trainable coordinates, which is Adam.
+    """
+def gradient_guided(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
+    """
+    The Strategy of the fraction, in (0, 1], of largest |u| of the phase before (Algorithm 2); in a unite() as many among the
+    coordinates that the others leave, of which those of the phase before stay.
     """
 def inspect_update(data: bytes | bytearray | memoryview | numpy.ndarray) -> UpdateInfo:
     """
@@ -2157,17 +3235,47 @@ def largest_by_magnitude(update: numpy.typing.ArrayLike, count: typing.SupportsI
     The `count` coordinates of largest |update|; among equals the lower index wins. update: float32 [dimension].
     Raises InvalidArgumentError unless count <= dimension.
     """
-def learning_rate_ranges(manifest: Manifest, *, weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0) -> list[tuple[int, int, float]]:
+def last_layers(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
+    """
+    The Strategy of the fraction that comes last in the manifest, in (0, 1].
+    """
+def learning_rate_ranges(manifest: Manifest, *, tensor_scales: collections.abc.Sequence[float] = [], weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0) -> list[tuple[int, int, float]]:
     """
     (begin, end, multiplier) of the coordinates begin to end - 1 whose multiplier is not 1, ascending.
+        tensor_scales: another factor for each tensor, in (0, 1], as learning_rate_scales() gives them; empty: 1
         weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
         normalization_multiplier: likewise, of role 'normalization'
         head_multiplier: likewise, of role 'head'
     Raises InvalidArgumentError.
     """
+def learning_rate_scales(manifest: Manifest, values: numpy.typing.ArrayLike) -> list[float]:
+    """
+    A factor of the learning rate for each tensor, by how large its values are, so that one learning rate suits networks
+    whose weights are of different sizes: a parameter of two or more extents whose root mean square is below 0.4 learns in
+    proportion, down to a sixteenth, all others at the whole rate. Policies with learning_rates_by_size do this themselves.
+    
+    values: float32 [dimension], of the parameters that training begins with. Raises InvalidArgumentError for another shape,
+    and for values that are not finite.
+    """
+def make_selection_strategy(name: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05) -> Strategy:
+    """
+    The Strategy of a name of selection_strategy_names(). Raises InvalidArgumentError.
+    """
+def normalization() -> Strategy:
+    """
+    The Strategy of scale and shift of every normalisation layer.
+    """
+def normalization_and_head() -> Strategy:
+    """
+    These and the classifier.
+    """
 def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, *, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> CoordinateSet:
     """
     `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every machine.
+    """
+def random_fraction(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
+    """
+    The Strategy of another random fraction in every phase, in (0, 1].
     """
 def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05, weight_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, normalization_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, head_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict:
     """
@@ -2177,7 +3285,7 @@ def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typi
     beside groups min(4, 1 / sqrt(gamma)); normalisation layers of the strategies that name them 5 times, the head of those
     that name it 4 times; the rest at that rate. What is given
     stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
-    selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of SessionOptions and of the optimisers. Raises
+    selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of FixedPolicy and of the optimisers. Raises
     InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
@@ -2197,6 +3305,10 @@ def street_eval_classes() -> list[int]:
 def street_label_ids() -> list[int]:
     """
     The ids that Street.render() can write, ascending.
+    """
+def unite(first: Strategy, second: Strategy) -> Strategy:
+    """
+    The Strategy of what both choose, `first` first.
     """
 def update_profile_names() -> list[str]:
     """

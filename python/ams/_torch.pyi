@@ -182,7 +182,7 @@ class TensorAdam:
     @staticmethod
     def of_job(job: ams._core.TrainingJob, *, device: typing.Any = 'cpu') -> TensorAdam:
         """
-        With a training job's moments, options and coordinates.
+        With a training job's moments, options, learning rates and coordinates.
         """
     def __init__(self, first_moment: typing.Any, second_moment: typing.Any, step_count: typing.SupportsInt | typing.SupportsIndex, *, device: typing.Any = 'cpu', learning_rate: typing.SupportsFloat | typing.SupportsIndex = 0.001, beta1: typing.SupportsFloat | typing.SupportsIndex = 0.9, beta2: typing.SupportsFloat | typing.SupportsIndex = 0.999, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-08, epsilon_placement: str = 'outside_root', ranges: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex]] = []) -> None:
         ...
@@ -316,7 +316,7 @@ class NetworkTeacher:
     """
     def __init__(self, network: os.PathLike | str | bytes, *, weights: os.PathLike | str | bytes = '', num_classes: typing.SupportsInt | typing.SupportsIndex = 19, input_width: typing.SupportsInt | typing.SupportsIndex = 1024, input_height: typing.SupportsInt | typing.SupportsIndex = 512, selected_classes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], mean: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.485, 0.456, 0.406], standard_deviation: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.229, 0.224, 0.225], device: typing.Any = 'cpu') -> None:
         ...
-    def label(self, frame: numpy.ndarray) -> numpy.ndarray:
+    def label(self, frame: numpy.ndarray, capture_seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> numpy.ndarray:
         """
         uint8 [H, W, 3] of any size to class ids, uint8 in the size of the network's output.
         """

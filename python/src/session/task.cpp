@@ -70,6 +70,11 @@ class PythonTask final : public Task {
 }  // namespace
 
 void bind_task(py::module_& m) {
+  py::class_<TaskScore, std::shared_ptr<TaskScore>>(m, "TaskScore",
+                                                    "What Task.score() gives for a task of C++.")
+      .def("add", &TaskScore::add, "prediction"_a, "label"_a, "capture_seconds"_a,
+           "Takes the next frame; the score of the latest seconds, or None.")
+      .def("summary", &TaskScore::summary, "(name, value) of each result so far.");
   py::class_<Task, PythonTask, std::shared_ptr<Task>>(m, "Task", R"(
 What a session and its hosts must know of a task: what a sample is, how much two samples' labels differ, how predictions
 are scored and shown. Derive from it; each method has a default but score(). Frames come from the frame codec, labels
@@ -106,11 +111,6 @@ there is not.)")
       .def("draw", &Task::draw, "frame"_a, "label"_a, R"(
 The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which then is such an
 array.)");
-  py::class_<TaskScore, std::shared_ptr<TaskScore>>(m, "TaskScore",
-                                                    "What Task.score() gives for a task of C++.")
-      .def("add", &TaskScore::add, "prediction"_a, "label"_a, "capture_seconds"_a,
-           "Takes the next frame; the score of the latest seconds, or None.")
-      .def("summary", &TaskScore::summary, "(name, value) of each result so far.");
 }
 
 }  // namespace ams::python

@@ -67,9 +67,9 @@ double plain_forward_seconds(const ams::Student& student, const ams::Frame& fram
   });
 }
 
-double step_seconds(ams::Trainer<ams::LabelledFramePtr>& trainer, const ams::StudentValues& start,
-                    const std::vector<bool>& required,
-                    const std::vector<ams::LabelledFramePtr>& batch, int runs = 3) {
+double step_seconds(ams::Trainer& trainer, const ams::StudentValues& start,
+                    const std::vector<bool>& required, const std::vector<ams::Handle>& batch,
+                    int runs = 3) {
   constexpr std::size_t iterations = 4;
   const std::size_t n = start.manifest->dimension();
   const auto phase = median_seconds(
@@ -77,6 +77,7 @@ double step_seconds(ams::Trainer<ams::LabelledFramePtr>& trainer, const ams::Stu
         trainer.train({start.manifest,
                        start.values,
                        ams::AdamState(n),
+                       {},
                        {},
                        ams::CoordinateSet::all(n),
                        required,
@@ -126,14 +127,15 @@ int main() {
         const auto frame = noise(width, height, 1);
 
         const auto predictor = ams::make_predictor(spec);
-        const double ours =
-            median_seconds([&] { keep(predictor->predict(frame->frame).ids.data()); });
+        const auto picture = ams::Handle::make(frame->frame);
+        const double ours = median_seconds(
+            [&] { keep(predictor->predict(picture).as<ams::LabelMap>().ids.data()); });
         print_row({spec.network + size + " frame", ours, "layers one by one, contiguous",
                    plain_forward_seconds(ams::open_student(spec), frame->frame), forward, ""});
         if (width > 256) continue;
 
-        std::vector<ams::LabelledFramePtr> batch;
-        for (std::uint64_t i = 0; i < 8; ++i) batch.push_back(noise(width, height, i));
+        std::vector<ams::Handle> batch;
+        for (std::uint64_t i = 0; i < 8; ++i) batch.emplace_back(noise(width, height, i));
         const auto trainer = ams::make_segmentation_trainer(spec);
         const auto start = ams::load_student_values(spec);
         const std::vector<bool> all(start.manifest->tensors().size(), true);

@@ -33,15 +33,15 @@ template <class T>
   return product;
 }
 
-template <std::size_t N>
-struct FloatVector {
-  typedef float Type __attribute__((vector_size(N * sizeof(float))));
+template <class T, std::size_t N>
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(N * sizeof(T))));
 };
 
 /// N floats; arithmetic works element by element. Pass them by reference: how they are passed by
 /// value depends on -march.
 template <std::size_t N>
-using Floats = typename FloatVector<N>::Type;
+using Floats = typename VectorOf<float, N>::Type;
 
 /// Replaces x, or each of its elements, by its square root, correctly rounded. std::sqrt may set
 /// errno, so without -fno-math-errno compilers take one root after another.
@@ -74,27 +74,6 @@ template <class T>
   std::memcpy(to, &from, sizeof(T));
 }
 
-/// Whether every magnitude is at most `limit`, which is at least 0; a value that is not a number is
-/// none.
-inline bool all_within(std::span<const float> values, float limit) {
-  // Without their signs, the bits of floats are in the order of their magnitudes, and those of what
-  // is not a number come last. Four at a time and without an early exit: that is faster.
-  typedef std::int32_t Bits __attribute__((vector_size(4 * sizeof(float))));
-  const auto largest = std::bit_cast<std::int32_t>(limit);
-  Bits outside = {};
-  std::size_t i = 0;
-  for (; i + 4 <= values.size(); i += 4) {
-    Bits bits;
-    std::memcpy(&bits, values.data() + i, sizeof(Bits));
-    outside |= (bits & 0x7fffffff) > largest;
-  }
-  bool within = (outside[0] | outside[1] | outside[2] | outside[3]) == 0;
-  for (; i < values.size(); ++i) {
-    within = within && (std::bit_cast<std::int32_t>(values[i]) & 0x7fffffff) <= largest;
-  }
-  return within;
-}
-
 template <std::size_t N, class Kernel>
 [[gnu::always_inline]] inline void for_each_by(const Kernel& kernel, std::size_t count) {
   std::size_t i = 0;
@@ -118,6 +97,42 @@ void for_each_float(Kernel kernel, std::size_t count) {
   if (__builtin_cpu_supports("avx2")) return for_each_wide(kernel, count);
 #endif
   for_each_by<4>(kernel, count);
+}
+
+template <std::size_t N>
+[[gnu::always_inline]] inline bool all_within_by(std::span<const float> values, float limit) {
+  // Without their signs, the bits of floats are in the order of their magnitudes, and those of what
+  // is not a number come last. No early exit: that is faster.
+  using Bits = typename VectorOf<std::int32_t, N>::Type;
+  const auto largest = std::bit_cast<std::int32_t>(limit);
+  Bits outside = {};
+  std::size_t i = 0;
+  for (; i + N <= values.size(); i += N) {
+    Bits bits;
+    std::memcpy(&bits, values.data() + i, sizeof(Bits));
+    outside |= (bits & 0x7fffffff) > largest;
+  }
+  bool within = true;
+  for (std::size_t lane = 0; lane < N; ++lane) within = within && outside[lane] == 0;
+  for (; i < values.size(); ++i) {
+    within = within && (std::bit_cast<std::int32_t>(values[i]) & 0x7fffffff) <= largest;
+  }
+  return within;
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] inline bool all_within_wide(std::span<const float> values, float limit) {
+  return all_within_by<8>(values, limit);
+}
+#endif
+
+/// Whether every magnitude is at most `limit`, which is at least 0; a value that is not a number is
+/// none.
+inline bool all_within(std::span<const float> values, float limit) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return all_within_wide(values, limit);
+#endif
+  return all_within_by<4>(values, limit);
 }
 
 }  // namespace ams::detail

@@ -49,8 +49,8 @@ class MiouScore final : public TaskScore {
   SlidingMiou miou_;
 };
 
-/// Semantic segmentation as a Task: frames are of type Frame, labels and predictions LabelMap, samples
-/// LabelledFrame. Its loss on labels is HardLabelCrossEntropy, its score SlidingMiou.
+/// Semantic segmentation as a Task: frames are of type Frame, labels and predictions LabelMap,
+/// samples LabelledFrame. Its loss on labels is HardLabelCrossEntropy, its score SlidingMiou.
 class SegmentationTask : public Task {
  public:
   /// classes: those that the video is about. names: of all class ids, for colours; may be empty.
@@ -74,7 +74,9 @@ class SegmentationTask : public Task {
     return labelled.frame.rgb.size() + labelled.labels.ids.size();
   }
 
-  std::unique_ptr<TaskScore> score() const override { return std::make_unique<MiouScore>(classes_); }
+  std::unique_ptr<TaskScore> score() const override {
+    return std::make_unique<MiouScore>(classes_);
+  }
 
   /// Half the picture, half the colours of the labels (class_colour()). What is of no class of the
   /// subset stays as it is. Throws Error(invalid_argument) when bytes do not fit the sizes.

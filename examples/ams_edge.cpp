@@ -1,5 +1,5 @@
-// ams-edge: a device. Plays a video at its own rate, segments every frame with its student, and lets a
-// server adapt that student. Flags and wiring; what it does is in ams::DeviceHost.
+// ams-edge: a device. Plays a video at its own rate, segments every frame with its student, and
+// lets a server adapt that student. Flags and wiring; what it does is in ams::DeviceHost.
 
 #include <algorithm>
 #include <exception>

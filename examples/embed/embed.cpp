@@ -1,5 +1,5 @@
-// A device in a program of one's own: segments a video with a student that a server adapts, and prints
-// for each frame how many pixels each class has.
+// A device in a program of one's own: segments a video with a student that a server adapts, and
+// prints for each frame how many pixels each class has.
 //
 //   embed video.mp4 127.0.0.1 8443 tls/certificate.pem TOKEN edanet.safetensors 0 1 2 8 10 13
 

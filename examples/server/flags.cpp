@@ -287,15 +287,15 @@ nlohmann::json ServerFlags::training_report() const {
   const bool has_budget = downlink_kbps > 0;
   nlohmann::json told = {{"learning_rate", adam.learning_rate},
                          {"learning_rates_by_size", learning_rates_by_size},
-                           {"learning_rate_weight", adam.multipliers.weight},
-                           {"learning_rate_normalization", adam.multipliers.normalization},
-                           {"learning_rate_head", adam.multipliers.head},
-                           {"iterations", pace.iterations},
-                           {"batch_size", pace.batch_size},
-                           {"update_interval_seconds", pace.update_interval_seconds},
-                           {"horizon_seconds", pace.horizon_seconds},
-                           {"max_buffer_samples", session.limits.max_buffer_samples},
-                           {"profile", has_budget ? "compact" : profile}};
+                         {"learning_rate_weight", adam.multipliers.weight},
+                         {"learning_rate_normalization", adam.multipliers.normalization},
+                         {"learning_rate_head", adam.multipliers.head},
+                         {"iterations", pace.iterations},
+                         {"batch_size", pace.batch_size},
+                         {"update_interval_seconds", pace.update_interval_seconds},
+                         {"horizon_seconds", pace.horizon_seconds},
+                         {"max_buffer_samples", session.limits.max_buffer_samples},
+                         {"profile", has_budget ? "compact" : profile}};
   if (has_budget) {
     told["downlink_budget_bps"] = 1000 * downlink_kbps;
     return told;

@@ -67,8 +67,8 @@ struct ServerFlags {
 
   std::shared_ptr<Teacher> make_teacher() const;
 
-  /// What is in force, for the report. With a budget the policy chooses strategy and rates, and those
-  /// here are times them.
+  /// What is in force, for the report. With a budget the policy chooses strategy and rates, and
+  /// those here are times them.
   nlohmann::json training_report() const;
 
  private:

@@ -247,7 +247,8 @@ Bytes encode(const Bye& message) {
 
 // ---- bodies, read ----
 
-/// The same bytes where FlatBuffers can be read: at a multiple of 8. ChunkAssembler puts bodies there.
+/// The same bytes where FlatBuffers can be read: at a multiple of 8. ChunkAssembler puts bodies
+/// there.
 Bytes aligned(const Bytes& body) {
   if (reinterpret_cast<std::uintptr_t>(body.data()) % 8 == 0) {
     return body;

@@ -253,11 +253,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       return hear(*known, hello, todo);  // a second Hello: the session says what is wrong
     }
     // Before room is made: a device that is refused takes no other's place.
-    const bool other_student =
-        hello.manifest_digest != parts_.initial.manifest().digest() ||
-        (hello.student_fingerprint != 0 && options_.student_fingerprint != 0 &&
-         hello.student_fingerprint != options_.student_fingerprint);
-    if (other_student) {
+    const Digest theirs = hello.student_fingerprint, ours = options_.student_fingerprint;
+    if (hello.manifest_digest != parts_.initial.manifest().digest() ||
+        (theirs != 0 && ours != 0 && theirs != ours)) {
       return turn_away(connection, {ErrorCode::manifest_mismatch, options_.wrong_student_text});
     }
     if (!is_device_id(hello.device_id)) {
@@ -335,8 +333,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     return {parts_.initial, parts_.task, parts_.make_policy(), session};
   }
 
-  /// Makes room for a new device: ends the session of the one that has been away longest. False when
-  /// none is away, or its frames are being labelled or trained on.
+  /// Makes room for a new device: ends the session of the one that has been away longest. False
+  /// when none is away, or its frames are being labelled or trained on.
   bool forget_longest_absent() {
     auto oldest = devices_.end();
     for (auto it = devices_.begin(); it != devices_.end(); ++it) {
@@ -518,8 +516,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     submit(std::move(todo));
   }
 
-  /// A batch without an answer would count as pending for ever. Samples that the session did not take
-  /// may have been the answer all the same.
+  /// A batch without an answer would count as pending for ever. Samples that the session did not
+  /// take may have been the answer all the same.
   void give_up(Entry& entry, std::uint64_t batch) {
     try {
       entry.second.session.on_label_failed(batch, executor_.now_seconds());

@@ -25,8 +25,8 @@ inline ams::Bytes damaged(const ams::Bytes& bytes, std::size_t position, std::by
   return copy;
 }
 
-/// A ServerHost and a DeviceHost of the toy student in virtual time (VirtualPair). Checks after every
-/// event what must always hold.
+/// A ServerHost and a DeviceHost of the toy student in virtual time (VirtualPair). Checks after
+/// every event what must always hold.
 class VirtualWorld {
  public:
   struct Setup {

@@ -76,8 +76,8 @@ TEST_CASE("labels are selected classes at the input size, for frames of any size
   spec.selected_classes = {1, 3};
   const auto predictor = ams::make_predictor(spec);
   for (const auto& [width, height] : {std::pair{64, 32}, {200, 77}, {20, 10}}) {
-    const auto labels =
-        ams::testing::predict(*predictor, ams::testing::make_scene(3, width, height)->frame);
+    const auto frame = ams::testing::make_scene(3, width, height)->frame;
+    const auto labels = ams::testing::predict(*predictor, frame);
     CHECK(labels.width == 64);
     CHECK(labels.height == 32);
     CHECK(labels.ids.size() == 64 * 32);
@@ -95,8 +95,8 @@ TEST_CASE("bfloat16 labels nearly all pixels as float32 does") {
   std::size_t equal = 0;
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
     const auto frame = ams::testing::make_scene(seed)->frame;
-    const auto a = ams::testing::predict(*wide, frame).ids,
-               b = ams::testing::predict(*narrow, frame).ids;
+    const auto a = ams::testing::predict(*wide, frame).ids;
+    const auto b = ams::testing::predict(*narrow, frame).ids;
     for (std::size_t i = 0; i < a.size(); ++i) equal += a[i] == b[i];
   }
   CHECK(equal > 5 * 64 * 32 * 97 / 100);

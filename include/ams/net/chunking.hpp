@@ -80,8 +80,8 @@ class ChunkQueue {
 
 /// The receiver's side: chunks in, messages out. The chunks may come from anyone: memory follows
 /// the bytes that arrived, not those that were announced, and is at most lane_count *
-/// max_message_bytes. A message is copied once, out of its chunks, and more often only beyond 1 MiB;
-/// its second byte, where its body begins, lies at a multiple of 8. Not thread-safe.
+/// max_message_bytes. A message is copied once, out of its chunks, and more often only beyond 1
+/// MiB; its second byte, where its body begins, lies at a multiple of 8. Not thread-safe.
 class ChunkAssembler {
  public:
   explicit ChunkAssembler(std::size_t max_message_bytes) : max_message_bytes_(max_message_bytes) {}

@@ -28,8 +28,8 @@ LogFormat parse_log_format(std::string_view name);
 std::string format_log_line(LogFormat format, double unix_seconds, LogLevel level,
                             std::string_view event, std::span<const LogField> fields);
 
-/// Writes events as lines to a file, on a thread of its own. write() never waits for the file: while
-/// more than `max_waiting` lines wait, new ones are dropped, and a line says how many.
+/// Writes events as lines to a file, on a thread of its own. write() never waits for the file:
+/// while more than `max_waiting` lines wait, new ones are dropped, and a line says how many.
 class Logger final : public LogSink {
  public:
   /// file: stderr unless given; stays open.

@@ -56,16 +56,16 @@ struct SessionReport {
 /// A server for any number of devices: connects their sessions (ServerSession) to a transport, a
 /// teacher, a trainer and a store. It performs the sessions' actions.
 ///
-/// - A session lives on while its device is away. A device that comes to a full host takes the place
-///   of the one that has been away longest.
+/// - A session lives on while its device is away. A device that comes to a full host takes the
+///   place of the one that has been away longest.
 /// - A newer connection of a device takes over from its older one.
-/// - Labelling (decode, teacher, Task::sample) and training (plan, train, write the update) are Work
-///   for the executor.
+/// - Labelling (decode, teacher, Task::sample) and training (plan, train, write the update) are
+///   Work for the executor.
 /// - A part that throws costs a batch, a phase or a connection, and a line in the log.
 ///
 /// A monitor: every function may be called from every thread, also from several at once. The
-/// messages of one connection come in order, one at a time. The transport is called under the host's
-/// lock, Executor::submit() is not; teacher, trainer, codec and store are not.
+/// messages of one connection come in order, one at a time. The transport is called under the
+/// host's lock, Executor::submit() is not; teacher, trainer, codec and store are not.
 ///
 /// Stop the executor's threads before the host is destroyed. Work and functions that an executor
 /// keeps beyond that do nothing.

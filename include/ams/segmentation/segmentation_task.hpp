@@ -49,8 +49,8 @@ class MiouScore final : public TaskScore {
   SlidingMiou miou_;
 };
 
-/// Semantic segmentation as a Task: frames are of type Frame, labels and predictions LabelMap, samples
-/// LabelledFrame. Its loss on labels is HardLabelCrossEntropy, its score SlidingMiou.
+/// Semantic segmentation as a Task: frames are of type Frame, labels and predictions LabelMap,
+/// samples LabelledFrame. Its loss on labels is HardLabelCrossEntropy, its score SlidingMiou.
 class SegmentationTask : public Task {
  public:
   /// classes: those that the video is about. names: of all class ids, for colours; may be empty.

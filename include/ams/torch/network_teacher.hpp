@@ -30,12 +30,11 @@ struct NetworkTeacherSpec {
       "cpu";  ///< "cpu", "cuda", "cuda:1", ...; a package runs where it was compiled for
 };
 
-/// A teacher whose labels, each a LabelMap of a Frame, are the argmax of a network, in the size of the
-/// network's output. Opening
-/// labels one blank frame, so that a network of the wrong shape is refused here and not in
-/// mid-stream. Throws Error: invalid_argument (what was wrong and what is allowed), io_error,
-/// malformed_data, manifest_mismatch, unavailable (a package that this build of libtorch cannot
-/// run).
+/// A teacher whose labels, each a LabelMap of a Frame, are the argmax of a network, in the size of
+/// the network's output. Opening labels one blank frame, so that a network of the wrong shape is
+/// refused here and not in mid-stream. Throws Error: invalid_argument (what was wrong and what is
+/// allowed), io_error, malformed_data, manifest_mismatch, unavailable (a package that this build of
+/// libtorch cannot run).
 std::unique_ptr<Teacher> make_network_teacher(const NetworkTeacherSpec& spec);
 
 }  // namespace ams

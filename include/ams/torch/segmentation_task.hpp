@@ -9,8 +9,8 @@
 namespace ams {
 
 /// Semantic segmentation as make_segmentation_trainer() describes it, for samples of type
-/// LabelledFrame. `align_corners` is the network's. Targets are int64 [N, height, width]: the place of the pixel's class in the
-/// selection, -100 for a pixel that does not count.
+/// LabelledFrame. `align_corners` is the network's. Targets are int64 [N, height, width]: the place
+/// of the pixel's class in the selection, -100 for a pixel that does not count.
 TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id, bool align_corners);
 
 /// Softmax cross-entropy of logits [N, C, h, w] over the classes `selected` (empty: all), at the

@@ -41,15 +41,15 @@ LabelledFramePtr training_sample(const StudentSpec& spec, const Frame& frame,
 std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec& spec,
                                                                std::vector<std::string> names = {});
 
-/// Trains segmentation students on samples of type LabelledFrame: frames are scaled to the student's input size (area average),
-/// labels by nearest neighbour; softmax cross-entropy over the selected classes, averaged over the
-/// pixels that have one. A mini-batch without such a pixel makes no step and counts as loss 0.
-/// Batch norm is frozen (its scale and shift are trained) unless spec.train_batch_norm_statistics.
-/// Only the gradients that a job requires are computed. The same job gives the same bits on one
-/// machine with the same number of threads. train() throws Error(manifest_mismatch) for another
-/// network's job, Error(invalid_argument) for sizes that do not fit and for a loss that is not
-/// finite; the trainer remains usable. Opening it throws as load_student_values(), and
-/// Error(unavailable) for a device that is not there.
+/// Trains segmentation students on samples of type LabelledFrame: frames are scaled to the
+/// student's input size (area average), labels by nearest neighbour; softmax cross-entropy over the
+/// selected classes, averaged over the pixels that have one. A mini-batch without such a pixel
+/// makes no step and counts as loss 0. Batch norm is frozen (its scale and shift are trained)
+/// unless spec.train_batch_norm_statistics. Only the gradients that a job requires are computed.
+/// The same job gives the same bits on one machine with the same number of threads. train() throws
+/// Error(manifest_mismatch) for another network's job, Error(invalid_argument) for sizes that do
+/// not fit and for a loss that is not finite; the trainer remains usable. Opening it throws as
+/// load_student_values(), and Error(unavailable) for a device that is not there.
 std::unique_ptr<Trainer> make_segmentation_trainer(const StudentSpec& spec,
                                                    const SegmentationTrainerOptions& options = {});
 

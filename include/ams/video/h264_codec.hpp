@@ -28,7 +28,8 @@ class H264Codec final : public FrameCodec {
   /// The frame, no larger than max_width x max_height; never enlarged, that would only cost bits.
   Handle reduce(const Handle& frame) const override;
 
-  /// Frames of another size than the newest one are brought to its size. Throws as encode_samples().
+  /// Frames of another size than the newest one are brought to its size. Throws as
+  /// encode_samples().
   Bytes encode(std::span<const Handle> frames, double period_seconds) const override;
 
   /// Throws as decode_samples().

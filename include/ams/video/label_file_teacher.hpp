@@ -15,8 +15,8 @@ class LabelFileTeacher : public Teacher {
   /// Errors: those of LabelTrackReader.
   explicit LabelFileTeacher(Clip clip) : clip_(std::move(clip)), track_(clip_.labels_path()) {}
 
-  /// A LabelMap; the frame itself is not looked at. Throws Error(invalid_argument) where the clip has
-  /// no label for the time.
+  /// A LabelMap; the frame itself is not looked at. Throws Error(invalid_argument) where the clip
+  /// has no label for the time.
   Handle label(const Handle&, double capture_seconds) override {
     return Handle::make(track_.at(clip_.label_index(capture_seconds)));
   }

@@ -247,14 +247,14 @@ class EncodeOptions:
     """
     How an update is written.
     """
-    def __init__(self, *, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}) -> None:
+    def __init__(self, *, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None) -> None:
         """
             profile: 'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
             zstd_level: of 'reference', 1 (fast) to 19
             relative_step: of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
             weight_step_multiplier: of 'compact': times as large for weights, neither normalisation nor head; likewise
             dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
-            step_exponents: of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+            step_exponent: of 'compact': 2^this is every step, in place of all that; -100 to 104
         Raises InvalidArgumentError that names the argument.
         """
     def __repr__(self) -> str:
@@ -279,9 +279,9 @@ class EncodeOptions:
         of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
         """
     @property
-    def step_exponents(self) -> dict[str, int]:
+    def step_exponent(self) -> int | None:
         """
-        of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+        of 'compact': 2^this is every step, in place of all that; -100 to 104
         """
     @property
     def weight_step_multiplier(self) -> float:
@@ -1303,11 +1303,6 @@ class PhaseContext:
         Of the latest phase; None before the first.
         """
     @property
-    def latest_coordinates(self) -> CoordinateSet | None:
-        """
-        I_n of the latest phase; None before the first, and while that was chosen at random.
-        """
-    @property
     def new_samples(self) -> int:
         """
         Of them, since the latest phase began; at least 1.
@@ -1775,7 +1770,7 @@ class FixedPolicy(UpdatePolicy):
     """
     One strategy and one encoding for the life of a session, at the paper's pace.
     """
-    def __init__(self, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
             gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
             strategy: how they are chosen, a Strategy or one of selection_strategy_names()
@@ -1793,7 +1788,7 @@ class FixedPolicy(UpdatePolicy):
             relative_step: of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
             weight_step_multiplier: of 'compact': times as large for weights, neither normalisation nor head; likewise
             dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
-            step_exponents: of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+            step_exponent: of 'compact': 2^this is every step, in place of all that; -100 to 104
             update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
             iterations: K, 1 to 10000
             batch_size: samples of a mini-batch, 1 to 4096
@@ -1956,9 +1951,9 @@ class FixedPolicy(UpdatePolicy):
         number of latest sampling rates in the mean, 1 to 1000
         """
     @property
-    def step_exponents(self) -> dict[str, int]:
+    def step_exponent(self) -> int | None:
         """
-        of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+        of 'compact': 2^this is every step, in place of all that; -100 to 104
         """
     @property
     def step_fps(self) -> float:
@@ -3183,7 +3178,7 @@ def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typin
     The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
     a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
     """
-def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponents: dict[str, int] = {}) -> bytes:
+def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None) -> bytes:
     """
     The bytes that move a device from `state` to trained[coordinates], and `state` with it.
     
@@ -3196,7 +3191,7 @@ def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinate
         relative_step: of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
         weight_step_multiplier: of 'compact': times as large for weights, neither normalisation nor head; likewise
         dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
-        step_exponents: of 'compact': exponents of the steps, -100 to 104, in place of that, of any of 'weight', 'normalization', 'head' and 'statistic'
+        step_exponent: of 'compact': 2^this is every step, in place of all that; -100 to 104
     Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
     LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.
     """
@@ -3292,7 +3287,7 @@ def selection_strategy_names() -> list[str]:
     """
     The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
     'normalization_and_head', either of them with '+gradient_guided', which adds that fraction of the coordinates outside the
-    group and keeps it from phase to phase, and 'normalization+last_layers'. A manifest without tensors of such a role is refused.
+    group, and 'normalization+last_layers'. A manifest without tensors of such a role is refused.
     """
 def street_class_names() -> list[str]:
     """

@@ -104,7 +104,8 @@ TEST_CASE("outputs in a dictionary or a tuple are found") {
     const std::string path = ams::testing::fixture(kind);
     if (path.empty()) return;
     const auto predictor = ams::make_predictor(spec_of(path));
-    CHECK(predictor->predict(ams::testing::make_scene(1)->frame).ids.size() == 64 * 32);
+    CHECK(ams::testing::predict(*predictor, ams::testing::make_scene(1)->frame).ids.size() ==
+          64 * 32);
   }
 }
 

@@ -62,7 +62,8 @@ class Manifest {
 
   /// Lays the tensors out one after another, in the given order; their offset and size are computed.
   /// Throws Error(invalid_argument) on an empty, repeated or overlong name, an extent below 1, more than
-  /// max_extents extents or max_tensors tensors, an unknown kind or role, or a vector of more than max_dimension values.
+  /// max_extents extents or max_tensors tensors, an unknown kind or role, or a vector of more than
+  /// max_dimension values.
   explicit Manifest(std::vector<TensorSpec> tensors);
 
   /// The same layout with roles by name: where `patterns` has any for a role, exactly the parameters that

@@ -172,6 +172,40 @@ TEST_CASE("draws are the documented function of the random numbers") {
   CHECK(buffer.draw(20, 5, 5, a) == restored.draw(20, 5, 5, b));
 }
 
+TEST_CASE("the newest samples can be had alone") {
+  HorizonReplayBuffer<int> buffer({.horizon_seconds = 50});
+  for (int t = 0; t <= 20; ++t) buffer.add(t, t);
+  CHECK(buffer.newest(20, 3) == std::vector<int>{18, 19, 20});
+  CHECK(buffer.newest(10, 2) == std::vector<int>{9, 10});  // not later than now
+  CHECK(buffer.newest(20, 1000).size() == 21);
+  CHECK(buffer.newest(20, 0).empty());
+  CHECK(buffer.newest(1000, 3).empty());
+}
+
+TEST_CASE("draws can prefer what is recent, as often as documented") {
+  HorizonReplayBuffer<int> buffer({.horizon_seconds = 100});
+  for (int t = 0; t < 40; ++t) buffer.add(t, t);
+  constexpr double recency = 5;
+  Random random(11);
+  std::vector<double> counts(40);
+  for (const auto& batch : buffer.draw(39, 5000, 8, random, recency)) {
+    for (const int s : batch) ++counts[static_cast<std::size_t>(s)];
+  }
+  double sum = 0;
+  const auto weight = [&](int t) { return std::pow(recency / (recency + 39 - t), 2); };
+  for (int t = 0; t < 40; ++t) sum += weight(t);
+  double chi_squared = 0;
+  for (int t = 0; t < 40; ++t) {
+    const double expected = 40000 * weight(t) / sum;
+    chi_squared += std::pow(counts[static_cast<std::size_t>(t)] - expected, 2) / expected;
+  }
+  CHECK(chi_squared < 72.1);  // 39 degrees of freedom: once in a thousand; the seed is fixed
+
+  Random one(1);
+  CHECK_THROWS_AS(buffer.draw(39, 1, 1, one, -1), Error);
+  CHECK_THROWS_AS(buffer.draw(39, 1, 1, one, std::nan("")), Error);
+}
+
 TEST_CASE("nothing to draw from gives no mini-batches and uses no random numbers") {
   HorizonReplayBuffer<int> buffer({.horizon_seconds = 5});
   Random random(1);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ams/core/error.hpp"
+#include "ams/core/exact_math.hpp"
 #include "ams/core/random.hpp"
 
 namespace ams {
@@ -25,7 +26,8 @@ struct ReplayBufferOptions {
 };
 
 /// The training buffer B of Algorithm 1: samples with time stamps, of which mini-batches are drawn
-/// uniformly with replacement over the last T_horizon seconds (line 12; Algorithm 2, line 7).
+/// with replacement over the last T_horizon seconds (line 12; Algorithm 2, line 7), uniformly or, if
+/// wanted, the recent ones more often.
 ///
 /// Sample: any copyable type whose move does not throw; a cheap handle such as LabelledFramePtr is
 /// best, as each draw copies it.
@@ -118,18 +120,33 @@ class HorizonReplayBuffer {
     return true;
   }
 
-  /// `batch_count` mini-batches of `batch_size` samples, each drawn uniformly with replacement from
-  /// the samples whose time is in [now - T_horizon, now]; all from the same contents, whatever is
-  /// added meanwhile. Empty when there is no such sample; `random` is not used then. now_seconds:
-  /// finite, else Error(invalid_argument).
+  /// `batch_count` mini-batches of `batch_size` samples, each drawn with replacement from the samples
+  /// whose time is in [now - T_horizon, now]; all from the same contents, whatever is added
+  /// meanwhile. Empty when there is no such sample; `random` is not used then.
+  ///
+  /// recency_seconds: a sample that is older than the newest one by `age` seconds is drawn
+  /// (recency / (recency + age))^2 times as often: of samples at one rate, half of the draws are from
+  /// the newest recency_seconds. 0: all alike, as in the paper. Up to 1e9.
+  ///
+  /// Throws Error(invalid_argument) unless now_seconds is finite and recency_seconds in its range.
   std::vector<std::vector<Sample>> draw(double now_seconds, std::size_t batch_count,
-                                        std::size_t batch_size, Random& random) const {
+                                        std::size_t batch_size, Random& random,
+                                        double recency_seconds = 0) const {
     require_finite_now(now_seconds);
+    if (!(recency_seconds >= 0 && recency_seconds <= 1e9)) {  // or NaN
+      throw Error(ErrorCode::invalid_argument, "replay buffer: recency_seconds is " +
+                                                   std::to_string(recency_seconds) +
+                                                   "; allowed is 0 to 1e9");
+    }
     std::vector<std::vector<Sample>> batches;
     const std::lock_guard lock(mutex_);
     const auto [first, last] = range(now_seconds);
     if (first == last) return batches;
     batches.resize(batch_count);
+    if (recency_seconds > 0) {
+      draw_recent(first, last, recency_seconds, batch_size, random, batches);
+      return batches;
+    }
     for (std::vector<Sample>& batch : batches) {
       batch.reserve(batch_size);
       for (std::size_t i = 0; i < batch_size; ++i) {
@@ -137,6 +154,19 @@ class HorizonReplayBuffer {
       }
     }
     return batches;
+  }
+
+  /// The newest samples in [now - T_horizon, now], at most `count`, oldest first. now_seconds: finite,
+  /// else Error(invalid_argument).
+  std::vector<Sample> newest(double now_seconds, std::size_t count) const {
+    require_finite_now(now_seconds);
+    std::vector<Sample> samples;
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = range(now_seconds);
+    for (std::size_t i = std::max(first, last - std::min(count, last)); i < last; ++i) {
+      samples.push_back(stored_[i].entry.sample);
+    }
+    return samples;
   }
 
   /// Number of samples that draw() chooses from. now_seconds: finite, else Error(invalid_argument).
@@ -186,6 +216,30 @@ class HorizonReplayBuffer {
     if (!std::isfinite(now_seconds)) {
       throw Error(ErrorCode::invalid_argument,
                   "replay buffer: now is " + std::to_string(now_seconds) + "; it must be finite");
+    }
+  }
+
+  /// Fills the batches with samples of the positions [first, last). The mutex is held.
+  void draw_recent(std::size_t first, std::size_t last, double recency_seconds,
+                   std::size_t batch_size, Random& random,
+                   std::vector<std::vector<Sample>>& batches) const {
+    std::vector<double> sums;  // of the weights up to each position
+    sums.reserve(last - first);
+    const double newest_seconds = stored_[last - 1].entry.time_seconds;
+    double sum = 0;
+    for (std::size_t i = first; i < last; ++i) {
+      const double age = newest_seconds - stored_[i].entry.time_seconds;
+      const double share = recency_seconds / (recency_seconds + age);
+      sum += detail::rounded(share * share);
+      sums.push_back(sum);
+    }
+    for (std::vector<Sample>& batch : batches) {
+      batch.reserve(batch_size);
+      for (std::size_t i = 0; i < batch_size; ++i) {
+        const double drawn = detail::rounded(random.uniform() * sum);
+        const auto place = std::upper_bound(sums.begin(), sums.end() - 1, drawn) - sums.begin();
+        batch.push_back(stored_[first + static_cast<std::size_t>(place)].entry.sample);
+      }
     }
   }
 

@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'Snapshot', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'unite', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'Snapshot', 'StartScores', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingReport', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'unite', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -920,14 +920,34 @@ class Bye:
         """
         For people.
         """
+class StartScores:
+    """
+    What the states that a phase may start from score on labels that nothing has been trained on; in [0, 1].
+    """
+    @property
+    def held(self) -> float:
+        """
+        Of what the device holds.
+        """
+    @property
+    def others(self) -> list[float]:
+        """
+        Of the others, the un-customised student first.
+        """
+    @property
+    def start(self) -> int:
+        """
+        Where the phase started: 0 as planned, k at the k-th of the others.
+        """
 class TrainingResult:
     """
     What a training phase gives back.
     """
-    def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
+    def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> None:
         """
         parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are unchanged, but for
-        statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. All copied.
+        statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. scores: what
+        TrainingJob.try_starts() gave. All copied.
         """
     @property
     def adam(self) -> AdamState:
@@ -945,6 +965,11 @@ class TrainingResult:
         float32 [dimension], a read-only view.
         """
     @property
+    def scores(self) -> StartScores | None:
+        """
+        StartScores of the job's trial, or None.
+        """
+    @property
     def seconds(self) -> float:
         """
         Wall time of the phase.
@@ -960,7 +985,7 @@ class TrainingJob:
             losses.append(loss)
         return job.result(losses=losses, seconds=...)
     """
-    def result(self, *, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> TrainingResult:
+    def result(self, *, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> TrainingResult:
         """
         The TrainingResult of parameters and adam as they are now.
         """
@@ -968,6 +993,12 @@ class TrainingJob:
         """
         One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension] of the loss at
         parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.
+        """
+    def try_starts(self, score: collections.abc.Callable) -> StartScores | None:
+        """
+        Lets `parameters` start from the best of the states that the policy offers. score(values, samples): how good a student
+        with these values, float32 [dimension], is on these samples, in [0, 1]; None where they say nothing. Gives the
+        StartScores; give them to result(). None where the policy offers nothing or the samples say nothing.
         """
     @property
     def adam(self) -> AdamState:
@@ -1106,7 +1137,7 @@ class ClientOptions:
     """
     Everything that can be set about a device's client.
     """
-    def __init__(self, *, device_id: str = 'device', token: str = '', student_fingerprint: int = 0, sampling_rate_fps: float = 1.0, max_sampling_rate_fps: float = 60.0, update_interval_seconds: float = 10.0, first_batch_seconds: float = 5.0, max_buffered_frames: int = 64, max_frames_per_batch: int = 64, max_kept_batches: int = 2, welcome_timeout_seconds: float = 30.0, goodbye_timeout_seconds: float = 5.0, reconnect_min_seconds: float = 0.5, reconnect_max_seconds: float = 30.0, max_consecutive_refusals: int = 8, ack_policy: str = 'published', seed: int = 0) -> None:
+    def __init__(self, *, device_id: str = 'device', token: str = '', student_fingerprint: int = 0, sampling_rate_fps: float = 1.0, max_sampling_rate_fps: float = 60.0, update_interval_seconds: float = 2.0, scene_change_fps: float = 2.0, scene_change_seconds: float = 4.0, first_batch_seconds: float = 0.0, max_buffered_frames: int = 64, max_frames_per_batch: int = 64, max_kept_batches: int = 2, welcome_timeout_seconds: float = 30.0, goodbye_timeout_seconds: float = 5.0, reconnect_min_seconds: float = 0.5, reconnect_max_seconds: float = 30.0, max_consecutive_refusals: int = 8, ack_policy: str = 'published', seed: int = 0) -> None:
         """
             device_id: 1 to 128 bytes; names the session to resume
             token: up to 1024 bytes
@@ -1114,6 +1145,8 @@ class ClientOptions:
             sampling_rate_fps: until the server says otherwise, 0.001 to max_sampling_rate_fps
             max_sampling_rate_fps: a server that asks for more is disconnected
             update_interval_seconds: T_update until the server says otherwise, 0.1 to 3600
+            scene_change_fps: after a scene change frames are sampled at least so often
+            scene_change_seconds: for so long; 0: scene changes are ignored
             first_batch_seconds: the first batch leaves so long after its first sample, >= 0
             max_buffered_frames: samples, >= 1; as many leave before T_update, or else the oldest are dropped
             max_frames_per_batch: a larger buffer leaves in several batches, 1 to 256
@@ -1194,6 +1227,16 @@ class ClientOptions:
         until the server says otherwise, 0.001 to max_sampling_rate_fps
         """
     @property
+    def scene_change_fps(self) -> float:
+        """
+        after a scene change frames are sampled at least so often
+        """
+    @property
+    def scene_change_seconds(self) -> float:
+        """
+        for so long; 0: scene changes are ignored
+        """
+    @property
     def seed(self) -> int:
         """
         of the jitter of reconnect delays
@@ -1242,6 +1285,11 @@ class Task:
     """
     def __init__(self) -> None:
         ...
+    def difference(self, previous: typing.Any, current: typing.Any) -> float | None:
+        """
+        Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they cannot be compared;
+        by default always, and no scene change is seen.
+        """
     def draw(self, frame: typing.Any, label: typing.Any) -> numpy.ndarray:
         """
         The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which then is such an
@@ -1317,6 +1365,30 @@ class PhaseContext:
         """
         Labelled so far.
         """
+class TrainingReport:
+    """
+    How a phase went, before its update is written; good within on_trained().
+    """
+    @property
+    def iterations(self) -> int:
+        """
+        K.
+        """
+    @property
+    def losses(self) -> list[float]:
+        """
+        One for each mini-batch, or none.
+        """
+    @property
+    def scores(self) -> StartScores | None:
+        """
+        StartScores of the plan's other starts; None where none were tried.
+        """
+    @property
+    def seconds(self) -> float:
+        """
+        From its becoming due to its end, by the driver's clock.
+        """
 class WriteReport:
     """
     What came of a phase's update; good within on_written().
@@ -1355,14 +1427,18 @@ class PhasePlan:
     """
     One training phase: where it starts, what it trains, how fast, on how much.
     """
-    def __init__(self, *, parameters: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, required_gradients: collections.abc.Sequence[bool], learning_rates: collections.abc.Sequence[tuple[int, int, float]] = [], iterations: int = 20, batch_size: int = 8, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0) -> None:
+    def __init__(self, *, parameters: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, required_gradients: collections.abc.Sequence[bool], learning_rates: collections.abc.Sequence[tuple[int, int, float]] = [], other_starts: collections.abc.Sequence[numpy.typing.ArrayLike] = [], start_margin: float = 0.05, iterations: int = 20, batch_size: int = 8, recency_seconds: float = 0.0, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0) -> None:
         """
             parameters: where training starts, float32 [dimension]; copied
             coordinates: I_n, a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
             required_gradients: one for each tensor of the manifest
             learning_rates: (begin, end, multiplier) where the rate is another one, as learning_rate_ranges() gives them
+            other_starts: states to start from where one is better on the newest labels, the un-customised student first; float32
+                [dimension] each, copied
+            start_margin: how much better than what the device holds another start must score, >= 0
             iterations: K, 1 to 10000
             batch_size: samples of a mini-batch, 1 to 4096
+            recency_seconds: half of a mini-batch is of the newest so many seconds; 0: all alike
             learning_rate: alpha, > 0 and at most 1e6
             beta1: in [0, 1)
             beta2: in [0, 1)
@@ -1438,6 +1514,11 @@ class PhasePlan:
     def parameters(self) -> numpy.ndarray:
         """
         float32 [dimension], a read-only view.
+        """
+    @property
+    def recency_seconds(self) -> float:
+        """
+        half of a mini-batch is of the newest so many seconds; 0: all alike
         """
     @property
     def required_gradients(self) -> list[bool]:
@@ -1527,6 +1608,10 @@ class UpdatePolicy:
     def on_sent(self, message: Welcome | Control | Update | Snapshot | Fault | Bye, is_repeated: bool, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
         A message leaves. is_repeated: an update that was written earlier and is sent once more.
+        """
+    def on_trained(self, report: TrainingReport) -> None:
+        """
+        The phase has ended well: a TrainingReport. encode() follows.
         """
     def on_written(self, report: WriteReport) -> None:
         """
@@ -1622,7 +1707,7 @@ class PaperPolicy(UpdatePolicy):
     The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in profile 'reference'.
     The defaults are those of its section 4.1.
     """
-    def __init__(self, *, gamma: float = 0.05, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, gamma: float = 0.05, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, least_spacing: float = 1.0, min_samples: int = 4, horizon_seconds: float = 240.0, recency_seconds: float = 0.0, trainer_share: float = 0.0, start_states: int = 0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
             gamma: fraction of the parameters that an update carries, (0, 1]
             learning_rate: alpha, > 0 and at most 1e6
@@ -1631,10 +1716,14 @@ class PaperPolicy(UpdatePolicy):
             epsilon: 1e-30 to 1e6
             epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
             update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
-            iterations: K, 1 to 10000
+            iterations: K at most, 1 to 10000
             batch_size: samples of a mini-batch, 1 to 4096
+            least_spacing: a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
             min_samples: the first phase waits for so many labelled samples, >= 1
             horizon_seconds: T_horizon, > 0
+            recency_seconds: half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
+            trainer_share: a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
+            start_states: tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
             adapt_sampling_rate: equation (1); False: always initial_fps
             min_fps: r_min, > 0
             max_fps: r_max, >= min_fps
@@ -1709,12 +1798,17 @@ class PaperPolicy(UpdatePolicy):
     @property
     def iterations(self) -> int:
         """
-        K, 1 to 10000
+        K at most, 1 to 10000
         """
     @property
     def learning_rate(self) -> float:
         """
         alpha, > 0 and at most 1e6
+        """
+    @property
+    def least_spacing(self) -> float:
+        """
+        a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
         """
     @property
     def max_fps(self) -> float:
@@ -1735,6 +1829,11 @@ class PaperPolicy(UpdatePolicy):
     def phi_target(self) -> float:
         """
         in the unit of the task's loss; the default is for HardLabelCrossEntropy
+        """
+    @property
+    def recency_seconds(self) -> float:
+        """
+        half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
         """
     @property
     def sampling_interval_seconds(self) -> float:
@@ -1762,15 +1861,25 @@ class PaperPolicy(UpdatePolicy):
         number of latest sampling rates in the mean, 1 to 1000
         """
     @property
+    def start_states(self) -> int:
+        """
+        tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
+        """
+    @property
     def step_fps(self) -> float:
         """
         eta_r, fps for one unit of phi, > 0
         """
+    @property
+    def trainer_share(self) -> float:
+        """
+        a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
+        """
 class FixedPolicy(UpdatePolicy):
     """
-    One strategy and one encoding for the life of a session, at the paper's pace.
+    One strategy and one encoding for the life of a session.
     """
-    def __init__(self, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 5, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
             gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
             strategy: how they are chosen, a Strategy or one of selection_strategy_names()
@@ -1790,10 +1899,14 @@ class FixedPolicy(UpdatePolicy):
             dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
             step_exponent: of 'compact': 2^this is every step, in place of all that; -100 to 104
             update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
-            iterations: K, 1 to 10000
+            iterations: K at most, 1 to 10000
             batch_size: samples of a mini-batch, 1 to 4096
+            least_spacing: a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
             min_samples: the first phase waits for so many labelled samples, >= 1
             horizon_seconds: T_horizon, > 0
+            recency_seconds: half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
+            trainer_share: a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
+            start_states: tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
             adapt_sampling_rate: equation (1); False: always initial_fps
             min_fps: r_min, > 0
             max_fps: r_max, >= min_fps
@@ -1878,7 +1991,7 @@ class FixedPolicy(UpdatePolicy):
     @property
     def iterations(self) -> int:
         """
-        K, 1 to 10000
+        K at most, 1 to 10000
         """
     @property
     def learning_rate(self) -> float:
@@ -1889,6 +2002,11 @@ class FixedPolicy(UpdatePolicy):
     def learning_rates_by_size(self) -> bool:
         """
         tensors whose values are small at the beginning learn less fast (learning_rate_scales()), so that one learning rate suits most networks; False: as in the paper
+        """
+    @property
+    def least_spacing(self) -> float:
+        """
+        a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
         """
     @property
     def max_fps(self) -> float:
@@ -1921,6 +2039,11 @@ class FixedPolicy(UpdatePolicy):
         'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
         """
     @property
+    def recency_seconds(self) -> float:
+        """
+        half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
+        """
+    @property
     def relative_step(self) -> float:
         """
         of 'compact': a step is the power of two nearest to this times the root mean square of the differences, over the parameters of one role; 2^-20 to 2^20
@@ -1951,6 +2074,11 @@ class FixedPolicy(UpdatePolicy):
         number of latest sampling rates in the mean, 1 to 1000
         """
     @property
+    def start_states(self) -> int:
+        """
+        tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
+        """
+    @property
     def step_exponent(self) -> int | None:
         """
         of 'compact': 2^this is every step, in place of all that; -100 to 104
@@ -1964,6 +2092,11 @@ class FixedPolicy(UpdatePolicy):
     def strategy(self) -> typing.Any:
         """
         how they are chosen, a Strategy or one of selection_strategy_names()
+        """
+    @property
+    def trainer_share(self) -> float:
+        """
+        a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
         """
     @property
     def weight_multiplier(self) -> float:
@@ -1982,10 +2115,10 @@ class FixedPolicy(UpdatePolicy):
         """
 class BudgetPolicy(UpdatePolicy):
     """
-    Makes the best of a downlink budget, at the paper's pace: chooses what every phase trains and how fast it learns (the
+    Makes the best of a downlink budget: chooses what every phase trains and how fast it learns (the
     multipliers are times those of recommended_multipliers()), and writes every update as finely as the budget allows.
     """
-    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, min_samples: int = 4, horizon_seconds: float = 240.0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 5, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
             budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
             link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
@@ -2001,10 +2134,14 @@ class BudgetPolicy(UpdatePolicy):
             head_multiplier: likewise, of role 'head'
             learning_rates_by_size: as FixedPolicy's
             update_interval_seconds: T_update, 0.1 to 3600; the base when it is adapted
-            iterations: K, 1 to 10000
+            iterations: K at most, 1 to 10000
             batch_size: samples of a mini-batch, 1 to 4096
+            least_spacing: a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
             min_samples: the first phase waits for so many labelled samples, >= 1
             horizon_seconds: T_horizon, > 0
+            recency_seconds: half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
+            trainer_share: a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
+            start_states: tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
             adapt_sampling_rate: equation (1); False: always initial_fps
             min_fps: r_min, > 0
             max_fps: r_max, >= min_fps
@@ -2084,7 +2221,7 @@ class BudgetPolicy(UpdatePolicy):
     @property
     def iterations(self) -> int:
         """
-        K, 1 to 10000
+        K at most, 1 to 10000
         """
     @property
     def learning_rate(self) -> float:
@@ -2095,6 +2232,11 @@ class BudgetPolicy(UpdatePolicy):
     def learning_rates_by_size(self) -> bool:
         """
         as FixedPolicy's
+        """
+    @property
+    def least_spacing(self) -> float:
+        """
+        a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
         """
     @property
     def link_bps(self) -> float:
@@ -2132,6 +2274,11 @@ class BudgetPolicy(UpdatePolicy):
         in the unit of the task's loss; the default is for HardLabelCrossEntropy
         """
     @property
+    def recency_seconds(self) -> float:
+        """
+        half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
+        """
+    @property
     def sampling_interval_seconds(self) -> float:
         """
         delta_t between decisions on the sampling rate, > 0
@@ -2157,9 +2304,19 @@ class BudgetPolicy(UpdatePolicy):
         number of latest sampling rates in the mean, 1 to 1000
         """
     @property
+    def start_states(self) -> int:
+        """
+        tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
+        """
+    @property
     def step_fps(self) -> float:
         """
         eta_r, fps for one unit of phi, > 0
+        """
+    @property
+    def trainer_share(self) -> float:
+        """
+        a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
         """
     @property
     def weight_multiplier(self) -> float:
@@ -2277,6 +2434,11 @@ class SessionCounters:
         Connections ended for a protocol violation.
         """
     @property
+    def iterations(self) -> int:
+        """
+        Training steps of phases that ended well.
+        """
+    @property
     def phase_seconds(self) -> float:
         """
         Sum over phases.
@@ -2307,6 +2469,16 @@ class SessionCounters:
         By the device.
         """
     @property
+    def restarts(self) -> int:
+        """
+        Of them, those that started from an earlier scene's state.
+        """
+    @property
+    def restarts_initial(self) -> int:
+        """
+        And those that started from the un-customised student.
+        """
+    @property
     def resumed_in_step(self) -> int:
         """
         Of them, with nothing to send.
@@ -2332,6 +2504,16 @@ class SessionCounters:
         Too old or too large for it.
         """
     @property
+    def score_held(self) -> float:
+        """
+        Running score of what the device holds, on labels that it was not trained on, [0, 1].
+        """
+    @property
+    def score_initial(self) -> float:
+        """
+        And of the un-customised student on the same labels.
+        """
+    @property
     def snapshot_bytes(self) -> int:
         """
         Of snapshots.
@@ -2340,6 +2522,11 @@ class SessionCounters:
     def snapshots(self) -> int:
         """
         Sent.
+        """
+    @property
+    def trials(self) -> int:
+        """
+        Phases that tried other states to start from.
         """
     @property
     def update_bytes(self) -> int:
@@ -2402,9 +2589,9 @@ class ServerSession:
     exception comes out of the event. Not thread-safe.
     """
     @staticmethod
-    def from_record(record: SessionRecord, task: Task, policy: UpdatePolicy, options: SessionOptions = ...) -> ServerSession:
+    def from_record(record: SessionRecord, initial: ModelState, task: Task, policy: UpdatePolicy, options: SessionOptions = ...) -> ServerSession:
         """
-        Goes on from what record() gave; otherwise as __init__.
+        Goes on from what record() gave, with the w_0 of that session; otherwise as __init__.
         """
     def __init__(self, initial: ModelState, task: Task, policy: UpdatePolicy, options: SessionOptions = ...) -> None:
         """
@@ -2667,6 +2854,11 @@ class ClientCounters:
         Updates and snapshots refused.
         """
     @property
+    def scene_changes(self) -> int:
+        """
+        That were acted on.
+        """
+    @property
     def snapshot_bytes(self) -> int:
         """
         Of snapshots.
@@ -2729,6 +2921,11 @@ class EdgeClient:
     def on_published(self, version: ModelVersion, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
         The driver now runs this version.
+        """
+    def on_scene_change(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+        """
+        The video shows something new, as the driver's own student tells. The next frame is sampled and leaves at once, and for
+        ClientOptions.scene_change_seconds frames are sampled more often.
         """
     def on_start(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
@@ -3066,11 +3263,12 @@ class DeviceHost:
     A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any other exception comes out
     of the call that led to it. Use it with an executor in virtual time, in one thread.
     """
-    def __init__(self, *, initial: ModelState, active: typing.Any, inactive: typing.Any = None, codec: typing.Any, executor: typing.Any, transport: typing.Any, options: ClientOptions = ..., save: collections.abc.Callable[[ModelState], None] | None = None, on_prediction: collections.abc.Callable[[typing.Any, typing.Any, ModelVersion], None] | None = None, log: typing.Any = None) -> None:
+    def __init__(self, *, initial: ModelState, active: typing.Any, inactive: typing.Any = None, codec: typing.Any, executor: typing.Any, transport: typing.Any, options: ClientOptions = ..., save: collections.abc.Callable[[ModelState], None] | None = None, on_prediction: collections.abc.Callable[[typing.Any, typing.Any, ModelVersion], None] | None = None, task: typing.Any = None, log: typing.Any = None) -> None:
         """
         initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
         student; None: in one thread, one object does. save: keeps the ModelState for a restart. on_prediction: gets every
-        frame, its prediction and the ModelVersion that made it. Raises InvalidArgumentError, and what the predictors raise.
+        frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so that scene changes
+        are seen at once; None: none is seen. Raises InvalidArgumentError, and what the predictors raise.
         """
     def leave(self, reason: str = '') -> None:
         """

@@ -247,10 +247,11 @@ class SegmentationTrainer:
     `ignore_id`. A mini-batch without such a pixel makes no step and counts as loss 0. Batch norm is
     frozen unless spec.train_batch_norm_statistics. Only the gradients that a job requires are computed.
     bfloat16: matrix products and convolutions, on hardware that has it. device: "cpu", "cuda", ...
-    cache_bytes: scaled samples are kept up to this size.
+    cache_bytes: scaled samples are kept up to this size. class_balance: a pixel weighs its class's
+    frequency in the mini-batch to the power of minus this, in [0, 1]; 0: all alike, as in the paper.
     Raises as load_student_values(), and UnavailableError for a device that is not there.
     """
-    def __init__(self, spec: StudentSpec, *, bfloat16: bool = False, device: typing.Any = 'cpu', ignore_id: typing.SupportsInt | typing.SupportsIndex = 255, cache_bytes: typing.SupportsInt | typing.SupportsIndex = 268435456) -> None:
+    def __init__(self, spec: StudentSpec, *, bfloat16: bool = False, device: typing.Any = 'cpu', ignore_id: typing.SupportsInt | typing.SupportsIndex = 255, cache_bytes: typing.SupportsInt | typing.SupportsIndex = 268435456, class_balance: typing.SupportsFloat | typing.SupportsIndex = 0.25) -> None:
         ...
     def train(self, job: ams._core.TrainingJob) -> ams._core.TrainingResult:
         """
@@ -354,7 +355,7 @@ def torch_version() -> str:
     """
     Version of torch that this module was built with.
     """
-def training_result(vector: ParameterVector, adam: TensorAdam, losses: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], seconds: typing.SupportsFloat | typing.SupportsIndex) -> ams._core.TrainingResult:
+def training_result(vector: ParameterVector, adam: TensorAdam, losses: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], seconds: typing.SupportsFloat | typing.SupportsIndex, scores: ams._core.StartScores | None = None) -> ams._core.TrainingResult:
     """
     The ams.TrainingResult of a phase that these two have made.
     """

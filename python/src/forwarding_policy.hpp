@@ -31,6 +31,7 @@ class ForwardingPolicy : public UpdatePolicy {
   PhasePlan plan(const PhaseContext& context, Random& random) override {
     return policy_->plan(context, random);
   }
+  void on_trained(const TrainingReport& report) override { policy_->on_trained(report); }
   EncodePlan encode(double now_seconds, std::span<const double> losses) override {
     return policy_->encode(now_seconds, losses);
   }

@@ -45,6 +45,16 @@ class Task(ams.Task):
         return self.phi_of(previous, current)
 
 
+PAPER_PACE = {
+    "iterations": 20,
+    "min_samples": 4,
+    "least_spacing": 1,
+    "recency_seconds": 0,
+    "trainer_share": 0,
+    "start_states": 0,
+}
+
+
 class World:
     """Carries out the actions of both ends at once; the link takes no time."""
 
@@ -54,6 +64,7 @@ class World:
             "learning_rate": 0.1,
             "update_interval_seconds": 5,
             "horizon_seconds": 30,
+            **PAPER_PACE,
             **options,
         }
         if "budget_bps" in options:
@@ -394,7 +405,8 @@ def test_a_session_goes_on_from_its_record():
     world.play(20)
     record = world.server.record()
     assert record.device_id == "device" and record.held.version == world.server.held_version
-    again = ams.ServerSession.from_record(record, Task(None), ams.PaperPolicy())
+    initial = ams.ModelState(MANIFEST, np.zeros(MANIFEST.dimension, np.float32))
+    again = ams.ServerSession.from_record(record, initial, Task(None), ams.PaperPolicy())
     assert again.held_version == world.server.held_version
     assert again.counters.updates == world.server.counters.updates > 0
     assert again.device_id == "device" and not again.connected

@@ -93,7 +93,7 @@ def test_a_session_learns_and_its_device_follows():
 def test_it_agrees_with_the_trainer_of_the_library():
     classes = 4
     spec = ams.torch.StudentSpec(num_classes=classes, input_width=64, input_height=32, seed=3)
-    native = ams.torch.SegmentationTrainer(spec)
+    native = ams.torch.SegmentationTrainer(spec, class_balance=0)
     start = ams.torch.load_student_values(spec)
     network = ams.torch.open_network("edanet", num_classes=classes, seed=3)
     mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in (spec.mean, spec.standard_deviation))
@@ -211,3 +211,51 @@ def test_what_else_draws_random_numbers_is_left_alone():
     module[0].stem[1].reset_running_stats()
     trainer.vector.load(job.parameters)
     assert np.array_equal(trainer.train(job).parameters, first)
+
+
+class Offering(ams.UpdatePolicy):
+    """Offers other states to start from."""
+
+    def __init__(self, others):
+        super().__init__()
+        self.others, self.reports = others, []
+
+    def plan(self, context, random):
+        return ams.PhasePlan(
+            parameters=context.held.values,
+            coordinates=ams.CoordinateSet.all(2),
+            required_gradients=[True, True],
+            iterations=1,
+            learning_rate=1e-6,
+            other_starts=self.others,
+            recency_seconds=5.0,
+        )
+
+    def on_trained(self, report):
+        self.reports.append((report.iterations, report.scores.start, report.scores.held))
+
+
+@pytest.mark.parametrize("score", [None, lambda outputs, targets: float(outputs.mean() > 0.5)])
+def test_a_phase_starts_from_the_best_of_the_states_that_a_policy_offers(score):
+    module = torch.nn.Linear(1, 1)
+    with torch.no_grad():
+        module.weight.fill_(0.0), module.bias.fill_(0.0)
+    trainer = ams.torch.ModuleTrainer(
+        module, loss=torch.nn.functional.mse_loss, score=score
+    )
+    initial = ams.ModelState(trainer.manifest, trainer.vector.copy())
+    policy = Offering(np.float32([[0, 0], [0, 1], [0, -1]]))
+    session = ams.ServerSession(initial, ams.Task(), policy)
+    hello = ams.protocol.Hello(
+        device_id="a", manifest_digest=trainer.manifest.digest, held=initial.version
+    )
+    session.on_message(hello, 0)
+    batch = ams.protocol.FrameBatch(batch_id=1, capture_seconds=[0.0], bitstream=b"x")
+    session.on_message(batch, 1)
+    session.on_labelled(1, [(0.0, (torch.tensor([0.3]), torch.tensor([1.0])))], 1)
+    session.on_phase_done(trainer.train(session.begin_phase(1)), 2)
+    assert np.allclose(session.held.values, [0, 1], atol=1e-3)
+    (iterations, start, held), = policy.reports
+    assert (iterations, start) == (1, 2)
+    assert session.counters.trials == session.counters.restarts == 1
+    assert held == (pytest.approx(np.exp(-1)) if score is None else 0)

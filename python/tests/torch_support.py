@@ -47,7 +47,14 @@ def brightness_labels(frame: np.ndarray, classes: int = 4) -> np.ndarray:
 
 def training_job(state, samples, *, batch_size=2, iterations=4, seed=0, **options):
     """The TrainingJob of a real session's first phase on `samples`."""
-    options = {"adapt_sampling_rate": False, "min_samples": len(samples), **options}
+    options = {
+        "adapt_sampling_rate": False,
+        "min_samples": len(samples),
+        "least_spacing": 1,
+        "recency_seconds": 0,
+        "start_states": 0,
+        **options,
+    }
     policy = ams.FixedPolicy(batch_size=batch_size, iterations=iterations, **options)
     session = ams.ServerSession(state, ams.Task(), policy, ams.SessionOptions(seed=seed))
     hello = ams.protocol.Hello(

@@ -1,5 +1,6 @@
 #include "ams/runtime/device_host.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -14,11 +15,13 @@
 #include "ams/core/format.hpp"
 #include "ams/core/model_holder.hpp"
 #include "ams/runtime/newest_value.hpp"
+#include "ams/session/cut_detector.hpp"
 
 namespace ams {
 namespace {
 
 constexpr std::size_t max_swaps_reported = 100000;
+constexpr std::size_t max_noted_samples = 512;
 
 double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -37,6 +40,9 @@ std::string current_message() {
 DeviceParts checked(DeviceParts parts) {
   if (!parts.active || !parts.inactive) {
     throw Error(ErrorCode::invalid_argument, "DeviceHost: a predictor is null");
+  }
+  if (!(parts.save_interval_seconds >= 0)) {  // or NaN
+    throw Error(ErrorCode::invalid_argument, "DeviceHost: save_interval_seconds must be 0 or more");
   }
   if (!parts.codec) throw Error(ErrorCode::invalid_argument, "DeviceHost: the frame codec is null");
   return parts;
@@ -73,10 +79,36 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   // ---- frames ----
 
   Handle predict(const Handle& frame) {
-    const auto model = holder_.read();
-    Handle prediction = model->predictor->predict(frame);
-    if (parts_.on_prediction) parts_.on_prediction(frame, prediction, model->version);
+    Handle prediction;
+    ModelVersion version;
+    {
+      const auto model = holder_.read();
+      prediction = model->predictor->predict(frame);
+      version = model->version;
+    }
+    watch_scene(prediction, version);
+    if (parts_.on_prediction) parts_.on_prediction(frame, prediction, version);
     return prediction;
+  }
+
+  /// One thread at a time predicts.
+  void watch_scene(const Handle& prediction, ModelVersion version) {
+    if (!parts_.task) return;
+    const Handle previous = std::exchange(previous_prediction_, prediction);
+    // Another model says other things of the same scene.
+    if (!previous || std::exchange(previous_version_, version.number) != version.number) return;
+    std::optional<double> difference;
+    try {
+      difference = parts_.task->difference(previous, prediction);
+    } catch (...) {  // the device must go on
+      log_.warning("predictions_not_compared", {{"message", current_message()}});
+    }
+    if (!difference || !cuts_.on_difference(*difference, executor_.now_seconds())) return;
+    executor_.post([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->tell([](EdgeClient& client, double now) { return client.on_scene_change(now); });
+    });
   }
 
   void offer(double capture_seconds, Handle frame) {
@@ -128,7 +160,12 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void on_message(const ServerMessage& message) {
+    const double begin = executor_.now_seconds();
     tell([&](EdgeClient& client, double now) { return client.on_message(message, now); });
+    if (std::holds_alternative<Update>(message) || std::holds_alternative<Snapshot>(message)) {
+      const std::lock_guard lock(mutex_);
+      stage(Stage::apply, executor_.now_seconds() - begin, client_.held().version().number);
+    }
     if (const auto* fault = std::get_if<Fault>(&message)) {
       log_.error("server_fault", {{"code", to_string(fault->code)}, {"message", fault->message}});
     }
@@ -154,6 +191,8 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
       const auto wake = client_.next_wake_seconds();
       if (wake && *wake <= executor_.now_seconds()) {
         drive(todo, [](EdgeClient& client, double now) { return client.on_time(now); });
+      } else if (!ended_) {
+        save_when_due(todo);
       }
     }
     submit(std::move(todo));
@@ -161,7 +200,9 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
 
   std::optional<double> next_wake_seconds() const {
     const std::lock_guard lock(mutex_);
-    return client_.next_wake_seconds();
+    const auto wake = client_.next_wake_seconds();
+    if (!unsaved_) return wake;
+    return wake ? std::min(*wake, next_save_seconds_) : next_save_seconds_;
   }
 
   // ---- state ----
@@ -185,6 +226,11 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   std::vector<double> swap_seconds() const {
     const std::lock_guard lock(swaps_mutex_);
     return {swap_seconds_.begin(), swap_seconds_.end()};
+  }
+
+  StageTimes stages() const {
+    const std::lock_guard lock(stages_mutex_);
+    return stages_;
   }
 
   const EdgeClient& client() const { return client_; }
@@ -224,8 +270,17 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     } catch (...) {  // the device must go on
       log_.error("client_failed", {{"message", current_message()}});
     }
+    save_when_due(todo);
     note_status();
     if (is_leaving_ && client_.stopped()) has_left_.notify_all();
+  }
+
+  /// The newest state, when its time has come or the device has left.
+  void save_when_due(Todo& todo) {
+    const double now = executor_.now_seconds();
+    if (!unsaved_ || (now < next_save_seconds_ && !client_.stopped())) return;
+    next_save_seconds_ = now + parts_.save_interval_seconds;
+    if (to_save_.put(std::exchange(unsaved_, nullptr))) todo.push_back(save_work());
   }
 
   void note_status() {
@@ -253,14 +308,35 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
         }
         transport_.send(std::move(send->message));
       } else if (auto* buffer = std::get_if<EncodeBuffer>(&action)) {
+        note_buffer(*buffer);
         todo.push_back(encode_work(std::move(*buffer)));
       } else if (std::holds_alternative<Publish>(action)) {
         if (to_publish_.put(held())) todo.push_back(publish_work());
       } else if (std::holds_alternative<Persist>(action)) {
-        if (parts_.save && to_save_.put(held())) todo.push_back(save_work());
+        if (parts_.save) unsaved_ = held();
       } else {
         transport_.close(std::get<DisconnectServer>(action).reason);
       }
+    }
+  }
+
+  // ---- the delay budget ----
+
+  void stage(Stage stage, double seconds, std::uint64_t number) {
+    {
+      const std::lock_guard lock(stages_mutex_);
+      stages_.add(stage, seconds);
+    }
+    if (parts_.on_stage) parts_.on_stage(stage, seconds, number);
+  }
+
+  /// How long its oldest frame has waited.
+  void note_buffer(const EncodeBuffer& buffer) {
+    const double now = executor_.now_seconds();
+    for (; !sampled_.empty(); sampled_.pop_front()) {
+      if (sampled_.front().first != buffer.capture_seconds.front()) continue;
+      stage(Stage::buffer, now - sampled_.front().second, buffer.batch_id);
+      break;
     }
   }
 
@@ -285,6 +361,8 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     {
       const std::lock_guard lock(mutex_);
       is_reducing_ = false;
+      sampled_.emplace_back(capture_seconds, executor_.now_seconds());
+      if (sampled_.size() > max_noted_samples) sampled_.pop_front();
       drive(todo, [&](EdgeClient& client, double now) {
         return client.on_frame(capture_seconds, std::move(reduced), now);
       });
@@ -297,6 +375,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   struct Encoding {
     EncodeBuffer buffer;
     Bytes bitstream;  ///< stays empty when there is none
+    double begin_seconds = 0;
   };
 
   Work encode_work(EncodeBuffer buffer) {
@@ -310,6 +389,8 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
             [weak = weak_from_this(), piece] {
               const auto self = weak.lock();
               if (!self) return;
+              self->stage(Stage::encode, self->executor_.now_seconds() - piece->begin_seconds,
+                          piece->buffer.batch_id);
               self->tell([&](EdgeClient& client, double now) {
                 return client.on_encoded(piece->buffer.batch_id, std::move(piece->bitstream), now);
               });
@@ -320,6 +401,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     const double begin = wall_seconds();
     WorkCost cost;
     cost.frames = piece.buffer.frames.size();
+    piece.begin_seconds = executor_.now_seconds();
     try {
       piece.bitstream = parts_.codec->encode(piece.buffer.frames, piece.buffer.period_seconds);
     } catch (...) {
@@ -363,6 +445,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
       if (swap_seconds_.size() > max_swaps_reported) swap_seconds_.pop_front();
     }
     const ModelVersion version = state.version();
+    stage(Stage::swap, wall_seconds() - begin, version.number);
     log_.info("model",
               {{"version", version.number}, {"digest", fmt::format("{:016x}", version.digest)}});
     model_version_ = version.number;
@@ -408,14 +491,24 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   bool is_reducing_ = false;  // a frame is on its way to the client
   bool ended_ = false;
   std::condition_variable has_left_;
+  std::deque<std::pair<double, double>> sampled_;  // capture time, when it came
+  StatePtr unsaved_;
+  double next_save_seconds_ = 0;
 
   const std::string device_id_;
   DoubleBufferedHolder<Model> holder_;
   NewestValue<StatePtr> to_publish_, to_save_;
+
+  // Of the thread that predicts.
+  CutDetector cuts_;
+  Handle previous_prediction_;
+  std::uint32_t previous_version_ = 0;
   std::atomic<std::uint32_t> model_version_{0};
 
   mutable std::mutex status_mutex_;
   Status status_;
+  mutable std::mutex stages_mutex_;
+  StageTimes stages_;
   mutable std::mutex swaps_mutex_;
   std::deque<double> swap_seconds_;
 };
@@ -467,6 +560,9 @@ ClientCounters DeviceHost::counters() const {
 }
 std::vector<double> DeviceHost::swap_seconds() const {
   return impl_->swap_seconds();
+}
+StageTimes DeviceHost::stages() const {
+  return impl_->stages();
 }
 const EdgeClient& DeviceHost::client() const {
   return impl_->client();

@@ -19,6 +19,7 @@ namespace ams {
 namespace {
 
 constexpr std::size_t max_phases_reported = 10000;
+constexpr std::size_t max_unacknowledged = 64;
 constexpr double metrics_period_seconds = 1, least_metrics_period_seconds = 0.05;
 
 double wall_seconds() {
@@ -105,6 +106,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                                     "the first message of a connection must be Hello"});
         return;
       }
+      if (const auto* ack = std::get_if<Ack>(&message)) note_ack(*found, ack->held.number);
       if (const auto* refusal = std::get_if<Refusal>(&message)) {
         log_.warning("update_refused", {{"device", found->first},
                                         {"code", to_string(refusal->code)},
@@ -132,6 +134,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       device.ended_links.downlink_bytes += bytes.downlink_bytes;
       if (device.connection != connection) return;  // another one has taken over
       device.connection.reset();
+      device.unacknowledged.clear();
       device.last_seen_seconds = executor_.now_seconds();
       log_.info("disconnected", {{"device", device_id}, {"reason", reason}});
       drive(*found, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
@@ -190,7 +193,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                          device.session.held().version(),
                          device.session.counters(),
                          {device.phase_seconds.begin(), device.phase_seconds.end()},
-                         device.ended_links});
+                         device.ended_links,
+                         device.stages});
     }
     return reports;
   }
@@ -221,6 +225,10 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     LinkCounters ended_links = {};
     std::deque<double> phase_seconds = {};
     double last_seen_seconds = 0;
+    StageTimes stages = {};
+    std::optional<double> labelled_seconds = {};  ///< since then labels wait for a phase
+    double phase_begin_seconds = 0;               ///< of the phase that runs
+    std::deque<std::pair<std::uint64_t, double>> unacknowledged = {};  ///< version, when it left
     std::string last_failure = {};      ///< of the session; the same one is logged once
     bool is_saving = false;             ///< an update waits for the store,
     std::deque<Outgoing> waiting = {};  ///< and all that comes after it
@@ -321,7 +329,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     session.session_id += sessions_begun_++;
     if (record) {
       try {
-        ServerSession restored(std::move(*record), parts_.task, parts_.make_policy(), session);
+        ServerSession restored(std::move(*record), parts_.initial, parts_.task,
+                               parts_.make_policy(), session);
         log_.info("restored",
                   {{"device", device_id}, {"version", restored.held().version().number}});
         return restored;
@@ -430,8 +439,29 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  void note(const Entry& entry, const ServerMessage& message) {
+  void stage(Entry& entry, Stage stage, double seconds, std::uint64_t number) {
+    entry.second.stages.add(stage, seconds);
+    if (options_.on_stage) options_.on_stage(entry.first, stage, seconds, number);
+  }
+
+  void note_ack(Entry& entry, std::uint64_t version) {
+    auto& sent = entry.second.unacknowledged;
+    while (!sent.empty() && sent.front().first <= version) {
+      const auto [number, left_seconds] = sent.front();
+      sent.pop_front();
+      if (number != version) continue;  // a newer one took its place before it was swapped in
+      stage(entry, Stage::acknowledge, executor_.now_seconds() - left_seconds, number);
+    }
+  }
+
+  void note(Entry& entry, const ServerMessage& message) {
     if (const auto* update = std::get_if<Update>(&message)) {
+      std::deque<std::pair<std::uint64_t, double>>& sent = entry.second.unacknowledged;
+      const std::uint64_t number = entry.second.session.held().version().number;
+      // After a reconnection several are sent again; the last one counts.
+      if (!sent.empty() && sent.back().first == number) sent.pop_back();
+      sent.emplace_back(number, executor_.now_seconds());
+      if (sent.size() > max_unacknowledged) sent.pop_front();
       log_.info("update_sent", {{"device", entry.first},
                                 {"version", entry.second.session.held().version().number},
                                 {"bytes", update->bytes.size()}});
@@ -452,6 +482,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     LabelBatch batch;
     std::vector<TimedSample> samples;
     std::optional<Error> failure;
+    double begin_seconds = 0, decoded_seconds = 0;
   };
 
   Work label_work(const std::string& id, LabelBatch batch) {
@@ -470,12 +501,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   /// The long part. Nothing when the host stops meanwhile.
   std::optional<WorkCost> label(Labelling& piece) {
     const double begin = wall_seconds();
+    piece.begin_seconds = piece.decoded_seconds = executor_.now_seconds();
     const std::vector<double>& times = piece.batch.capture_seconds;
     WorkCost cost;
     cost.frames = times.size();
     try {
       const std::vector<Handle> frames = parts_.codec->decode(piece.batch.bitstream.span(), times);
       piece.batch.bitstream = {};
+      piece.decoded_seconds = executor_.now_seconds();
       if (frames.size() != times.size()) {
         throw Error(ErrorCode::malformed_data,
                     fmt::format("{} frames were decoded of {}", frames.size(), times.size()));
@@ -507,6 +540,10 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
               [batch](ServerSession& s, double now) { return s.on_label_failed(batch, now); });
       } else {
         log_.debug("labelled", {{"device", id}, {"batch", batch}, {"samples", count}});
+        const double done = executor_.now_seconds();
+        stage(*found, Stage::decode, piece.decoded_seconds - piece.begin_seconds, batch);
+        stage(*found, Stage::label, done - piece.decoded_seconds, batch);
+        if (count > 0 && !found->second.labelled_seconds) found->second.labelled_seconds = done;
         const bool taken = drive(*found, todo, [&](ServerSession& s, double now) {
           return s.on_labelled(batch, std::move(piece.samples), now);
         });
@@ -556,10 +593,17 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         if (stopped_ || found == devices_.end() || !found->second.session.training_due()) {
           return std::nullopt;
         }
-        job = found->second.session.begin_phase(executor_.now_seconds());
+        const double now = executor_.now_seconds();
+        Device& device = found->second;
+        job = device.session.begin_phase(now);
+        device.phase_begin_seconds = now;
+        if (const auto since = std::exchange(device.labelled_seconds, std::nullopt)) {
+          stage(*found, Stage::queue, now - *since, next_version(device));
+        }
       }
       cost.iterations = job->mini_batches.size();
       cost.batch_size = job->mini_batches.empty() ? 0 : job->mini_batches.front().size();
+      if (job->trial) cost.frames = job->trial->samples.size() * (1 + job->trial->others.size());
       piece.result = parts_.trainer->train(std::move(*job));
       cost.measured_seconds = piece.result->seconds;
     } catch (...) {
@@ -580,6 +624,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         phase_failed(*found, *piece.failure, todo);
       } else {
         note_phase(*found, *piece.result);
+        Device& device = found->second;
+        stage(*found, Stage::train, executor_.now_seconds() - device.phase_begin_seconds,
+              next_version(device));
         try {
           ServerSession::Trained trained =
               found->second.session.on_trained(std::move(*piece.result), executor_.now_seconds());
@@ -597,6 +644,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   void publish(const std::string& id, UpdateJob job, Todo& todo) {
     std::optional<WrittenUpdate> written;
     std::optional<Error> failure;
+    const double begin = executor_.now_seconds();
     try {
       written = write_update(std::move(job));
     } catch (...) {
@@ -610,6 +658,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       if (failure) return phase_failed(*found, *failure, todo);
       Device& device = found->second;
       const bool is_withheld = written->next == nullptr;
+      stage(*found, Stage::write, executor_.now_seconds() - begin, next_version(device));
       ServerActions actions;
       try {
         actions = device.session.on_written(std::move(*written), executor_.now_seconds());
@@ -632,6 +681,11 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     for (Outgoing& outgoing : std::exchange(device.waiting, {})) {
       if (!ended_) hand_over(std::move(outgoing));
     }
+  }
+
+  /// The version that the phase at hand leads to.
+  static std::uint64_t next_version(const Device& device) {
+    return std::uint64_t{device.session.held().version().number} + 1;
   }
 
   void save(const SessionRecord& record) {
@@ -690,6 +744,17 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         [](const ServerSession& session) { return session.counters().update_bytes; });
     add("ams_phase_seconds_total", "counter", "Time spent training.",
         [](const ServerSession& session) { return session.counters().phase_seconds; });
+    add("ams_score_adapted", "gauge",
+        "Running score of what the device holds, on labels that it was not trained on.",
+        [](const ServerSession& session) { return session.counters().score_held; });
+    add("ams_score_no_customization", "gauge",
+        "Running score of the un-customised student on the same labels.",
+        [](const ServerSession& session) { return session.counters().score_initial; });
+    add("ams_restarts_total", "counter",
+        "Phases that started from an earlier state instead of what the device holds.",
+        [](const ServerSession& session) {
+          return session.counters().restarts + session.counters().restarts_initial;
+        });
     add("ams_sampling_rate_fps", "gauge", "Sampling rate that the device was told.",
         [](const ServerSession& session) { return session.sampling_rate_fps(); });
     const std::lock_guard lock(metrics_mutex_);

@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <cmath>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "ams/core/error.hpp"
 #include "ams/torch/open_device.hpp"
@@ -54,6 +56,15 @@ void check(const TrainingJob& job, const Manifest& own) {
         "manifest (" +
         std::to_string(dimension) + " values in " + std::to_string(own.tensors().size()) +
         " tensors)");
+  }
+  if (job.trial) {
+    if (!job.trial->held || job.trial->held->values().size() != dimension) {
+      refuse("the trial's held state does not fit the manifest");
+    }
+    for (const OtherStart& other : job.trial->others) {
+      if (!other.parameters || other.parameters->size() != dimension)
+        refuse("the trial's states do not fit the manifest");
+    }
   }
   validate(job.adam_options);
 }
@@ -119,12 +130,49 @@ TrainingBatch NetworkTrainer::batch(const std::vector<Handle>& samples) {
   return prepared.empty() ? TrainingBatch{} : task_.collate(prepared);
 }
 
+/// On the network's device, in the memory format that is best there.
+TrainingBatch NetworkTrainer::placed(TrainingBatch batch, bool contiguous) const {
+  const torch::Device device = vector_.values().device();
+  batch.inputs = batch.inputs.to(device);
+  if (contiguous) batch.inputs = batch.inputs.contiguous();
+  if (batch.targets.defined()) batch.targets = batch.targets.to(device);
+  return batch;
+}
+
+std::optional<StartScores> NetworkTrainer::try_starts(const StartTrial& trial) {
+  if (!task_.score) return std::nullopt;
+  const torch::NoGradGuard no_gradients;
+  const torch::Device device = vector_.values().device();
+  network_->train(false);
+  return translate_errors(ErrorCode::invalid_argument, "the newest samples cannot be scored",
+                          [&]() -> std::optional<StartScores> {
+                            const TrainingBatch newest =
+                                placed(batch(trial.samples), !device.is_cpu());
+                            const auto score = [&](std::span<const float> values) {
+                              vector_.load(values);
+                              const Autocast autocast(options_.bfloat16, device);
+                              return task_.score(network_->forward(newest.inputs), newest);
+                            };
+                            const auto held = score(trial.held->values());
+                            if (!held) return std::nullopt;
+                            std::vector<double> others;
+                            for (const OtherStart& other : trial.others) {
+                              others.push_back(score(*other.parameters).value_or(0));
+                            }
+                            return choose_start(trial, *held, std::move(others));
+                          });
+}
+
 TrainingResult NetworkTrainer::train(TrainingJob job) {
   cache_.drop_expired();
   const auto start = std::chrono::steady_clock::now();
   check(job, *manifest());
   at::init_num_threads();  // this thread may be new, see set_compute_threads()
-  vector_.load(job.parameters);
+  std::optional<StartScores> scores;
+  if (job.trial) scores = try_starts(*job.trial);
+  const bool starts_elsewhere = scores && scores->start > 0;
+  vector_.load(starts_elsewhere ? *job.trial->others[scores->start - 1].parameters
+                                : job.parameters);
   vector_.set_required_gradients(job.required_gradients);
   network_->train(options_.train_batch_norm_statistics);
   if (options_.train_batch_norm_statistics) {
@@ -152,9 +200,7 @@ TrainingResult NetworkTrainer::train(TrainingJob job) {
     const bool stepped =
         translate_errors(ErrorCode::invalid_argument, where() + " cannot be trained on", [&] {
           vector_.zero_gradients();
-          next.inputs = next.inputs.to(device);
-          if (contiguous) next.inputs = next.inputs.contiguous();
-          if (next.targets.defined()) next.targets = next.targets.to(device);
+          next = placed(std::move(next), contiguous);
           torch::Tensor value;
           {
             const Autocast autocast(options_.bfloat16, device);
@@ -178,6 +224,7 @@ TrainingResult NetworkTrainer::train(TrainingJob job) {
   }
   result.parameters = vector_.copy();
   result.adam = adam.state();
+  result.scores = std::move(scores);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

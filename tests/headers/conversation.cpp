@@ -88,7 +88,7 @@ void converse() {
   options.pace.adapt_training_rate = true;
   Conversation both{
       ServerSession(initial, std::make_shared<Numbers>(), std::make_unique<PaperPolicy>(options)),
-      EdgeClient(initial, {.device_id = "a stranger's"})};
+      EdgeClient(initial, {.device_id = "a stranger's", .first_batch_seconds = 5})};
   both.perform(both.client.on_start(0));
   for (int second = 0; second < 200; ++second) {
     both.now = second;

@@ -1,4 +1,4 @@
-#include "ams/policy/budget/scene_change.hpp"
+#include "ams/policy/scene_change.hpp"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -44,6 +46,7 @@ struct Link final : DeviceTransport {
     events.push_back(reason);
   }
   void send(DeviceMessage message) override {
+    if (!opened) return;
     if (std::holds_alternative<Hello>(message)) answers.emplace_back(Welcome{});
     if (std::holds_alternative<Ack>(message)) ++confirmed;
     if (std::holds_alternative<Bye>(message)) events.emplace_back("goodbye");
@@ -83,7 +86,9 @@ struct Fixture {
       ++loads;
       first = values[0];
     });
-    return DeviceParts{toy::initial_state(), predictor, predictor, std::make_shared<toy::Codec>()};
+    DeviceParts made{toy::initial_state(), predictor, predictor, std::make_shared<toy::Codec>()};
+    made.save_interval_seconds = 0;
+    return made;
   }();
   std::optional<DeviceHost> host;
 
@@ -130,8 +135,9 @@ TEST_CASE("a device streams, loses its server and comes back") {
   f.play_until(201);
   f.link.refuses = false;
   f.play_until(400);
+  f.host->predict(Handle::make(std::size_t{400}));
 
-  CHECK(shown == 400);
+  CHECK(shown == 401);
   CHECK(f.link.connections == 2);
   CHECK(f.link.batches >= 25);
   CHECK(f.loads >= 25);
@@ -292,4 +298,67 @@ TEST_CASE("parts that are missing are named") {
   CHECK_THROWS_AS(make([](DeviceParts& p) { p.active = nullptr; }), Error);
   CHECK_THROWS_AS(make([](DeviceParts& p) { p.codec = nullptr; }), Error);
   CHECK_THROWS_AS(DeviceHost(f.parts, {.device_id = ""}, f.executor, f.link), Error);
+}
+
+TEST_CASE("the state is saved now and then, and at the end") {
+  Fixture f;
+  std::vector<std::uint32_t> saved;
+  f.parts.save = [&](const ModelState& state) { saved.push_back(state.version().number); };
+  f.parts.save_interval_seconds = 20;
+  f.begin();
+  f.play_until(101);
+  CHECK(saved.size() >= 5);
+  CHECK(saved.size() <= 6);
+  f.host->leave("the end");
+  f.link.deliver(*f.host);
+  CHECK(saved.back() == f.host->client().held().version().number);
+  CHECK(std::is_sorted(saved.begin(), saved.end()));
+  f.parts.save_interval_seconds = -1;
+  CHECK_THROWS_AS(f.begin(), Error);
+}
+
+TEST_CASE("a device that sees a cut in its own predictions sends the next frame at once") {
+  Fixture f;
+  f.parts.task = std::make_shared<toy::Task>();
+  ClientOptions options{.device_id = "camera-7", .scene_change_seconds = 2};
+  f.begin(options);
+  const auto play = [&](double seconds, std::size_t frame) {
+    f.clock.now = seconds;
+    f.host->predict(Handle::make(frame));
+    f.host->offer(seconds, Handle::make(frame));
+  };
+  for (int k = 0; k < 15; ++k) play(0.1 * k, 0);
+  CHECK(f.host->counters().scene_changes == 0);
+  const int batches = f.link.batches;
+  play(1.55, 8);  // a quarter of 8: it differs by all there is
+  CHECK(f.host->counters().scene_changes == 1);
+  play(1.6, 8);
+  CHECK(f.link.batches == batches + 1);
+
+  Fixture blind;
+  blind.begin(options);
+  blind.host->predict(Handle::make(std::size_t{0}));
+  blind.host->predict(Handle::make(std::size_t{9}));
+  CHECK(blind.host->counters().scene_changes == 0);
+}
+
+TEST_CASE("a device knows how long its stages take") {
+  Fixture f;
+  int seen = 0;
+  f.parts.on_stage = [&](Stage, double seconds, std::uint64_t) {
+    CHECK(seconds >= 0);
+    ++seen;
+  };
+  f.begin();
+  f.play_until(20);
+  const StageTimes stages = f.host->stages();
+  for (const Stage stage : {Stage::buffer, Stage::encode, Stage::apply, Stage::swap}) {
+    CHECK(stages.of(stage).count > 0);
+    CHECK(stages.of(stage).mean_seconds() <= stages.of(stage).max_seconds);
+  }
+  CHECK(stages.of(Stage::buffer).max_seconds <= 3);  // T_update, and a frame
+  CHECK(stages.of(Stage::label).count == 0);
+  std::uint64_t counted = 0;
+  stages.for_each([&](Stage, const StageTime& time) { counted += time.count; });
+  CHECK(counted == static_cast<std::uint64_t>(seen));
 }

@@ -97,7 +97,7 @@ struct Model {
 
 TEST_CASE("the driver of the document streams, loses its server and comes back") {
   now_seconds = 0;
-  ams::EdgeClient client(toy::initial_state(), {.device_id = "camera-7"});
+  ams::EdgeClient client(toy::initial_state(), {.device_id = "camera-7", .first_batch_seconds = 5});
   Link link;
   Video video;
   const Encoder encoder;

@@ -19,6 +19,7 @@ VirtualWorld::Setup setup_for_tests() {
   setup.server.strategy = make_selection_strategy("gradient_guided", 0.5);
   setup.server.adam.learning_rate = 0.03;
   setup.server.pace.horizon_seconds = 60;
+  setup.client.first_batch_seconds = 5;
   return setup;
 }
 

@@ -24,7 +24,21 @@ namespace {
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-Client make_client(ClientOptions options = {}) {
+/// The first batch leaves after 5 s, so that it has several frames.
+ClientOptions five_seconds() {
+  ClientOptions options;
+  options.first_batch_seconds = 5;
+  return options;
+}
+
+/// The paper's T_update.
+Welcome ten_seconds() {
+  Welcome welcome;
+  welcome.update_interval_seconds = 10;
+  return welcome;
+}
+
+Client make_client(ClientOptions options = five_seconds()) {
   return Client(toy::initial_state(), options);
 }
 
@@ -47,7 +61,7 @@ std::vector<T> find_messages(const Actions& actions) {
   return found;
 }
 
-void connect(Client& client, double now = 0, Welcome welcome = {}) {
+void connect(Client& client, double now = 0, Welcome welcome = ten_seconds()) {
   if (find_action<ConnectToServer>(client.on_start(now)) == nullptr) {
     client.on_time(now);  // it was waiting for its next attempt
   }
@@ -73,14 +87,14 @@ Update update_from(ModelState& held, float value) {
 }  // namespace
 
 TEST_CASE("options and state are checked") {
-  ClientOptions options;
+  ClientOptions options = five_seconds();
   CHECK_THROWS_AS(Client(ModelState(), options), Error);
   options.device_id.clear();
   CHECK_THROWS_AS(Client(toy::initial_state(), options), Error);
 }
 
 TEST_CASE("it connects, says Hello and takes the server's rates") {
-  ClientOptions options;
+  ClientOptions options = five_seconds();
   options.device_id = "camera";
   options.token = "secret";
   options.student_fingerprint = 7;
@@ -98,13 +112,13 @@ TEST_CASE("it connects, says Hello and takes the server's rates") {
   CHECK(hellos[0].held == toy::initial_state().version());
   CHECK_FALSE(client.streaming());
   CHECK_THROWS_AS(client.on_connected(1), Error);
-  CHECK(client.on_message(Welcome{}, 2).empty());
+  CHECK(client.on_message(ten_seconds(), 2).empty());
   CHECK(client.streaming());
   CHECK_THROWS_AS(client.on_connected(2), Error);
 }
 
 TEST_CASE("the first batch leaves early, the next ones every T_update, on a grid") {
-  ClientOptions options;
+  ClientOptions options = five_seconds();
   options.first_batch_seconds = 5;
   Client client = make_client(options);
   connect(client, 0);
@@ -141,7 +155,7 @@ TEST_CASE("the first batch leaves early, the next ones every T_update, on a grid
 
 TEST_CASE("a buffer that is full leaves before T_update has passed") {
   Client client = make_client();
-  Welcome welcome;
+  Welcome welcome = ten_seconds();
   welcome.update_interval_seconds = 300;
   connect(client, 0, welcome);
   std::size_t batches = 0, frames = 0;
@@ -177,7 +191,7 @@ TEST_CASE("a flush that is due wakes the client without a frame") {
 }
 
 TEST_CASE("one buffer is encoded at a time, and a late encoder loses nothing") {
-  ClientOptions options;
+  ClientOptions options = five_seconds();
   options.max_frames_per_batch = 4;
   Client client = make_client(options);
   connect(client, 0);
@@ -254,7 +268,7 @@ TEST_CASE("a batch spans no more than servers take, however long the camera was 
 
 TEST_CASE("Welcome and Control set the rates; rates beyond reason end the connection") {
   Client client = make_client();
-  Welcome welcome;
+  Welcome welcome = ten_seconds();
   welcome.sampling_rate_fps = 0.5;
   welcome.update_interval_seconds = 20;
   connect(client, 0, welcome);
@@ -290,7 +304,7 @@ TEST_CASE("Welcome and Control set the rates; rates beyond reason end the connec
 
 TEST_CASE("an update is applied, published, saved and acknowledged, in this order") {
   for (const AckPolicy policy : {AckPolicy::published, AckPolicy::applied}) {
-    ClientOptions options;
+    ClientOptions options = five_seconds();
     options.ack_policy = policy;
     Client client = make_client(options);
     connect(client, 0);
@@ -358,7 +372,7 @@ TEST_CASE("what does not check out is refused, and the model stays") {
 }
 
 TEST_CASE("a server that sends nothing usable is left") {
-  ClientOptions options;
+  ClientOptions options = five_seconds();
   options.max_consecutive_refusals = 3;
   Client client = make_client(options);
   connect(client, 0);
@@ -384,7 +398,7 @@ TEST_CASE("a server that breaks the protocol is left, and tried again") {
   }
   Client client = make_client();
   connect(client, 0);
-  CHECK(find_action<DisconnectServer>(client.on_message(Welcome{}, 1)) != nullptr);
+  CHECK(find_action<DisconnectServer>(client.on_message(ten_seconds(), 1)) != nullptr);
 
   Welcome greedy;
   greedy.last_batch_id = std::numeric_limits<std::uint64_t>::max();
@@ -435,13 +449,13 @@ TEST_CASE("a connection that lasted makes the next delay short again") {
     CHECK(find_action<ConnectToServer>(client.on_time(now)) != nullptr);
   }
   client.on_connected(now);
-  client.on_message(Welcome{}, now);
+  client.on_message(ten_seconds(), now);
   client.on_disconnected("at once", now);  // not a success
   CHECK(*client.next_wake_seconds() - now >= 15);
   now = *client.next_wake_seconds();
   client.on_time(now);
   client.on_connected(now);
-  client.on_message(Welcome{}, now);
+  client.on_message(ten_seconds(), now);
   now += 60;
   client.on_disconnected("after a minute", now);
   CHECK(*client.next_wake_seconds() - now < 0.5);
@@ -450,7 +464,7 @@ TEST_CASE("a connection that lasted makes the next delay short again") {
 }
 
 TEST_CASE("sent batches are kept until the server has them") {
-  ClientOptions options;
+  ClientOptions options = five_seconds();
   options.max_kept_batches = 2;
   Client client = make_client(options);
   connect(client, 0);
@@ -465,7 +479,7 @@ TEST_CASE("sent batches are kept until the server has them") {
     t = *client.next_wake_seconds();
     client.on_time(t);
     client.on_connected(t);
-    Welcome welcome;
+    Welcome welcome = ten_seconds();
     welcome.last_batch_id = last_batch_id;
     std::vector<std::uint64_t> ids;
     for (const FrameBatch& batch : find_messages<FrameBatch>(client.on_message(welcome, t))) {
@@ -499,7 +513,7 @@ TEST_CASE("a batch that the server faults is not sent again") {
     t = *client.next_wake_seconds();
     client.on_time(t);
     client.on_connected(t);
-    const auto again = find_messages<FrameBatch>(client.on_message(Welcome{}, t));
+    const auto again = find_messages<FrameBatch>(client.on_message(ten_seconds(), t));
     CHECK(client.counters().batches_refused + again.size() == 1);
     return again.size();
   };
@@ -521,13 +535,13 @@ TEST_CASE("a batch that no server has seen outlives a fault") {
   const double t = *client.next_wake_seconds();
   client.on_time(t);
   client.on_connected(t);
-  CHECK(find_messages<FrameBatch>(client.on_message(Welcome{}, t)).size() == 1);
+  CHECK(find_messages<FrameBatch>(client.on_message(ten_seconds(), t)).size() == 1);
   CHECK(client.counters().batches_refused == 0);
 }
 
 TEST_CASE("a restarted device counts its batches on from the server's") {
   Client client = make_client();
-  Welcome welcome;
+  Welcome welcome = ten_seconds();
   welcome.last_batch_id = 41;
   connect(client, 0, welcome);
   for (int t = 0; t < 5; ++t) frame(client, t, t);
@@ -556,7 +570,7 @@ TEST_CASE("a batch that was being encoded when the link broke is sent on return"
   const double t = *client.next_wake_seconds();
   client.on_time(t);
   client.on_connected(t);
-  CHECK(find_messages<FrameBatch>(client.on_message(Welcome{}, t)).size() == 1);
+  CHECK(find_messages<FrameBatch>(client.on_message(ten_seconds(), t)).size() == 1);
   CHECK(client.counters().batches == 1);
 }
 
@@ -668,7 +682,7 @@ TEST_CASE("no sequence of events breaks a client") {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     CAPTURE(seed);
     Random random(seed);
-    ClientOptions options;
+    ClientOptions options = five_seconds();
     options.max_buffered_frames = 1 + random.below(8);
     options.max_frames_per_batch = 1 + random.below(4);
     options.max_kept_batches = random.below(3);
@@ -698,7 +712,7 @@ TEST_CASE("no sequence of events breaks a client") {
           connecting = false;
           break;
         case 3: {
-          Welcome welcome;
+          Welcome welcome = ten_seconds();
           welcome.sampling_rate_fps = random.below(9) == 0 ? 1e9 * random.uniform() : 1;
           welcome.last_batch_id = random.below(20) == 0 ? random.next() : random.below(5);
           actions = client.on_message(welcome, now);
@@ -765,4 +779,45 @@ TEST_CASE("no sequence of events breaks a client") {
       REQUIRE(client.buffered_frames() <= options.max_buffered_frames);
     }
   }
+}
+
+TEST_CASE("after a scene change the next frame leaves at once, and more are sampled for a while") {
+  ClientOptions options;
+  options.scene_change_fps = 4;
+  options.scene_change_seconds = 2;
+  Client client = make_client(options);
+  Welcome welcome;
+  welcome.sampling_rate_fps = 0.5;
+  welcome.update_interval_seconds = 20;
+  client.on_scene_change(0);  // nobody is there to see it
+  connect(client, 0, welcome);
+  CHECK(client.counters().scene_changes == 0);
+  const Actions begun = frame(client, 0, 0);
+  REQUIRE(find_action<EncodeBuffer>(begun) != nullptr);
+  client.on_encoded(find_action<EncodeBuffer>(begun)->batch_id, bitstream(), 0);
+  for (double t = 0.25; t < 5; t += 0.25) {
+    CHECK(find_action<EncodeBuffer>(frame(client, t, t)) == nullptr);
+  }
+  CHECK(client.buffered_frames() == 2);  // of 2 s and 4 s
+
+  CHECK(client.on_scene_change(5.1).empty());
+  const Actions actions = frame(client, 5.25, 5.25);
+  const auto* urgent = find_action<EncodeBuffer>(actions);
+  REQUIRE(urgent != nullptr);
+  CHECK(urgent->capture_seconds == std::vector<double>{2, 4, 5.25});
+  client.on_encoded(urgent->batch_id, bitstream(), 5.3);
+  CHECK(client.sampling_rate_fps() == 0.5);  // as the server told
+  client.on_scene_change(5.5);               // the same one
+  CHECK(client.counters().scene_changes == 1);
+  for (double t = 5.5; t < 12; t += 0.25) frame(client, t, t);
+  // Four a second until 7.1 s, then again one every two seconds.
+  CHECK(client.counters().frames_sampled == 3 + 8 + 2);
+  // The next buffer waits for its T_update.
+  CHECK(client.next_wake_seconds() == 25.25);
+
+  options.scene_change_seconds = 0;
+  Client deaf = make_client(options);
+  connect(deaf, 0, welcome);
+  deaf.on_scene_change(1);
+  CHECK(deaf.counters().scene_changes == 0);
 }

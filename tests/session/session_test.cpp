@@ -649,7 +649,8 @@ TEST_CASE("a session goes on from its record") {
   CHECK(record.device_id == "camera 1");
 
   const toy::SessionSetup options = options_for_tests();
-  Session second(record, std::make_shared<toy::Task>(), options.policy(), options.session);
+  Session second(record, toy::initial_state(), std::make_shared<toy::Task>(), options.policy(),
+                 options.session);
   CHECK(second.held().version() == first.held().version());
   CHECK(second.counters().phases == 1);
   const ServerActions actions = second.on_hello(hello(first.held()), 0);
@@ -663,8 +664,9 @@ TEST_CASE("a session goes on from its record") {
 
   SessionRecord damaged = record;
   damaged.adam.first_moment.pop_back();
-  CHECK_THROWS_AS(
-      Session(damaged, std::make_shared<toy::Task>(), options.policy(), options.session), Error);
+  CHECK_THROWS_AS(Session(damaged, toy::initial_state(), std::make_shared<toy::Task>(),
+                          options.policy(), options.session),
+                  Error);
 }
 
 TEST_CASE("a phase goes on while the device is away, and its update waits") {
@@ -1001,4 +1003,70 @@ TEST_CASE("no sequence of messages breaks a session") {
       if (find_action<DisconnectDevice>(actions) != nullptr) REQUIRE_FALSE(session.connected());
     }
   }
+}
+
+TEST_CASE(
+    "a phase starts from the best of the states that are offered, and the device gets all of it") {
+  // Scenes A and B, each 200 frames long; what is held at the end of A is an earlier state.
+  constexpr std::size_t scene_frames = 200;
+  toy::SessionSetup options = options_for_tests();
+  options.pace = PaceOptions{};
+  options.pace.update_interval_seconds = 1;
+  options.pace.batch_size = 4;
+  options.pace.adapt_sampling_rate = false;
+  options.pace.sampling.phi_target = 0.01;
+  options.adam.learning_rate = 0.05;
+  // One coordinate alone is trained: the rest of another start must travel all the same.
+  options.strategy = make_selection_strategy("first_layers", 0.2);
+  Session session = make_session(options);
+  ModelState device = toy::initial_state();
+  toy::Trainer trainer;
+  session.on_hello(hello(), 0);
+  std::uint64_t id = 0;
+  const auto play = [&](std::size_t first, std::size_t count) {
+    for (std::size_t k = 0; k < count; ++k) {
+      const double now = double(++id);
+      session.on_frame_batch(batch(id, {now}), now);
+      std::vector<TimedSample> samples{{now, Handle::make(toy::observe(first + k, scene_frames))}};
+      session.on_labelled(id, std::move(samples), now);
+      session.on_time(now);
+      if (!session.training_due()) continue;
+      const ServerActions actions =
+          session.on_phase_done(trainer.train(session.begin_phase(now)), now);
+      if (const Update* update = find_message<Update>(actions)) {
+        apply_update(update->bytes.span(), device);
+        session.on_ack({device.version()}, now);
+      }
+      REQUIRE(device.version() == session.held().version());
+    }
+  };
+  play(0, 100);
+  CHECK(session.counters().trials > 90);
+  CHECK(session.counters().iterations >= 8 * 90);
+  CHECK(session.counters().score_held > session.counters().score_initial);
+  CHECK(session.counters().score_held <= 1);
+  play(scene_frames, 100);
+  play(0, 50);  // A is back
+  CHECK(session.counters().restarts + session.counters().restarts_initial >= 1);
+}
+
+TEST_CASE("scores that do not fit the plan are refused") {
+  toy::SessionSetup options = options_for_tests();
+  options.pace = PaceOptions{};
+  Session session = make_session(options);
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0}, 0);
+  TrainingJob job = session.begin_phase(0);
+  REQUIRE(job.trial.has_value());
+  CHECK(job.trial->samples.size() == 1);
+  CHECK(job.trial->others.size() == 1);
+  CHECK(job.trial->held->version() == session.held().version());
+  TrainingResult result{job.parameters, job.adam, {}, 0};
+  result.scores = StartScores{0.5, {0.1, 0.2}, 0};
+  CHECK_THROWS_AS(session.on_phase_done(result, 1), Error);
+  result.scores = StartScores{0.5, {0.1}, 2};
+  CHECK_THROWS_AS(session.on_phase_done(result, 1), Error);
+  result.scores = StartScores{0.5, {0.1}, 1};
+  CHECK_NOTHROW(session.on_phase_done(result, 1));
+  CHECK(session.counters().restarts_initial == 1);
 }

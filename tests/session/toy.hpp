@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <functional>
@@ -78,6 +79,16 @@ class Trainer final : public ams::Trainer {
       throw ams::Error(ams::ErrorCode::manifest_mismatch, "toy::Trainer: another student");
     }
     ams::TrainingResult result;
+    if (job.trial) {
+      std::vector<double> others;
+      for (const auto& other : job.trial->others) {
+        others.push_back(score(*other.parameters, job.trial->samples));
+      }
+      const double held = score(job.trial->held->values(), job.trial->samples);
+      result.scores = ams::choose_start(*job.trial, held, std::move(others));
+      if (result.scores->start > 0)
+        job.parameters = *job.trial->others[result.scores->start - 1].parameters;
+    }
     result.parameters = std::move(job.parameters);
     result.adam = std::move(job.adam);
     for (const std::vector<ams::Handle>& batch : job.mini_batches) {
@@ -109,6 +120,16 @@ class Trainer final : public ams::Trainer {
   }
 
  private:
+  static double score(std::span<const float> parameters, const std::vector<ams::Handle>& samples) {
+    double squares = 0;
+    for (const ams::Handle& handle : samples) {
+      const double error =
+          double{predict(parameters, handle.as<Sample>())} - double{handle.as<Sample>().y};
+      squares += error * error / static_cast<double>(samples.size());
+    }
+    return 1 / (1 + squares);
+  }
+
   std::shared_ptr<const ams::Manifest> manifest_ = toy::manifest();
 };
 
@@ -132,6 +153,11 @@ class Task final : public ams::Task {
   std::optional<double> phi(const ams::Handle& previous,
                             const ams::Handle& current) const override {
     return phi_(previous.as<Sample>(), current.as<Sample>());
+  }
+  /// Predictions are numbers, of toy::Predictor.
+  std::optional<double> difference(const ams::Handle& previous,
+                                   const ams::Handle& current) const override {
+    return std::min(1.0, std::abs(double{current.as<float>()} - double{previous.as<float>()}));
   }
   std::size_t size_bytes(const ams::Handle& sample) const override {
     return size_(sample.as<Sample>());
@@ -163,7 +189,7 @@ class Task final : public ams::Task {
 
 /// A session's policy and its options side by side, as tests set them.
 struct SessionSetup {
-  ams::PaceOptions pace;
+  ams::PaceOptions pace = ams::paper_pace();
   ams::StrategyPtr strategy = ams::make_selection_strategy("gradient_guided", 0.05);
   ams::EncodeOptions encode;
   ams::AdamOptions adam;

@@ -20,6 +20,9 @@ namespace {
 
 using Job = ams::TrainingJob;
 
+/// As in the paper.
+const ams::SegmentationTrainerOptions all_alike{.class_balance = 0};
+
 ams::StudentSpec small_spec() {
   ams::StudentSpec spec;
   spec.num_classes = 4;
@@ -139,7 +142,7 @@ TEST_CASE("with all coordinates a phase is a plain loop with torch::optim::Adam"
   std::vector<double> losses;
   const auto expected = plain_loop(spec, job, false, false, &losses);
   const auto start = job.parameters;
-  const auto result = ams::make_segmentation_trainer(spec)->train(std::move(job));
+  const auto result = ams::make_segmentation_trainer(spec, all_alike)->train(std::move(job));
   REQUIRE(result.losses.size() == losses.size());
   for (std::size_t k = 0; k < losses.size(); ++k) {
     CHECK(result.losses[k] == doctest::Approx(losses[k]).epsilon(1e-3));
@@ -164,7 +167,7 @@ TEST_CASE("with some coordinates a phase is a plain loop with a mask, and the ot
   const auto start = job.parameters;
   const auto coordinates = job.coordinates;
   const auto expected = plain_loop(spec, job, true, false);
-  const auto result = ams::make_segmentation_trainer(spec)->train(std::move(job));
+  const auto result = ams::make_segmentation_trainer(spec, all_alike)->train(std::move(job));
   std::vector<bool> chosen(start.size());
   coordinates.for_each([&](std::uint32_t i) { chosen[i] = true; });
   std::size_t close = 0, moved = 0;
@@ -179,14 +182,14 @@ TEST_CASE("with some coordinates a phase is a plain loop with a mask, and the ot
 
 TEST_CASE("a phase is the same, bit for bit, each time and whatever came before") {
   const ams::StudentSpec spec = small_spec();
-  const auto trainer = ams::make_segmentation_trainer(spec);
+  const auto trainer = ams::make_segmentation_trainer(spec, all_alike);
   const auto first = trainer->train(make_job(spec));
   Job other = make_job(spec);
   other.required_gradients.assign(other.required_gradients.size(), false);
   other.required_gradients.back() = true;
   trainer->train(std::move(other));
   const auto again = trainer->train(make_job(spec));
-  const auto elsewhere = ams::make_segmentation_trainer(spec)->train(make_job(spec));
+  const auto elsewhere = ams::make_segmentation_trainer(spec, all_alike)->train(make_job(spec));
   CHECK(first.parameters == again.parameters);
   CHECK(first.adam.second_moment == again.adam.second_moment);
   CHECK(first.parameters == elsewhere.parameters);
@@ -194,7 +197,7 @@ TEST_CASE("a phase is the same, bit for bit, each time and whatever came before"
 
 TEST_CASE("two phases of one state are one phase of twice the length") {
   const ams::StudentSpec spec = small_spec();
-  const auto trainer = ams::make_segmentation_trainer(spec);
+  const auto trainer = ams::make_segmentation_trainer(spec, all_alike);
   const auto whole = trainer->train(make_job(spec, 4));
   Job first = make_job(spec, 4), second = first;
   first.mini_batches.resize(2);
@@ -219,7 +222,7 @@ TEST_CASE("gradients that are not required are not computed, and the rest is as 
     CHECK(std::count(some.required_gradients.begin(), some.required_gradients.end(), false) > 0);
     const auto required = some.required_gradients;
     const auto manifest = some.manifest;
-    const auto trainer = ams::make_segmentation_trainer(spec);
+    const auto trainer = ams::make_segmentation_trainer(spec, all_alike);
     const auto expected = trainer->train(std::move(all));
     const auto result = trainer->train(std::move(some));
     CHECK(largest_difference(expected.parameters, result.parameters) < 2e-3);
@@ -240,7 +243,7 @@ TEST_CASE("gradients that are not required are not computed, and the rest is as 
 
 TEST_CASE("a multiplier moves the tensors of its role so much farther") {
   const ams::StudentSpec spec = small_spec();
-  const auto trainer = ams::make_segmentation_trainer(spec);
+  const auto trainer = ams::make_segmentation_trainer(spec, all_alike);
   const Job plain = make_job(spec, 1);
   Job faster = plain;
   faster.adam_options.multipliers.normalization = 5;
@@ -262,10 +265,10 @@ TEST_CASE("a multiplier moves the tensors of its role so much farther") {
 
 TEST_CASE("bfloat16 follows float32, and a device that is not there is refused") {
   const ams::StudentSpec spec = small_spec();
-  ams::SegmentationTrainerOptions options;
+  ams::SegmentationTrainerOptions options = all_alike;
   options.bfloat16 = true;
   const auto narrow = ams::make_segmentation_trainer(spec, options);
-  const auto wide = ams::make_segmentation_trainer(spec);
+  const auto wide = ams::make_segmentation_trainer(spec, all_alike);
   Job last = make_job(spec);
   last.required_gradients.assign(last.required_gradients.size(), false);
   last.required_gradients.back() = true;
@@ -296,7 +299,7 @@ TEST_CASE("batch-norm statistics are frozen unless asked for, and then come back
   const auto start = job.parameters;
   const auto manifest = job.manifest;
   const auto expected = plain_loop(spec, job, true, true);
-  const auto result = ams::make_segmentation_trainer(spec)->train(std::move(job));
+  const auto result = ams::make_segmentation_trainer(spec, all_alike)->train(std::move(job));
   std::size_t moved = 0, values = 0;
   for (const auto& tensor : manifest->tensors()) {
     if (tensor.kind != ams::TensorKind::statistic) continue;
@@ -315,7 +318,7 @@ TEST_CASE("a mini-batch without a pixel that counts makes no step") {
   spec.selected_classes = {3};  // no scene has it
   Job job = make_job(spec, 2);
   const auto start = job.parameters;
-  const auto result = ams::make_segmentation_trainer(spec)->train(std::move(job));
+  const auto result = ams::make_segmentation_trainer(spec, all_alike)->train(std::move(job));
   CHECK(result.losses == std::vector<double>{0, 0});
   CHECK(result.parameters == start);
   CHECK(result.adam.step_count == 0);
@@ -323,7 +326,7 @@ TEST_CASE("a mini-batch without a pixel that counts makes no step") {
 
 TEST_CASE("what does not fit is refused, and the trainer goes on") {
   const ams::StudentSpec spec = small_spec();
-  const auto trainer = ams::make_segmentation_trainer(spec);
+  const auto trainer = ams::make_segmentation_trainer(spec, all_alike);
   const auto expected = trainer->train(make_job(spec, 1)).parameters;
   const auto refused = [&](ams::ErrorCode code, auto spoil) {
     Job job = make_job(spec, 2);
@@ -371,8 +374,8 @@ TEST_CASE("samples kept at the student's size train to the same bits") {
       CHECK(sample.as<ams::LabelledFrame>().labels.height == spec.input_height);
     }
   }
-  const auto a = ams::make_segmentation_trainer(spec)->train(whole);
-  const auto b = ams::make_segmentation_trainer(spec)->train(small);
+  const auto a = ams::make_segmentation_trainer(spec, all_alike)->train(whole);
+  const auto b = ams::make_segmentation_trainer(spec, all_alike)->train(small);
   CHECK(a.parameters == b.parameters);
   CHECK(a.losses == b.losses);
 }
@@ -427,4 +430,77 @@ TEST_CASE("the loss is the mean over the pixels that count") {
   CHECK(ams::segmentation_loss(logits, targets, {1, 4}, false).item<double>() ==
         doctest::Approx(expected / counted).epsilon(1e-5));
   CHECK(!ams::segmentation_loss(logits, torch::full_like(targets, -100), {1, 4}, false).defined());
+}
+
+TEST_CASE("class balance weighs pixels by how rare their class is") {
+  torch::manual_seed(5);
+  const torch::Tensor logits = torch::randn({1, 3, 10, 10});
+  torch::Tensor targets = torch::zeros({1, 10, 10}, torch::kLong);
+  targets[0][0] = 1;     // 10 pixels
+  targets[0][1][0] = 2;  // 1 pixel
+  targets[0][9] = -100;  // 10 that do not count
+  const double frequencies[] = {79.0 / 90, 10.0 / 90, 1.0 / 90};
+  double sum = 0, weights = 0;
+  const torch::Tensor losses = -logits.log_softmax(1);
+  for (int y = 0; y < 9; ++y) {
+    for (int x = 0; x < 10; ++x) {
+      const auto target = targets[0][y][x].item<std::int64_t>();
+      const double weight =
+          std::min(std::pow(frequencies[target], -0.5), 10 * std::pow(frequencies[0], -0.5));
+      sum += weight * losses[0][target][y][x].item<double>();
+      weights += weight;
+    }
+  }
+  CHECK(ams::segmentation_loss(logits, targets, {}, false, 0.5).item<double>() ==
+        doctest::Approx(sum / weights).epsilon(1e-5));
+  CHECK_THROWS_AS(ams::segmentation_task(small_spec(), 255, false, 1.5), ams::Error);
+  CHECK_THROWS_AS(ams::segmentation_task(small_spec(), 255, false, -0.1), ams::Error);
+}
+
+TEST_CASE("the score of outputs is their mIoU over the classes that are there") {
+  torch::manual_seed(6);
+  const torch::Tensor logits = torch::randn({2, 4, 6, 7});
+  torch::Tensor targets = torch::randint(0, 3, {2, 6, 7}, torch::kLong);  // no class 3
+  targets[1][2] = -100;
+  const torch::Tensor predicted = logits.argmax(1);
+  double sum = 0;
+  for (int c = 0; c < 3; ++c) {
+    const torch::Tensor counts = targets != -100;
+    const double hits = ((predicted == c) & (targets == c)).sum().item<double>();
+    const double either = (((predicted == c) | (targets == c)) & counts).sum().item<double>();
+    sum += hits / either;
+  }
+  CHECK(ams::segmentation_score(logits, targets, {}, false).value() ==
+        doctest::Approx(sum / 3).epsilon(1e-9));
+  CHECK_FALSE(ams::segmentation_score(logits, torch::full_like(targets, -100), {}, false));
+}
+
+TEST_CASE("a phase starts from the state that is best on the newest labels") {
+  const auto spec = small_spec();
+  const auto trainer = ams::make_segmentation_trainer(spec);
+  Job learned = make_job(spec, 30);
+  learned.adam_options.learning_rate = 3e-3;
+  const std::vector<float> good = trainer->train(learned).parameters;
+
+  Job job = make_job(spec, 1);
+  const auto held = std::make_shared<const ams::ModelState>(job.manifest, job.parameters);
+  const auto bad = std::make_shared<const std::vector<float>>(good.size(), 0.0F);
+  const auto best = std::make_shared<const std::vector<float>>(good);
+  job.trial = ams::StartTrial{held, {{bad, 0.03}, {best, 0.03}}, job.mini_batches[0]};
+  const ams::TrainingResult result = trainer->train(job);
+  REQUIRE(result.scores.has_value());
+  CHECK(result.scores->start == 2);
+  CHECK(result.scores->others[1] > result.scores->held);
+
+  Job from_best = make_job(spec, 1);
+  from_best.parameters = good;
+  CHECK(trainer->train(from_best).parameters == result.parameters);
+
+  for (auto& other : job.trial->others) other.margin = 1;  // nothing is so much better
+  const ams::TrainingResult kept = trainer->train(job);
+  CHECK(kept.scores->start == 0);
+  CHECK(kept.parameters == trainer->train(make_job(spec, 1)).parameters);
+
+  job.trial->others.push_back({std::make_shared<const std::vector<float>>(3, 0.0F), 0});
+  CHECK_THROWS_AS(trainer->train(job), ams::Error);
 }

@@ -12,7 +12,7 @@
 
 namespace ams {
 
-/// One strategy and one encoding for the life of a session, at the paper's pace.
+/// One strategy and one encoding for the life of a session.
 struct FixedOptions {
   PaceOptions pace = {};
   StrategyPtr strategy;       ///< what a phase trains and sends; not null
@@ -38,6 +38,7 @@ class FixedPolicy final : public PacedPolicy {
 
   /// Throws Error(invalid_argument) when the model lacks what the strategy trains.
   void prepare(const ModelState& initial) override {
+    PacedPolicy::prepare(initial);
     required_gradients_ = options_.strategy->required_gradients(initial.manifest());
     learning_rates_ =
         initial_learning_rates(initial, options_.adam, options_.learning_rates_by_size);

@@ -14,9 +14,9 @@ namespace ams {
 /// The paper's algorithm and nothing else: Khani et al., "Adaptive Model Streaming". The defaults are
 /// those of its section 4.1.
 struct PaperOptions {
-  PaceOptions pace = {};  ///< T_update, K, T_horizon, equation (1), appendix D
-  double gamma = 0.05;    ///< fraction of the parameters that an update carries, (0, 1]
-  AdamOptions adam = {};  ///< alpha, beta1, beta2, epsilon
+  PaceOptions pace = paper_pace();  ///< T_update, K, T_horizon, equation (1), appendix D
+  double gamma = 0.05;              ///< fraction of the parameters that an update carries, (0, 1]
+  AdamOptions adam = {};            ///< alpha, beta1, beta2, epsilon
 };
 
 /// Algorithms 1 and 2 as a policy: the server's decisions in the order in which the paper makes them.
@@ -37,9 +37,6 @@ class PaperPolicy final : public PacedPolicy {
       : PacedPolicy(options.pace),
         options_((validate(options.adam), options)),
         strategy_(gradient_guided(options.gamma)) {}
-
-  /// Any model fits.
-  void prepare(const ModelState&) override {}
 
   /// Lines 1 to 5 of Algorithm 2, for the coming phase of Algorithm 1.
   PhasePlan plan(const PhaseContext& context, Random& random) override {

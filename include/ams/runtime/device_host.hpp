@@ -13,10 +13,12 @@
 #include "ams/runtime/frame_codec.hpp"
 #include "ams/runtime/log_sink.hpp"
 #include "ams/runtime/predictor.hpp"
+#include "ams/runtime/stage_times.hpp"
 #include "ams/runtime/transport.hpp"
 #include "ams/session/client_options.hpp"
 #include "ams/session/edge_client.hpp"
 #include "ams/session/messages.hpp"
+#include "ams/session/task.hpp"
 
 namespace ams {
 
@@ -28,9 +30,17 @@ struct DeviceParts {
   std::shared_ptr<Predictor> active, inactive;
   std::shared_ptr<const FrameCodec> codec;
 
-  /// Keeps the state for a restart. Called as WorkKind::save; a state that is superseded before its
-  /// turn is skipped. May throw. Null: nothing is kept.
+  /// Compares predictions, so that a scene change is seen at once (CutDetector). Null: none is seen.
+  std::shared_ptr<const Task> task = nullptr;
+
+  /// Keeps the state for a restart. Called as WorkKind::save, at most every save_interval_seconds and
+  /// at the end; a state that is superseded before its turn is skipped. What a restarted device has
+  /// missed, its server sends. May throw. Null: nothing is kept.
   std::function<void(const ModelState&)> save = nullptr;
+  double save_interval_seconds = 30;  ///< >= 0; small updates would wear out flash memory
+
+  /// Gets the device's stages. Null: none.
+  StageObserver on_stage = nullptr;
 
   /// Every prediction, with the version of the model that made it. Called in predict(), on its
   /// thread; what it throws, predict() throws. Null: none.
@@ -122,6 +132,9 @@ class DeviceHost {
 
   /// What loading and swapping took, for the latest 100000 models.
   std::vector<double> swap_seconds() const;
+
+  /// The device's stages.
+  StageTimes stages() const;
 
   /// For single-threaded use.
   const EdgeClient& client() const;

@@ -19,7 +19,7 @@ enum class WorkKind {
 
 /// What a piece of work took.
 struct WorkCost {
-  std::size_t frames = 0;       ///< decoded, labelled or encoded
+  std::size_t frames = 0;       ///< decoded, labelled, encoded, or predicted for a trial
   std::size_t iterations = 0;   ///< of training
   std::size_t batch_size = 0;   ///< of training
   double measured_seconds = 0;  ///< wall time of the long part

@@ -13,6 +13,7 @@
 #include "ams/runtime/frame_codec.hpp"
 #include "ams/runtime/log_sink.hpp"
 #include "ams/runtime/session_store.hpp"
+#include "ams/runtime/stage_times.hpp"
 #include "ams/runtime/teacher.hpp"
 #include "ams/runtime/transport.hpp"
 #include "ams/session/messages.hpp"
@@ -42,6 +43,9 @@ struct ServerHostOptions {
   /// What a refused device is told.
   std::string wrong_student_text = "the device runs another student than this server trains";
   std::string full_text = "the server has as many devices as it takes";
+  /// May be null. Gets the stages of all devices.
+  std::function<void(const std::string& device_id, Stage, double seconds, std::uint64_t number)>
+      on_stage = nullptr;
 };
 
 /// What there is to say about one device's session.
@@ -51,6 +55,7 @@ struct SessionReport {
   SessionCounters counters;
   std::vector<double> phase_seconds;  ///< of the latest 10000 phases
   LinkCounters ended_links;           ///< bytes of connections that have ended
+  StageTimes stages;                  ///< the server's, and `acknowledge`
 };
 
 /// A server for any number of devices: connects their sessions (ServerSession) to a transport, a

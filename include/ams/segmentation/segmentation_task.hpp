@@ -69,6 +69,12 @@ class SegmentationTask : public Task {
     return loss_(current.as<LabelledFrame>().labels, previous.as<LabelledFrame>().labels);
   }
 
+  std::optional<double> difference(const Handle& previous, const Handle& current) const override {
+    const auto &a = previous.as<LabelMap>(), &b = current.as<LabelMap>();
+    if (a.width != b.width || a.height != b.height) return std::nullopt;
+    return label_disagreement(b, a, classes_);
+  }
+
   std::size_t size_bytes(const Handle& sample) const override {
     const auto& labelled = sample.as<LabelledFrame>();
     return labelled.frame.rgb.size() + labelled.labels.ids.size();

@@ -46,8 +46,11 @@ struct ClientOptions {
       1;  ///< until the server says otherwise, 0.001 to max_sampling_rate_fps
   /// A server that asks for more is disconnected.
   double max_sampling_rate_fps = max_device_sampling_rate_fps;
-  double update_interval_seconds = 10;  ///< T_update until the server says otherwise, 0.1 to 3600
-  double first_batch_seconds = 5;  ///< the first batch leaves so long after its first sample, >= 0
+  double update_interval_seconds = 2;  ///< T_update until the server says otherwise, 0.1 to 3600
+  /// After a scene change frames are sampled at least so often, 0.001 to 1000...
+  double scene_change_fps = 2;
+  double scene_change_seconds = 4;  ///< ...for so long, 0 to 3600; 0: scene changes are ignored
+  double first_batch_seconds = 0;   ///< the first batch leaves so long after its first sample, >= 0
 
   // ---- what is held until T_update has passed, or while the server is away or the encoder busy ----
   /// Samples, >= 1. As many leave before T_update has passed; where they cannot, the oldest are dropped
@@ -83,6 +86,9 @@ inline void validate(const ClientOptions& options) {
                                min_sampling_rate_fps, max_sampling_rate_fps);
   detail::require_client_range("sampling_rate_fps", options.sampling_rate_fps,
                                min_sampling_rate_fps, options.max_sampling_rate_fps);
+  detail::require_client_range("scene_change_fps", options.scene_change_fps, min_sampling_rate_fps,
+                               max_sampling_rate_fps);
+  detail::require_client_range("scene_change_seconds", options.scene_change_seconds, 0.0, 3600.0);
   detail::require_client_range("update_interval_seconds", options.update_interval_seconds,
                                min_update_interval_seconds, max_update_interval_seconds);
   detail::require_client_range("first_batch_seconds", options.first_batch_seconds, 0.0, 3600.0);

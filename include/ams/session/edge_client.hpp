@@ -70,6 +70,7 @@ struct ClientCounters {
   std::uint64_t frames = 0;  ///< seen
   std::uint64_t frames_sampled = 0;
   std::uint64_t frames_dropped = 0;  ///< sampled, but the buffer was full
+  std::uint64_t scene_changes = 0;   ///< that were acted on
   std::uint64_t frames_invalid =
       0;                      ///< their capture time was not in [0, max_capture_seconds]; ignored
   std::uint64_t batches = 0;  ///< sent, each counted once
@@ -126,6 +127,11 @@ class EdgeClient {
   /// gives no burst.
   EdgeActions on_frame(double capture_seconds, Handle frame, double now_seconds);
 
+  /// The video shows something new, as the driver's own student tells (CutDetector). The next frame is
+  /// sampled and leaves at once, and for scene_change_seconds frames are sampled more often. No effect
+  /// during these seconds, nor while not streaming.
+  EdgeActions on_scene_change(double now_seconds);
+
   /// Would on_frame() sample a frame of this time? Saves drivers the making of a handle.
   bool wants_frame(double capture_seconds) const noexcept;
 
@@ -154,7 +160,8 @@ class EdgeClient {
 
   /// Before on_start(), and when all is over after on_stop(): the driver owes no on_disconnected().
   bool stopped() const noexcept { return link_ == Link::stopped; }
-  double sampling_rate_fps() const noexcept { return clock_.rate_fps(); }
+  /// What the server told; more are sampled after a scene change.
+  double sampling_rate_fps() const noexcept { return told_rate_fps_; }
   double update_interval_seconds() const noexcept {
     return update_interval_seconds_;
   }  ///< T_update
@@ -202,6 +209,7 @@ class EdgeClient {
   void close(const std::string& reason, EdgeActions& actions);
   void refuse(const Error& error, EdgeActions& actions);
   void taken_over(EdgeActions& actions);
+  void set_clock();
   bool set_rates(double sampling_rate_fps, double update_interval_seconds, EdgeActions& actions);
   void welcome(const Welcome& welcome, EdgeActions& actions);
   void fault(const Fault& fault, EdgeActions& actions);
@@ -223,6 +231,9 @@ class EdgeClient {
   std::size_t refusals_in_a_row_ = 0;
 
   SampleClock clock_;
+  double told_rate_fps_, clock_rate_fps_;
+  std::optional<double> scene_change_end_seconds_;  // until then more is sampled
+  bool is_new_scene_ = false;                       // and no frame of it is sampled yet
   double update_interval_seconds_;
   std::deque<BufferedFrame> buffer_;
   std::size_t due_frames_ = 0;  // of the buffer's front, to be sent as soon as possible
@@ -244,6 +255,8 @@ inline EdgeClient::EdgeClient(ModelState initial, ClientOptions options)
       held_(std::move(initial)),
       backoff_(options_.reconnect_min_seconds, options_.reconnect_max_seconds, options_.seed),
       clock_(options_.sampling_rate_fps),
+      told_rate_fps_(options_.sampling_rate_fps),
+      clock_rate_fps_(options_.sampling_rate_fps),
       update_interval_seconds_(options_.update_interval_seconds) {
   if (!held_.manifest_ptr()) {
     throw Error(ErrorCode::invalid_argument, "EdgeClient: the initial model state has no manifest");
@@ -256,6 +269,10 @@ inline void EdgeClient::advance(double now_seconds) {
   }
   now_seconds_ = has_time_ ? std::max(now_seconds_, now_seconds) : now_seconds;
   has_time_ = true;
+  if (scene_change_end_seconds_ && now_seconds_ >= *scene_change_end_seconds_) {
+    scene_change_end_seconds_.reset();
+    set_clock();
+  }
 }
 
 /// What has become due by now.
@@ -399,6 +416,32 @@ inline EdgeActions EdgeClient::on_stop(const std::string& reason, double now_sec
   return actions;
 }
 
+/// The told rate, or more after a scene change.
+inline void EdgeClient::set_clock() {
+  double rate = told_rate_fps_;
+  if (scene_change_end_seconds_) {
+    rate = std::max(rate, std::min(options_.scene_change_fps, options_.max_sampling_rate_fps));
+  }
+  // Not when it stays: setting a rate may round.
+  if (rate == clock_rate_fps_) return;
+  clock_rate_fps_ = rate;
+  clock_.set_rate(rate);
+}
+
+inline EdgeActions EdgeClient::on_scene_change(double now_seconds) {
+  advance(now_seconds);
+  EdgeActions actions;
+  if (link_ == Link::streaming && options_.scene_change_seconds > 0 && !scene_change_end_seconds_) {
+    ++counters_.scene_changes;
+    scene_change_end_seconds_ = now_seconds_ + options_.scene_change_seconds;
+    is_new_scene_ = true;
+    set_clock();
+    clock_.restart();
+  }
+  poll(actions);
+  return actions;
+}
+
 inline bool EdgeClient::set_rates(double sampling_rate_fps, double update_interval_seconds,
                                   EdgeActions& actions) {
   // Written so that NaN is out of range.
@@ -415,8 +458,8 @@ inline bool EdgeClient::set_rates(double sampling_rate_fps, double update_interv
           actions);
     return false;
   }
-  // Not when it stays: setting a rate may round.
-  if (sampling_rate_fps != clock_.rate_fps()) clock_.set_rate(sampling_rate_fps);
+  told_rate_fps_ = sampling_rate_fps;
+  set_clock();
   if (flush_seconds_ && first_batch_left_) {
     *flush_seconds_ += update_interval_seconds - update_interval_seconds_;
   }
@@ -557,6 +600,7 @@ inline EdgeActions EdgeClient::on_frame(double capture_seconds, Handle frame, do
     clock_.take(capture_seconds);
     ++counters_.frames_sampled;
     if (!flush_seconds_) flush_seconds_ = now_seconds_ + options_.first_batch_seconds;
+    if (std::exchange(is_new_scene_, false)) flush_seconds_ = now_seconds_;
     if (buffer_.size() >= options_.max_buffered_frames) {
       buffer_.pop_front();
       due_frames_ -= std::min<std::size_t>(due_frames_, 1);

@@ -77,7 +77,7 @@ struct Welcome {
   std::uint64_t session_id = 0;
   Resume resume = Resume::in_step;
   double sampling_rate_fps = 1;
-  double update_interval_seconds = 10;  ///< T_update
+  double update_interval_seconds = 2;  ///< T_update
   std::uint64_t last_batch_id =
       0;  ///< newest FrameBatch that the server has from this device (0: none);
           ///< the device sends again what is newer and counts on from here
@@ -86,7 +86,7 @@ struct Welcome {
 /// New rates, whenever they change (equation 1; appendix D).
 struct Control {
   double sampling_rate_fps = 1;
-  double update_interval_seconds = 10;  ///< T_update
+  double update_interval_seconds = 2;  ///< T_update
 };
 
 /// Bytes of encode_update().

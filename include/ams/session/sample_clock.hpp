@@ -23,6 +23,9 @@ class SampleClock {
     period_seconds_ = period;
   }
 
+  /// The next frame is sampled, and sampling times start anew there.
+  void restart() noexcept { started_ = false; }
+
   /// Would take() sample a frame of this time?
   bool wants(double capture_seconds) const noexcept {
     return !started_ || capture_seconds >= next_seconds_ || capture_seconds < newest_seconds_;

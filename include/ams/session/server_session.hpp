@@ -87,6 +87,7 @@ struct SessionCounters {
   std::uint64_t phases_withheld = 0;   ///< their update did not fit into the downlink budget
   std::uint64_t phases_abandoned = 0;  ///< the device had left when they were done
   double phase_seconds = 0;            ///< sum over `phases`
+  std::uint64_t iterations = 0;        ///< training steps of phases that ended well
   std::uint64_t updates = 0;           ///< encoded; each counted once
   std::uint64_t update_bytes = 0;
   std::uint64_t update_coordinates = 0;  ///< values in them
@@ -96,7 +97,13 @@ struct SessionCounters {
   std::uint64_t acks = 0;
   std::uint64_t acks_wrong = 0;  ///< named a version that the server never sent
   std::uint64_t refusals = 0;
-  std::uint64_t faults = 0;  ///< connections ended for a protocol violation
+  std::uint64_t faults = 0;    ///< connections ended for a protocol violation
+  std::uint64_t trials = 0;    ///< phases that tried other states to start from (StartTrial)
+  std::uint64_t restarts = 0;  ///< of them, those that started from an earlier state
+  std::uint64_t restarts_initial = 0;  ///< and those that started from the un-customised student
+  double score_held = 0;     ///< running score of what the device holds, on labels that it was not
+                             ///< trained on, [0, 1]; 0 before the first trial
+  double score_initial = 0;  ///< and of the un-customised student on the same labels
 };
 
 /// What a store keeps of a session (runtime/store.hpp): what the device holds, and what training
@@ -128,8 +135,8 @@ class ServerSession {
   ServerSession(ModelState initial, std::shared_ptr<const Task> task,
                 std::unique_ptr<UpdatePolicy> policy, SessionOptions options = {});
 
-  /// Goes on from what record() gave. Throws likewise.
-  ServerSession(SessionRecord record, std::shared_ptr<const Task> task,
+  /// Goes on from what record() gave. initial: w_0, as above. Throws likewise.
+  ServerSession(SessionRecord record, const ModelState& initial, std::shared_ptr<const Task> task,
                 std::unique_ptr<UpdatePolicy> policy, SessionOptions options = {});
 
   // ---- events: the connection ----
@@ -236,6 +243,10 @@ class ServerSession {
   const UpdatePolicy& policy() const noexcept { return *policy_; }
 
  private:
+  /// initial: null where held_state is it.
+  ServerSession(ModelState held_state, const ModelState* initial, std::shared_ptr<const Task> task,
+                std::unique_ptr<UpdatePolicy> policy, SessionOptions options);
+
   enum class Link {
     none,
     connected,
@@ -280,6 +291,7 @@ class ServerSession {
   void take_answered_batches();
   void take_sample(TimedSample timed, const Batch& batch);
   void decide_sampling_rate();
+  void take_scores(TrainingResult& result);
   void take_back_phase();
   void phase_failed(const std::string& reason);
   ServerActions end_phase();
@@ -317,7 +329,10 @@ class ServerSession {
   bool has_left_ = false;                      // the device said goodbye and has not come back
   bool latest_phase_failed_ = false;           // and no sample has come since
   std::optional<double> phase_begin_seconds_;  // of the latest phase
+  double phase_due_seconds_ = 0;               // likewise
   CoordinateSet phase_coordinates_;
+  std::vector<OtherStart> phase_starts_;
+  std::size_t phase_iterations_ = 0;
   std::size_t phase_new_samples_ = 0;
 
   std::string last_error_;
@@ -327,6 +342,9 @@ class ServerSession {
 // ---- implementation ----
 
 namespace session_detail {
+
+/// Of the newest, that other states to start from are tried on.
+inline constexpr std::size_t max_trial_samples = 4;
 
 /// A jump of the device's timeline beyond this, or any jump back, is a new beginning. Seconds.
 inline constexpr double max_gap_seconds = 86400;
@@ -398,13 +416,27 @@ inline void check_frame_batch(const FrameBatch& batch, const SessionLimits& limi
 }
 
 /// Why a result cannot be used; empty when it can. Throws Error(invalid_argument) on wrong sizes.
-inline std::string unusable_reason(const TrainingResult& result, std::size_t dimension) {
+inline std::string unusable_reason(const TrainingResult& result, std::size_t dimension,
+                                   std::size_t other_starts) {
   if (result.parameters.size() != dimension || result.adam.first_moment.size() != dimension ||
       result.adam.second_moment.size() != dimension) {
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("ServerSession::on_phase_done: parameters and moments must have {} values",
                     dimension));
+  }
+  if (result.scores) {
+    const StartScores& scores = *result.scores;
+    const auto in_range = [](double score) { return score >= 0 && score <= 1; };  // NaN is not
+    if (other_starts == 0 || scores.others.size() != other_starts || scores.start > other_starts ||
+        !in_range(scores.held) ||
+        !std::all_of(scores.others.begin(), scores.others.end(), in_range)) {
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("ServerSession::on_phase_done: scores must be of the trial's {} other "
+                      "states, in [0, 1]",
+                      other_starts));
+    }
   }
   const auto finite = [](double loss) { return std::isfinite(loss); };
   if (!std::all_of(result.losses.begin(), result.losses.end(), finite)) {
@@ -435,13 +467,23 @@ Pointer not_null(Pointer pointer, const char* what) {
 
 inline ServerSession::ServerSession(ModelState initial, std::shared_ptr<const Task> task,
                                     std::unique_ptr<UpdatePolicy> policy, SessionOptions options)
+    : ServerSession(std::move(initial), nullptr, std::move(task), std::move(policy), options) {}
+
+inline ServerSession::ServerSession(ModelState held_state, const ModelState* initial,
+                                    std::shared_ptr<const Task> task,
+                                    std::unique_ptr<UpdatePolicy> policy, SessionOptions options)
     : options_((validate(options), options)),
       task_(session_detail::not_null(std::move(task), "task")),
       policy_(session_detail::not_null(std::move(policy), "policy")),
-      feed_(std::move(initial), session_detail::feed_options(options_)),
+      feed_(std::move(held_state), session_detail::feed_options(options_)),
       phi_(TaskPhi{task_}),
       random_(options_.seed) {
-  policy_->prepare(held());
+  if (initial != nullptr &&
+      (!initial->manifest_ptr() || initial->manifest().digest() != held().manifest().digest())) {
+    throw Error(ErrorCode::manifest_mismatch,
+                "ServerSession: the initial state is of another model than the record");
+  }
+  policy_->prepare(initial != nullptr ? *initial : held());
   replay_ = std::make_unique<HorizonReplayBuffer<Handle>>(
       ReplayBufferOptions{policy_->horizon_seconds(), options_.limits.max_buffer_samples,
                           options_.limits.max_buffer_bytes},
@@ -449,9 +491,10 @@ inline ServerSession::ServerSession(ModelState initial, std::shared_ptr<const Ta
   adam_ = AdamState(held().manifest().dimension());
 }
 
-inline ServerSession::ServerSession(SessionRecord record, std::shared_ptr<const Task> task,
+inline ServerSession::ServerSession(SessionRecord record, const ModelState& initial,
+                                    std::shared_ptr<const Task> task,
                                     std::unique_ptr<UpdatePolicy> policy, SessionOptions options)
-    : ServerSession(std::move(record.held), std::move(task), std::move(policy), options) {
+    : ServerSession(std::move(record.held), &initial, std::move(task), std::move(policy), options) {
   const std::size_t dimension = held().manifest().dimension();
   if (record.adam.first_moment.size() != dimension ||
       record.adam.second_moment.size() != dimension) {
@@ -514,6 +557,7 @@ inline void ServerSession::poll(ServerActions& actions) {
   // After that: a connection that ends takes what is in flight with it, and frees the next phase.
   if (const auto begin = next_phase_seconds(); begin && now_seconds_ >= *begin) {
     phase_ = Phase::due;
+    phase_due_seconds_ = now_seconds_;
     actions.emplace_back(TrainingDue{});
   }
 }
@@ -865,17 +909,54 @@ inline TrainingJob ServerSession::begin_phase(double now_seconds) {
   job.adam_options = plan.adam;
   job.learning_rates = std::move(plan.learning_rates);
   job.required_gradients = std::move(plan.required_gradients);
-  job.mini_batches =
-      replay_->draw(newest_sample_seconds_, plan.iterations, plan.batch_size, random);
+  job.mini_batches = replay_->draw(newest_sample_seconds_, plan.iterations, plan.batch_size, random,
+                                   plan.recency_seconds);
   job.coordinates = plan.coordinates;
+  for (const OtherStart& start : plan.other_starts) {
+    if (start.parameters && start.parameters->size() == dimension && start.margin >= 0) continue;
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("PhasePlan: other starts must have {} values and a margin of 0 or more",
+                            dimension));
+  }
+  if (!plan.other_starts.empty()) {
+    StartTrial trial{feed_.held_ptr(), plan.other_starts,
+                     replay_->newest(newest_sample_seconds_,
+                                     std::min(new_samples_, session_detail::max_trial_samples))};
+    if (!trial.samples.empty()) job.trial = std::move(trial);
+  }
 
   random_ = random;
   phase_ = Phase::running;
+  phase_iterations_ = plan.iterations;
   latest_phase_failed_ = false;
   phase_begin_seconds_ = now_seconds_;
   phase_coordinates_ = std::move(plan.coordinates);
+  phase_starts_ = job.trial ? std::move(plan.other_starts) : std::vector<OtherStart>{};
   phase_new_samples_ = std::exchange(new_samples_, 0);
   return job;
+}
+
+/// Where the phase started, and what was scored before.
+inline void ServerSession::take_scores(TrainingResult& result) {
+  if (!result.scores) return;
+  const StartScores& scores = *result.scores;
+  constexpr double weight = 0.1;  // of the latest, in the running scores
+  const auto run = [&](double& mean, double latest) {
+    mean = counters_.trials == 0 ? latest : mean + weight * (latest - mean);
+  };
+  run(counters_.score_held, scores.held);
+  run(counters_.score_initial, scores.others.front());
+  ++counters_.trials;
+  if (scores.start == 0) return;
+  ++(scores.start == 1 ? counters_.restarts_initial : counters_.restarts);
+  // The device must get all in which the starts differ, whatever the phase trained.
+  const std::vector<float>& start = *phase_starts_[scores.start - 1].parameters;
+  std::vector<std::uint32_t> moved;
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    if (start[i] != held().values()[i]) moved.push_back(static_cast<std::uint32_t>(i));
+  }
+  phase_coordinates_ = CoordinateSet::unite(
+      phase_coordinates_, CoordinateSet::from_sorted(start.size(), std::move(moved)));
 }
 
 /// What the latest phase was to learn from is still to be learned.
@@ -905,7 +986,7 @@ inline ServerSession::Trained ServerSession::on_trained(TrainingResult result, d
     throw Error(ErrorCode::invalid_argument, "ServerSession::on_trained: no phase is running");
   }
   const std::string unusable =
-      session_detail::unusable_reason(result, held().manifest().dimension());
+      session_detail::unusable_reason(result, held().manifest().dimension(), phase_starts_.size());
   advance(now_seconds);
   if (has_left_) {
     ++counters_.phases_abandoned;
@@ -916,6 +997,10 @@ inline ServerSession::Trained ServerSession::on_trained(TrainingResult result, d
     phase_failed(unusable);
     return {std::nullopt, end_phase()};
   }
+  take_scores(result);
+  counters_.iterations += phase_iterations_;
+  policy_->on_trained({now_seconds_ - phase_due_seconds_, phase_iterations_, result.losses,
+                       result.scores ? &*result.scores : nullptr});
   phase_ = Phase::writing;
   UpdateJob job{feed_.held_ptr(),
                 std::move(result.parameters),

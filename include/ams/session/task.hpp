@@ -44,6 +44,14 @@ class Task {
   /// the prediction and `previous`'s as the truth; finite. Nothing where they cannot be compared.
   virtual std::optional<double> phi(const Handle& previous, const Handle& current) const = 0;
 
+  /// Share of two predictions that differs, in [0, 1], for CutDetector. Nothing where they cannot be
+  /// compared; by default always, and a device then sees no cuts.
+  virtual std::optional<double> difference(const Handle& previous, const Handle& current) const {
+    (void)previous;
+    (void)current;
+    return std::nullopt;
+  }
+
   /// Bytes that a sample counts in the replay buffer; always the same for one sample.
   virtual std::size_t size_bytes(const Handle& sample) const = 0;
 

@@ -12,6 +12,7 @@
 #include "ams/core/random.hpp"
 #include "ams/core/update_codec.hpp"
 #include "ams/session/messages.hpp"
+#include "ams/session/training_job.hpp"
 
 namespace ams {
 
@@ -34,6 +35,18 @@ struct PhasePlan {
   std::vector<LearningRateRange> learning_rates;  ///< where the rate differs from alpha
   std::size_t iterations = 20;                    ///< K, 1 to 10000
   std::size_t batch_size = 8;                     ///< samples of a mini-batch, 1 to 4096
+  double recency_seconds = 0;                     ///< as HorizonReplayBuffer::draw()
+  /// Other states to start from, the un-customised student first. They are tried on the newest labels
+  /// (StartTrial).
+  std::vector<OtherStart> other_starts;
+};
+
+/// How a phase went, before its update is written.
+struct TrainingReport {
+  double seconds = 0;  ///< from its becoming due to its end, by the driver's clock; waiting counts
+  std::size_t iterations = 0;           ///< K
+  std::span<const double> losses;       ///< as TrainingResult
+  const StartScores* scores = nullptr;  ///< of the plan's other starts; null where none were tried
 };
 
 /// How an update may be written. The finest way that fits is taken.
@@ -106,7 +119,10 @@ class UpdatePolicy {
   /// A phase begins. Draws random numbers from `random` alone. Throws Error.
   virtual PhasePlan plan(const PhaseContext& context, Random& random) = 0;
 
-  /// The phase has ended: how to write its update. Cheap: trials run elsewhere. `losses`: one for
+  /// The phase has ended well. encode() follows.
+  virtual void on_trained(const TrainingReport& report) { (void)report; }
+
+  /// How to write the update of the phase that has ended. Cheap: trials run elsewhere. `losses`: one for
   /// each mini-batch, or none where the trainer computes no loss.
   virtual EncodePlan encode(double now_seconds, std::span<const double> losses) {
     (void)now_seconds;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -39,6 +40,11 @@ struct TrainingTask {
 
   /// The scalar to minimise; an undefined tensor when the batch says nothing, and no step is made.
   std::function<torch::Tensor(const torch::Tensor& outputs, const TrainingBatch& batch)> loss;
+
+  /// How good outputs are, in [0, 1], for StartTrial; nothing when the batch says nothing. Without it
+  /// no trial is made.
+  std::function<std::optional<double>(const torch::Tensor& outputs, const TrainingBatch& batch)>
+      score = nullptr;
 };
 
 /// Samples prepared earlier, while they live, up to a number of bytes; the least recently used go
@@ -93,6 +99,8 @@ class NetworkTrainer final : public Trainer {
 
  private:
   TrainingBatch batch(const std::vector<Handle>& samples);
+  std::optional<StartScores> try_starts(const StartTrial& trial);
+  TrainingBatch placed(TrainingBatch batch, bool contiguous) const;
 
   std::shared_ptr<Network> network_;
   TrainingTask task_;

@@ -16,6 +16,11 @@ struct SegmentationTrainerOptions {
   /// Teacher's labels with this id, and classes that are not selected, take no part in the loss.
   int ignore_id = LabelMap::default_ignore_id;
 
+  /// A pixel weighs its class's frequency in the mini-batch to the power of minus this, at most ten
+  /// times as much as one of the commonest class. mIoU counts all classes alike, and so rare ones are
+  /// worth their pixels. [0, 1]; 0: all pixels alike, as in the paper.
+  double class_balance = 0.25;
+
   /// Matrix products and convolutions in bfloat16 (master values stay float32). Faster only on CPUs
   /// with native bfloat16.
   bool bfloat16 = false;
@@ -43,7 +48,7 @@ std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec
 
 /// Trains segmentation students on samples of type LabelledFrame: frames are scaled to the
 /// student's input size (area average), labels by nearest neighbour; softmax cross-entropy over the
-/// selected classes, averaged over the pixels that have one. A mini-batch without such a pixel
+/// selected classes, averaged over the pixels that have one, by class_balance. A mini-batch without such a pixel
 /// makes no step and counts as loss 0. Batch norm is frozen (its scale and shift are trained)
 /// unless spec.train_batch_norm_statistics. Only the gradients that a job requires are computed.
 /// The same job gives the same bits on one machine with the same number of threads. train() throws

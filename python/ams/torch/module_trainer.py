@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import default_collate
 
@@ -27,6 +29,9 @@ class ModuleTrainer:
     that are such pairs (`torch.utils.data.default_collate`). Tensors in them, also in lists, tuples
     and dictionaries, are moved to `device` (default: where the module is).
 
+    `score(outputs, targets)`: how good outputs are, in [0, 1], or None; it decides from which of the
+    states that a policy offers a phase starts. By default exp(-loss).
+
     The module runs in eval mode: batch norm is frozen (its scale and shift are trained), drop-out
     off. With `with_statistics` it runs in training mode, and the moving statistics are trained and
     sent. Only the gradients that a job requires are computed. `normalization` and `head`: patterns
@@ -42,6 +47,7 @@ class ModuleTrainer:
         *,
         loss: Loss,
         collate: Collate | None = None,
+        score: Callable[[Any, Any], float | None] | None = None,
         device: torch.device | str | None = None,
         with_statistics: bool = False,
         normalization: Sequence[str] = (),
@@ -53,6 +59,7 @@ class ModuleTrainer:
             module.to(torch.device(device))
         self._module = module
         self._loss = loss
+        self._score = score or self._score_by_loss
         self._collate = collate or default_collate
         self._with_statistics = with_statistics
         self._vector = ParameterVector(
@@ -82,6 +89,7 @@ class ModuleTrainer:
         if job.manifest.digest != self.manifest.digest:
             raise ams.ManifestMismatchError("the training job belongs to another network")
         vector, device = self._vector, self._vector.values.device
+        scores = job.try_starts(self._score_of)
         vector.load(job.parameters)
         try:
             vector.set_required_gradients(job.required_gradients)
@@ -112,10 +120,26 @@ class ModuleTrainer:
                     "training led to parameters that are not finite; lower the learning rate or "
                     "its multipliers"
                 )
-            return training_result(vector, adam, losses, time.perf_counter() - start)
+            return training_result(vector, adam, losses, time.perf_counter() - start, scores)
         finally:
             # Whoever copies or exports the module sees all of its trainable tensors.
             vector.set_required_gradients([True] * len(self.manifest.tensors))
+
+    @torch.no_grad()
+    def _score_of(self, values: np.ndarray, samples: list[Any]) -> float | None:
+        device = self._vector.values.device
+        self._vector.load(values)
+        self._module.train(False)
+        inputs, targets = (_to_device(part, device) for part in self._collate(samples))
+        return self._score(self._module(inputs), targets)
+
+    def _score_by_loss(self, outputs: Any, targets: Any) -> float | None:
+        value = self._loss(outputs, targets)
+        if value is None:
+            return None
+        # What has diverged is worth nothing.
+        loss = float(value) if value.numel() == 1 else math.nan
+        return math.exp(-max(0.0, loss)) if math.isfinite(loss) else 0.0
 
 
 def _to_device(value: Any, device: torch.device) -> Any:

@@ -80,7 +80,7 @@ The defaults are those of its section 4.1.)",
       .include(
           pace_fields(), [](F & a) -> auto& { return a.options.pace; });
   bind_policy(m, "FixedPolicy", R"(
-One strategy and one encoding for the life of a session, at the paper's pace.)",
+One strategy and one encoding for the life of a session.)",
               fixed, [](F a) {
                 a.options.strategy = a.selection.make();
                 return std::make_shared<FixedPolicy>(a.options);
@@ -97,7 +97,7 @@ One strategy and one encoding for the life of a session, at the paper's pace.)",
       .include(
           pace_fields(), [](B & o) -> auto& { return o.pace; });
   bind_policy(m, "BudgetPolicy", R"(
-Makes the best of a downlink budget, at the paper's pace: chooses what every phase trains and how fast it learns (the
+Makes the best of a downlink budget: chooses what every phase trains and how fast it learns (the
 multipliers are times those of recommended_multipliers()), and writes every update as finely as the budget allows.)",
               budget, [](const B& o) { return std::make_shared<BudgetPolicy>(o); });
 }

@@ -13,11 +13,23 @@ inline Fields<PaceOptions> pace_fields() {
   fields
       .add("update_interval_seconds", &O::update_interval_seconds,
            "T_update, 0.1 to 3600; the base when it is adapted")
-      .add("iterations", &O::iterations, "K, 1 to 10000")
+      .add("iterations", &O::iterations, "K at most, 1 to 10000")
       .add("batch_size", &O::batch_size, "samples of a mini-batch, 1 to 4096")
+      .add("least_spacing", &O::least_spacing,
+           "a phase begins when new labels are there, so many T_update after the one before at the "
+           "earliest, 0.001 to 1")
       .add("min_samples", &O::min_samples,
            "the first phase waits for so many labelled samples, >= 1")
       .add("horizon_seconds", &O::horizon_seconds, "T_horizon, > 0")
+      .add("recency_seconds", &O::recency_seconds,
+           "half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike")
+      .add("trainer_share", &O::trainer_share,
+           "a phase takes no more than this share of T_update, its waiting included: first K "
+           "shrinks, "
+           "then T_update grows; 0: both stay")
+      .add("start_states", &O::start_states,
+           "tried before each phase besides what the device holds: the un-customised student, and "
+           "what was held when the latest scenes ended; 0 to 64")
       .add("adapt_sampling_rate", &O::adapt_sampling_rate,
            "equation (1); False: always initial_fps")
       .include(sampling_rate_fields(), [](O & o) -> auto& { return o.sampling; },

@@ -68,35 +68,38 @@ running model, and performs the client's actions. Its parts are any objects with
 
 A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any other exception comes out
 of the call that led to it. Use it with an executor in virtual time, in one thread.)")
-      .def(py::init([](const ModelState& initial, const py::object& active,
-                       const py::object& inactive, const py::object& codec,
-                       const py::object& executor, const py::object& transport,
-                       const ClientOptions& options, const Save& save,
-                       const OnPrediction& on_prediction, const py::object& log) {
-             References references;
-             const auto predictor = [&](const py::object& object) {
-               return std::make_shared<PythonPredictor>(share(object, references));
-             };
-             DeviceParts parts{
-                 .initial = initial,
-                 .active = predictor(active),
-                 .inactive = predictor(inactive.is_none() ? active : inactive),
-                 .codec = std::make_shared<PythonFrameCodec>(share(codec, references)),
-                 .save = callback<const ModelState&>(save, references),
-                 .on_prediction = callback<const Handle&, const Handle&, ModelVersion>(
-                     on_prediction, references)};
-             auto host = surface_errors([&] {
-               return std::make_unique<PythonDeviceHost>(std::move(parts), options, executor,
-                                                         transport, log, references);
-             });
-             return std::make_unique<Host>(std::move(host), std::move(references));
-           }),
-           py::kw_only(), "initial"_a, "active"_a, "inactive"_a = py::none(), "codec"_a,
-           "executor"_a, "transport"_a, "options"_a = ClientOptions{}, "save"_a = py::none(),
-           "on_prediction"_a = py::none(), "log"_a = py::none(), R"(
+      .def(
+          py::init(
+              [](const ModelState& initial, const py::object& active, const py::object& inactive,
+                 const py::object& codec, const py::object& executor, const py::object& transport,
+                 const ClientOptions& options, const Save& save, const OnPrediction& on_prediction,
+                 const py::object& task, const py::object& log) {
+                References references;
+                const auto predictor = [&](const py::object& object) {
+                  return std::make_shared<PythonPredictor>(share(object, references));
+                };
+                DeviceParts parts{
+                    .initial = initial,
+                    .active = predictor(active),
+                    .inactive = predictor(inactive.is_none() ? active : inactive),
+                    .codec = std::make_shared<PythonFrameCodec>(share(codec, references)),
+                    .task = task.is_none() ? nullptr : share(task.cast<PartOf<Task>>(), references),
+                    .save = callback<const ModelState&>(save, references),
+                    .on_prediction = callback<const Handle&, const Handle&, ModelVersion>(
+                        on_prediction, references)};
+                auto host = surface_errors([&] {
+                  return std::make_unique<PythonDeviceHost>(std::move(parts), options, executor,
+                                                            transport, log, references);
+                });
+                return std::make_unique<Host>(std::move(host), std::move(references));
+              }),
+          py::kw_only(), "initial"_a, "active"_a, "inactive"_a = py::none(), "codec"_a,
+          "executor"_a, "transport"_a, "options"_a = ClientOptions{}, "save"_a = py::none(),
+          "on_prediction"_a = py::none(), "task"_a = py::none(), "log"_a = py::none(), R"(
 initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
 student; None: in one thread, one object does. save: keeps the ModelState for a restart. on_prediction: gets every
-frame, its prediction and the ModelVersion that made it. Raises InvalidArgumentError, and what the predictors raise.)")
+frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so that scene changes
+are seen at once; None: none is seen. Raises InvalidArgumentError, and what the predictors raise.)")
       .def(
           "start", [](const Host& self) { surface_errors([&] { self.get().host.start(); }); },
           "Connects. No effect unless client.stopped.")

@@ -29,6 +29,10 @@ void bind_client_options(py::module_& m) {
            "a server that asks for more is disconnected")
       .add("update_interval_seconds", &ClientOptions::update_interval_seconds,
            "T_update until the server says otherwise, 0.1 to 3600")
+      .add("scene_change_fps", &ClientOptions::scene_change_fps,
+           "after a scene change frames are sampled at least so often")
+      .add("scene_change_seconds", &ClientOptions::scene_change_seconds,
+           "for so long; 0: scene changes are ignored")
       .add("first_batch_seconds", &ClientOptions::first_batch_seconds,
            "the first batch leaves so long after its first sample, >= 0")
       .add("max_buffered_frames", &ClientOptions::max_buffered_frames,

@@ -68,6 +68,7 @@ void bind_counters(py::module_& m) {
   counters.add("frames", &C::frames, "Seen.")
       .add("frames_sampled", &C::frames_sampled, "Of them, sampled.")
       .add("frames_dropped", &C::frames_dropped, "Sampled, but the buffer was full.")
+      .add("scene_changes", &C::scene_changes, "That were acted on.")
       .add("frames_invalid", &C::frames_invalid, "Their capture time was not in [0, 1e11] s.")
       .add("batches", &C::batches, "Sent, each counted once.")
       .add("batch_bytes", &C::batch_bytes, "Of bitstream.")
@@ -120,6 +121,9 @@ other thread may use this client meanwhile, not even its properties.)")
            "Says Bye and stays away until on_start().")
       .def("on_frame", &E::on_frame, "capture_seconds"_a, "frame"_a, "now_seconds"_a, R"(
 A frame of the video, on its own timeline; the handle is kept only if it is sampled.)")
+      .def("on_scene_change", &E::on_scene_change, "now_seconds"_a, R"(
+The video shows something new, as the driver's own student tells. The next frame is sampled and leaves at once, and for
+ClientOptions.scene_change_seconds frames are sampled more often.)")
       .def("wants_frame", &E::wants_frame, "capture_seconds"_a,
            "Would on_frame() sample a frame of this time?")
       .def(

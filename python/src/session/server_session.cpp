@@ -73,6 +73,7 @@ void bind_record(py::module_& m) {
       .add("phases_withheld", &C::phases_withheld,
            "The policy's plan left no way to write their update.")
       .add("phase_seconds", &C::phase_seconds, "Sum over phases.")
+      .add("iterations", &C::iterations, "Training steps of phases that ended well.")
       .add("updates", &C::updates, "Encoded; each counted once.")
       .add("update_bytes", &C::update_bytes, "Of updates.")
       .add("update_coordinates", &C::update_coordinates, "Values in them.")
@@ -82,7 +83,15 @@ void bind_record(py::module_& m) {
       .add("acks", &C::acks, "That named a version that was sent.")
       .add("acks_wrong", &C::acks_wrong, "That named another.")
       .add("refusals", &C::refusals, "By the device.")
-      .add("faults", &C::faults, "Connections ended for a protocol violation.");
+      .add("faults", &C::faults, "Connections ended for a protocol violation.")
+      .add("trials", &C::trials, "Phases that tried other states to start from.")
+      .add("restarts", &C::restarts, "Of them, those that started from an earlier scene's state.")
+      .add("restarts_initial", &C::restarts_initial,
+           "And those that started from the un-customised student.")
+      .add("score_held", &C::score_held,
+           "Running score of what the device holds, on labels that it was not trained on, [0, 1].")
+      .add("score_initial", &C::score_initial,
+           "And of the un-customised student on the same labels.");
   py::class_<C> cls(m, "SessionCounters", "What a session has done so far.");
   counters.define_attributes(cls, "SessionCounters");
 
@@ -99,16 +108,16 @@ What a store keeps of a session: what the device holds, and what training needs 
       .def_readonly("counters", &SessionRecord::counters, "SessionCounters.");
 }
 
-/// Begins a session with `start`, a ModelState or a SessionRecord.
-template <class Start>
-std::unique_ptr<Collectable<ServerSession>> begin(const Start& start, const PartOf<Task>& task,
+/// Starts: a ModelState; or a SessionRecord, and the ModelState that its session began with.
+template <class... Starts>
+std::unique_ptr<Collectable<ServerSession>> begin(const Starts&... starts, const PartOf<Task>& task,
                                                   const PartOf<UpdatePolicy>& policy,
                                                   const SessionOptions& options) {
   References references;
   auto shared_task = share(task, references);
   auto shared_policy = std::make_unique<ForwardingPolicy>(share(policy, references));
   return std::make_unique<Collectable<ServerSession>>(
-      std::make_unique<ServerSession>(start, std::move(shared_task), std::move(shared_policy),
+      std::make_unique<ServerSession>(starts..., std::move(shared_task), std::move(shared_policy),
                                       options),
       std::move(references));
 }
@@ -133,9 +142,10 @@ exception comes out of the event. Not thread-safe.)");
            "options"_a = SessionOptions{}, R"(
 initial: w_0. task: a Task. policy: an UpdatePolicy, for this session alone. Raises InvalidArgumentError when the policy
 does not fit the model.)")
-      .def_static("from_record", &begin<SessionRecord>, "record"_a, "task"_a, "policy"_a,
-                  "options"_a = SessionOptions{},
-                  "Goes on from what record() gave; otherwise as __init__.")
+      .def_static("from_record", &begin<SessionRecord, ModelState>, "record"_a, "initial"_a,
+                  "task"_a, "policy"_a, "options"_a = SessionOptions{},
+                  "Goes on from what record() gave, with the w_0 of that session; otherwise as "
+                  "__init__.")
       .def(
           "on_message",
           [](S& self, const DeviceMessage& message, double now_seconds) {

@@ -49,6 +49,10 @@ class PythonTask final : public Task {
     return overridden<std::optional<double>>(
         base(), "phi", [] { return std::nullopt; }, previous, current);
   }
+  std::optional<double> difference(const Handle& previous, const Handle& current) const override {
+    return overridden<std::optional<double>>(
+        base(), "difference", [] { return std::nullopt; }, previous, current);
+  }
   std::size_t size_bytes(const Handle& sample) const override {
     return overridden<std::size_t>(
         base(), "size_bytes", [] { return std::size_t{0}; }, sample);
@@ -96,6 +100,9 @@ The sample that the session keeps and the trainer reads. By default (frame, labe
       .def("phi", &Task::phi, "previous"_a, "current"_a, R"(
 phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label as the prediction and
 `previous`'s as the truth. None where they cannot be compared; by default always.)")
+      .def("difference", &Task::difference, "previous"_a, "current"_a, R"(
+Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they cannot be compared;
+by default always, and no scene change is seen.)")
       .def("size_bytes", &Task::size_bytes, "sample"_a, R"(
 What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By default 0.)")
       .def(

@@ -4,6 +4,9 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "arrays.hpp"
@@ -31,15 +34,26 @@ std::vector<double> to_losses(const py::iterable& losses) {
 }  // namespace
 
 void bind_training_job(py::module_& m) {
+  py::class_<StartScores>(m, "StartScores", R"(
+What the states that a phase may start from score on labels that nothing has been trained on; in [0, 1].)")
+      .def_readonly("held", &StartScores::held, "Of what the device holds.")
+      .def_readonly("others", &StartScores::others,
+                    "Of the others, the un-customised student first.")
+      .def_readonly("start", &StartScores::start,
+                    "Where the phase started: 0 as planned, k at the k-th of the others.");
+
   py::class_<TrainingResult>(m, "TrainingResult", "What a training phase gives back.")
       .def(py::init([](const ArrayLike& parameters, const AdamState& adam,
-                       const py::iterable& losses, double seconds) {
+                       const py::iterable& losses, double seconds,
+                       const std::optional<StartScores>& scores) {
              return TrainingResult{ConstFloats(parameters, "parameters").copy(), adam,
-                                   to_losses(losses), seconds};
+                                   to_losses(losses), seconds, scores};
            }),
-           py::kw_only(), "parameters"_a, "adam"_a, "losses"_a, "seconds"_a = 0.0, R"(
+           py::kw_only(), "parameters"_a, "adam"_a, "losses"_a, "seconds"_a = 0.0,
+           "scores"_a = py::none(), R"(
 parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are unchanged, but for
-statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. All copied.)")
+statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. scores: what
+TrainingJob.try_starts() gave. All copied.)")
       .def_property_readonly(
           "parameters",
           [](const py::object& self) {
@@ -50,7 +64,8 @@ statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: 
           "adam", [](TrainingResult& self) -> AdamState& { return self.adam; },
           py::return_value_policy::reference_internal, "AdamState.")
       .def_readonly("losses", &TrainingResult::losses, "Of the K mini-batches, before each step.")
-      .def_readonly("seconds", &TrainingResult::seconds, "Wall time of the phase.");
+      .def_readonly("seconds", &TrainingResult::seconds, "Wall time of the phase.")
+      .def_readonly("scores", &TrainingResult::scores, "StartScores of the job's trial, or None.");
 
   py::class_<TrainingJob>(m, "TrainingJob", R"(
 One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through mini_batches and
@@ -97,6 +112,30 @@ changes parameters in place, with step() or an optimiser of its own:
           "mini_batches", [](const TrainingJob& self) { return self.mini_batches; },
           "S_1 to S_K: lists of samples.")
       .def(
+          "try_starts",
+          [](TrainingJob& self, const py::function& score) -> std::optional<StartScores> {
+            if (!self.trial) return std::nullopt;
+            const StartTrial& trial = *self.trial;
+            const auto ask = [&](std::span<const float> values) {
+              return score(to_array(std::vector<float>(values.begin(), values.end())),
+                           trial.samples)
+                  .cast<std::optional<double>>();
+            };
+            const auto held = ask(trial.held->values());
+            if (!held) return std::nullopt;
+            std::vector<double> others;
+            for (const OtherStart& other : trial.others) {
+              others.push_back(ask(*other.parameters).value_or(0));
+            }
+            StartScores scores = choose_start(trial, *held, std::move(others));
+            if (scores.start > 0) self.parameters = *trial.others[scores.start - 1].parameters;
+            return scores;
+          },
+          "score"_a, R"(
+Lets `parameters` start from the best of the states that the policy offers. score(values, samples): how good a student
+with these values, float32 [dimension], is on these samples, in [0, 1]; None where they say nothing. Gives the
+StartScores; give them to result(). None where the policy offers nothing or the samples say nothing.)")
+      .def(
           "step",
           [](TrainingJob& self, const ArrayLike& gradients) {
             const ConstFloats values(gradients, "gradients");
@@ -109,10 +148,11 @@ One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: 
 parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.)")
       .def(
           "result",
-          [](const TrainingJob& self, const py::iterable& losses, double seconds) {
-            return TrainingResult{self.parameters, self.adam, to_losses(losses), seconds};
+          [](const TrainingJob& self, const py::iterable& losses, double seconds,
+             const std::optional<StartScores>& scores) {
+            return TrainingResult{self.parameters, self.adam, to_losses(losses), seconds, scores};
           },
-          py::kw_only(), "losses"_a, "seconds"_a = 0.0,
+          py::kw_only(), "losses"_a, "seconds"_a = 0.0, "scores"_a = py::none(),
           "The TrainingResult of parameters and adam as they are now.");
 }
 

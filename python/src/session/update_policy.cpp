@@ -23,6 +23,7 @@ namespace {
 
 using LentContext = Lent<const PhaseContext>;
 using LentReport = Lent<const WriteReport>;
+using LentTraining = Lent<const TrainingReport>;
 using LentRandom = Lent<Random>;
 
 /// A policy that is a Python class.
@@ -78,6 +79,14 @@ class PythonPolicy final : public UpdatePolicy {
               lent, lent_random);
         },
         context, random);
+  }
+  void on_trained(const TrainingReport& report) override {
+    lend(
+        [&](const LentTraining& lent) {
+          overridden<void>(
+              base(), "on_trained", [] {}, lent);
+        },
+        report);
   }
   EncodePlan encode(double now_seconds, std::span<const double> losses) override {
     return overridden<EncodePlan>(
@@ -148,6 +157,26 @@ What a policy may look at when it says when a phase begins and plans it; good wi
       .def_property_readonly("new_samples", context([](const C& c) { return c.new_samples; }),
                              "Of them, since the latest phase began; at least 1.");
 
+  const auto training = [](auto read) {
+    return [read](const LentTraining& self) { return read(self.get()); };
+  };
+  using T = TrainingReport;
+  py::class_<LentTraining>(
+      m, "TrainingReport",
+      "How a phase went, before its update is written; good within on_trained().")
+      .def_property_readonly("seconds", training([](const T& t) { return t.seconds; }),
+                             "From its becoming due to its end, by the driver's clock.")
+      .def_property_readonly("iterations", training([](const T& t) { return t.iterations; }), "K.")
+      .def_property_readonly("losses", training([](const T& t) {
+                               return std::vector<double>(t.losses.begin(), t.losses.end());
+                             }),
+                             "One for each mini-batch, or none.")
+      .def_property_readonly("scores", training([](const T& t) {
+                               return t.scores ? std::optional<StartScores>(*t.scores)
+                                               : std::nullopt;
+                             }),
+                             "StartScores of the plan's other starts; None where none were tried.");
+
   const auto report = [](auto read) {
     return [read](const LentReport& self) { return read(self.get()); };
   };
@@ -178,6 +207,8 @@ void bind_plans(py::module_& m) {
   Fields<P> fields;
   fields.add("iterations", &P::iterations, "K, 1 to 10000")
       .add("batch_size", &P::batch_size, "samples of a mini-batch, 1 to 4096")
+      .add("recency_seconds", &P::recency_seconds,
+           "half of a mini-batch is of the newest so many seconds; 0: all alike")
       .include(
           all_adam_fields(), [](P & p) -> auto& { return p.adam; });
   py::class_<P> plan(m, "PhasePlan",
@@ -185,31 +216,45 @@ void bind_plans(py::module_& m) {
   {
     py::options options;
     options.disable_function_signatures();
-    plan.def(py::init([fields](const ArrayLike& parameters, const CoordinatesLike& coordinates,
-                               const std::vector<bool>& required_gradients,
-                               const RangeTuples& learning_rates, py::kwargs arguments) {
-               P parsed = fields.parse(std::move(arguments), "PhasePlan");
-               parsed.parameters = ConstFloats(parameters, "parameters").copy();
-               parsed.coordinates = to_coordinates(coordinates, parsed.parameters.size());
-               parsed.required_gradients = required_gradients;
-               parsed.learning_rates = to_ranges(learning_rates);
-               return parsed;
-             }),
-             py::kw_only(), "parameters"_a, "coordinates"_a, "required_gradients"_a,
-             "learning_rates"_a = RangeTuples{},
-             signature_doc("__init__",
-                           "self: PhasePlan, *, parameters: numpy.typing.ArrayLike, coordinates: "
-                           "CoordinateSet | numpy.typing.ArrayLike, required_gradients: "
-                           "collections.abc.Sequence[bool], learning_rates: "
-                           "collections.abc.Sequence[tuple[int, int, float]] = [], " +
-                               fields.signature(),
-                           "None", R"(
+    plan.def(
+        py::init([fields](const ArrayLike& parameters, const CoordinatesLike& coordinates,
+                          const std::vector<bool>& required_gradients,
+                          const RangeTuples& learning_rates,
+                          const std::vector<ArrayLike>& other_starts, double start_margin,
+                          py::kwargs arguments) {
+          P parsed = fields.parse(std::move(arguments), "PhasePlan");
+          parsed.parameters = ConstFloats(parameters, "parameters").copy();
+          parsed.coordinates = to_coordinates(coordinates, parsed.parameters.size());
+          parsed.required_gradients = required_gradients;
+          parsed.learning_rates = to_ranges(learning_rates);
+          for (const ArrayLike& start : other_starts) {
+            parsed.other_starts.push_back({std::make_shared<const std::vector<float>>(
+                                               ConstFloats(start, "other_starts").copy()),
+                                           start_margin});
+          }
+          return parsed;
+        }),
+        py::kw_only(), "parameters"_a, "coordinates"_a, "required_gradients"_a,
+        "learning_rates"_a = RangeTuples{}, "other_starts"_a = std::vector<ArrayLike>{},
+        "start_margin"_a = OtherStart{}.margin,
+        signature_doc(
+            "__init__",
+            "self: PhasePlan, *, parameters: numpy.typing.ArrayLike, coordinates: "
+            "CoordinateSet | numpy.typing.ArrayLike, required_gradients: "
+            "collections.abc.Sequence[bool], learning_rates: "
+            "collections.abc.Sequence[tuple[int, int, float]] = [], other_starts: "
+            "collections.abc.Sequence[numpy.typing.ArrayLike] = [], start_margin: float = 0.05, " +
+                fields.signature(),
+            "None", R"(
     parameters: where training starts, float32 [dimension]; copied
     coordinates: I_n, a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
     required_gradients: one for each tensor of the manifest
     learning_rates: (begin, end, multiplier) where the rate is another one, as learning_rate_ranges() gives them
+    other_starts: states to start from where one is better on the newest labels, the un-customised student first; float32
+        [dimension] each, copied
+    start_margin: how much better than what the device holds another start must score, >= 0
 )" + fields.doc() + "Raises InvalidArgumentError that names the argument.")
-                 .c_str());
+            .c_str());
   }
   fields.define_attributes(plan, "PhasePlan");
   plan.def_property_readonly(
@@ -303,6 +348,9 @@ When the next phase may begin; None: more samples must come. By default update_i
           },
           "context"_a, "random"_a,
           "The PhasePlan of the phase that begins. Draws random numbers from `random` alone.")
+      .def(
+          "on_trained", [](U& self, const LentTraining& report) { self.on_trained(report.get()); },
+          "report"_a, "The phase has ended well: a TrainingReport. encode() follows.")
       .def(
           "encode",
           [](U& self, double now_seconds, const std::vector<double>& losses) {

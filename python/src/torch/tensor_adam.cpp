@@ -98,10 +98,10 @@ InvalidArgumentError, and UnavailableError for a device that is not there.)")
   m.def(
       "training_result",
       [](const ParameterVector& vector, const TensorAdam& adam, std::vector<double> losses,
-         double seconds) {
-        return TrainingResult{vector.copy(), adam.state(), std::move(losses), seconds};
+         double seconds, const std::optional<StartScores>& scores) {
+        return TrainingResult{vector.copy(), adam.state(), std::move(losses), seconds, scores};
       },
-      "vector"_a, "adam"_a, "losses"_a, "seconds"_a,
+      "vector"_a, "adam"_a, "losses"_a, "seconds"_a, "scores"_a = py::none(),
       "The ams.TrainingResult of a phase that these two have made.");
 }
 

@@ -38,11 +38,13 @@ class SegmentationTrainer {
   const std::shared_ptr<const Manifest>& manifest() const { return trainer_.manifest(); }
 
   TrainingResult train(TrainingJob job) {
-    for (auto& mini_batch : job.mini_batches) {
-      for (Handle& sample : mini_batch) {
+    const auto open = [](std::vector<Handle>& samples) {
+      for (Handle& sample : samples) {
         sample = to_labelled_frame(to_object(sample), "a sample of the training job");
       }
-    }
+    };
+    for (auto& mini_batch : job.mini_batches) open(mini_batch);
+    if (job.trial) open(job.trial->samples);
     const py::gil_scoped_release release;
     const std::scoped_lock lock(mutex_);
     return trainer_.train(std::move(job));
@@ -51,7 +53,8 @@ class SegmentationTrainer {
  private:
   static NetworkTrainer make(const StudentSpec& spec, const SegmentationTrainerOptions& options) {
     Student student = open_student(spec);
-    auto task = segmentation_task(spec, options.ignore_id, student.network->align_corners());
+    auto task = segmentation_task(spec, options.ignore_id, student.network->align_corners(),
+                                  options.class_balance);
     task.collate = [collate = std::move(task.collate)](const auto& samples) {
       check_signals();
       return collate(samples);
@@ -121,12 +124,14 @@ cross-entropy over the selected classes, averaged over the pixels that have one 
 `ignore_id`. A mini-batch without such a pixel makes no step and counts as loss 0. Batch norm is
 frozen unless spec.train_batch_norm_statistics. Only the gradients that a job requires are computed.
 bfloat16: matrix products and convolutions, on hardware that has it. device: "cpu", "cuda", ...
-cache_bytes: scaled samples are kept up to this size.
+cache_bytes: scaled samples are kept up to this size. class_balance: a pixel weighs its class's
+frequency in the mini-batch to the power of minus this, in [0, 1]; 0: all alike, as in the paper.
 Raises as load_student_values(), and UnavailableError for a device that is not there.)")
       .def(py::init([](const StudentSpec& spec, bool bfloat16, const py::object& device,
-                       int ignore_id, std::size_t cache_bytes) {
+                       int ignore_id, std::size_t cache_bytes, double class_balance) {
              SegmentationTrainerOptions options;
              options.ignore_id = ignore_id;
+             options.class_balance = class_balance;
              options.bfloat16 = bfloat16;
              options.device = py::str(device).cast<std::string>();
              options.cache_bytes = cache_bytes;
@@ -135,7 +140,8 @@ Raises as load_student_values(), and UnavailableError for a device that is not t
            }),
            "spec"_a, py::kw_only(), "bfloat16"_a = false, "device"_a = "cpu",
            "ignore_id"_a = int{LabelMap::default_ignore_id},
-           "cache_bytes"_a = SegmentationTrainerOptions{}.cache_bytes)
+           "cache_bytes"_a = SegmentationTrainerOptions{}.cache_bytes,
+           "class_balance"_a = SegmentationTrainerOptions{}.class_balance)
       .def_property_readonly("manifest",
                              [](const SegmentationTrainer& t) {
                                return std::const_pointer_cast<Manifest>(t.manifest());

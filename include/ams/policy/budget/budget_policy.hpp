@@ -15,7 +15,6 @@
 #include "ams/core/coordinate_set.hpp"
 #include "ams/policy/budget/downlink_budget.hpp"
 #include "ams/policy/budget/error_feedback.hpp"
-#include "ams/policy/budget/scene_change.hpp"
 #include "ams/policy/budget/update_ladder.hpp"
 #include "ams/policy/learning_rates.hpp"
 #include "ams/policy/pace.hpp"
@@ -80,22 +79,20 @@ inline LearningRateMultipliers multiplied(const LearningRateMultipliers& a,
 
 }  // namespace budget_detail
 
-/// Makes the best of a downlink budget, at the paper's pace: chooses for every phase what is trained
-/// and how fast it learns (UpdateLadder), and writes every update as finely as its allowance takes
-/// (DownlinkBudget). What an update leaves out begins the next phase (ErrorFeedback). What quiet times
-/// leave over goes out when the scene changes (SceneChange).
+/// Makes the best of a downlink budget: chooses for every phase what is trained and how fast it
+/// learns (UpdateLadder), and writes every update as finely as its allowance takes (DownlinkBudget).
+/// What an update leaves out begins the next phase (ErrorFeedback). What quiet times leave over goes
+/// out when the scene changes (SceneChange).
 class BudgetPolicy final : public PacedPolicy {
  public:
   /// Throws Error(invalid_argument), naming the option and its range.
-  explicit BudgetPolicy(BudgetOptions options)
-      : PacedPolicy(options.pace),
-        options_(options),
-        scene_(std::max(0.0, options.pace.sampling.phi_target)) {
+  explicit BudgetPolicy(BudgetOptions options) : PacedPolicy(options.pace), options_(options) {
     validate(options_.adam);
     validate(options_.budget);
   }
 
   void prepare(const ModelState& initial) override {
+    PacedPolicy::prepare(initial);
     ladder_.emplace(initial.manifest());
     if (options_.learning_rates_by_size) {
       scales_ = learning_rate_scales(initial.manifest(), initial.values());
@@ -106,8 +103,6 @@ class BudgetPolicy final : public PacedPolicy {
     PacedPolicy::start(now_seconds);
     budget_.emplace(options_.budget, now_seconds);
   }
-
-  void on_phi(double phi) override { scene_.on_phi(phi); }
 
   PhasePlan plan(const PhaseContext& context, Random& random) override {
     const Manifest& manifest = context.held.manifest();
@@ -122,13 +117,12 @@ class BudgetPolicy final : public PacedPolicy {
     error_feedback_.add_to(plan.parameters, plan.coordinates);
     manifest_ = context.held.manifest_ptr();
     coordinates_ = plan.coordinates;
-    scene_.begin_phase();
     return plan;
   }
 
   EncodePlan encode(double now_seconds, std::span<const double>) override {
     const std::size_t allowance =
-        budget_->allowance_bytes(now_seconds, update_interval_seconds(), scene_.in_phase());
+        budget_->allowance_bytes(now_seconds, update_interval_seconds(), is_new_scene());
     return {
         .ways = budget_detail::ways(),
         .usual = budget_detail::usual_way,
@@ -136,14 +130,21 @@ class BudgetPolicy final : public PacedPolicy {
         .least_kept = budget_detail::least_kept};
   }
 
-  void on_written(const WriteReport& report) override {
-    ladder_->learn(choice_, *manifest_, report.usual_bytes);
-    error_feedback_.remember(report.held, report.trained, coordinates_);
-    if (report.is_withheld) scene_.take_back_phase();
-    PacedPolicy::on_written(report);
+  void on_trained(const TrainingReport& report) override {
+    PacedPolicy::on_trained(report);
+    started_elsewhere_ = report.scores != nullptr && report.scores->start != 0;
   }
 
-  void on_phase_lost() override { scene_.take_back_phase(); }
+  void on_written(const WriteReport& report) override {
+    if (started_elsewhere_) {
+      error_feedback_ = {};  // of a state that was left
+    } else {
+      ladder_->learn(choice_, *manifest_, report.usual_bytes);
+    }
+    error_feedback_.remember(report.held, report.trained,
+                             started_elsewhere_ ? report.coordinates : coordinates_);
+    PacedPolicy::on_written(report);
+  }
 
   void on_connected(double now_seconds) override {
     budget_->owe(now_seconds, budget_detail::connection_bytes);
@@ -172,12 +173,12 @@ class BudgetPolicy final : public PacedPolicy {
   std::optional<UpdateLadder> ladder_;    // from prepare() on
   std::optional<DownlinkBudget> budget_;  // from start() on
   ErrorFeedback error_feedback_;
-  SceneChange scene_;
 
   // Of the latest phase.
   UpdateLadder::Choice choice_;
   std::shared_ptr<const Manifest> manifest_;
   CoordinateSet coordinates_;
+  bool started_elsewhere_ = false;
 };
 
 }  // namespace ams

@@ -10,8 +10,8 @@
 
 namespace ams {
 
-/// Tells when the video shows something new, which is when a downlink budget spends what it has left
-/// over: two consecutive samples differed much more than usual. A plain value; not thread-safe.
+/// Tells when the video shows something new: two consecutive samples differed much more than usual.
+/// A plain value; not thread-safe.
 class SceneChange {
  public:
   /// phi_target: the phi-score that the sampling rate aims at (section 3.2). Where samples differ by

@@ -11,11 +11,13 @@
 #include "ams/runtime/thread_executor.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "ams/torch/runtime.hpp"
+#include "ams/torch/segmentation_trainer.hpp"
 #include "ams/video/h264_codec.hpp"
 #include "common/clock.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
+#include "common/trace.hpp"
 #include "edge/flags.hpp"
 #include "edge/reporter.hpp"
 #include "edge/saved_state.hpp"
@@ -86,6 +88,14 @@ int play() {
                     .active = make_predictor(spec),
                     .inactive = make_predictor(spec),
                     .codec = std::make_shared<H264Codec>(flags.codec_options())};
+  parts.task = make_segmentation_task(spec);
+  std::optional<TraceFile> trace;
+  if (!flags.trace.empty()) {
+    trace.emplace(flags.trace);
+    parts.on_stage = [&trace](Stage stage, double seconds, std::uint64_t number) {
+      trace->write(flags.client.device_id, stage, seconds, number);
+    };
+  }
   if (!flags.state.empty()) {
     parts.save = [&](const ModelState& state) {
       write_saved_state(flags.state, state, student.fingerprint);

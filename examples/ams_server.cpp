@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "ams/net/certificate.hpp"
@@ -18,6 +19,7 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
+#include "common/trace.hpp"
 #include "server/damaging_transport.hpp"
 #include "server/flags.hpp"
 #include "server/report.hpp"
@@ -62,6 +64,7 @@ int serve() {
   const StudentSpec spec = flags.student_spec();
   const auto teacher = flags.make_teacher();
   const StudentValues student = load_student_values(spec);
+  flags.suit(*student.manifest);
   ServerParts parts{.initial = ModelState(student.manifest, student.values),
                     .task = make_segmentation_task(spec),
                     .make_policy = flags.make_policy(),
@@ -75,6 +78,14 @@ int serve() {
       "the device runs another student than this server trains; start both with the same "
       "--student, --weights, --classes, --input, --train-batch-norm and --selected-classes "
       "(default: those of --clip)";
+  std::optional<TraceFile> trace;
+  if (!flags.trace.empty()) {
+    trace.emplace(flags.trace);
+    options.on_stage = [&trace](const std::string& device, Stage stage, double seconds,
+                                std::uint64_t number) {
+      trace->write(device, stage, seconds, number);
+    };
+  }
   options.full_text = "the server has as many devices as it takes (--max-devices)";
 
   ThreadExecutor executor;

@@ -52,8 +52,9 @@ def parse_arguments():
     parser.add_argument("--learning-rate", type=float, default=2e-3,
                         help="Adam's alpha for the whole model; ams-server --help says how much faster a strategy "
                              "learns (default 2e-3)")
-    parser.add_argument("--update-interval-seconds", type=float, default=5, help="T_update (default 5)")
-    parser.add_argument("--iterations", type=int, default=10, help="K, training steps a phase (default 10)")
+    parser.add_argument("--update-interval-seconds", type=float, default=2, help="T_update (default 2)")
+    parser.add_argument("--iterations", type=int, default=8,
+                        help="K, training steps a phase; fewer where the machine is too slow for T_update (default 8)")
     parser.add_argument("--batch-size", type=int, default=8, help="frames a training step (default 8)")
     parser.add_argument("--server-args", default="", help="more flags for ams-server, as one string")
     parser.add_argument("--edge-args", default="", help="more flags for ams-edge, as one string")
@@ -186,7 +187,8 @@ def stream(arguments, clip, out):
     """Runs both processes to the end of the video; gives their two reports."""
     student = [str(flag) for flag in student_flags(arguments)]
     certificates, port_file, token_file = out / "tls", out / "port", out / "token"
-    for stale in (port_file, out / "server.json", out / "edge.json", out / "timeline.csv"):
+    for stale in (port_file, out / "server.json", out / "edge.json", out / "timeline.csv", out / "server.trace",
+                  out / "edge.trace"):
         stale.unlink(missing_ok=True)
     token_file.write_text(secrets.token_hex(16))
     token_file.chmod(0o600)
@@ -198,7 +200,7 @@ def stream(arguments, clip, out):
         certificates / "certificate.pem", "--private-key", certificates / "private_key.pem", "--token-file",
         token_file, *teacher, "--clip", clip, *what_is_sent(arguments), "--learning-rate", arguments.learning_rate, "--iterations", arguments.iterations,
         "--batch-size", arguments.batch_size, "--update-interval-seconds", arguments.update_interval_seconds,
-        "--seed", arguments.seed, "--report", out / "server.json", *student, *arguments.server_args.split()]
+        "--seed", arguments.seed, "--report", out / "server.json", "--trace", out / "server.trace", *student, *arguments.server_args.split()]
     server_log = out / "server.log"
     with open(server_log, "w") as log:
         # The device must keep its frame rate while the server trains on the same two cores.
@@ -209,7 +211,7 @@ def stream(arguments, clip, out):
         edge_command = [
             arguments.bin / "ams-edge", "--server", f"127.0.0.1:{port}", "--ca", certificates / "certificate.pem",
             "--token-file", token_file, "--device-id", "demo", "--clip", clip, "--compare", "--record",
-            out / "recorded", "--timeline", out / "timeline.csv", "--report", out / "edge.json", "--seed",
+            out / "recorded", "--timeline", out / "timeline.csv", "--report", out / "edge.json", "--trace", out / "edge.trace", "--seed",
             arguments.seed, *student, *arguments.edge_args.split()]
         edge = subprocess.Popen([str(part) for part in edge_command])
         if edge.wait() != 0:
@@ -237,6 +239,10 @@ def merge_reports(server, edge):
     report["model_version"] = edge["model_version"]
     report["miou_whole_video"] = edge["miou_whole_video"]
     report["miou_whole_video_no_customization"] = edge["miou_whole_video_no_customization"]
+    report["delay_seconds"] = delay_budget(server=session["stage_seconds"], edge=edge["stage_seconds"])
+    report["scene_changes_seen"] = edge["scene_changes"]
+    report["running_score"] = session["score_adapted"]
+    report["running_score_no_customization"] = session["score_no_customization"]
     report["bits_per_coordinate"] = session["bits_per_coordinate"]
     report["frames_late"] = edge["frames_late"]
     # As many updates of 5% of the parameters at 23.2 bits each. That is an estimate of what the paper's
@@ -245,6 +251,34 @@ def merge_reports(server, edge):
     paper_bytes = report["updates"] * 0.05 * server["parameters"] * 23.2 / 8
     report["downlink_bps_paper_format"] = 8 * paper_bytes / report["seconds"]
     return report
+
+
+def delay_budget(server, edge):
+    """Mean seconds in each stage of the way from a frame to the model that has learned from it. What is left of an
+    update's round trip without the device's part is the link, both ways."""
+    stages = {**edge, **server}
+    mean = lambda name: stages.get(name, {"mean": 0.0})["mean"]
+    names = ("buffer", "encode", "link", "decode", "label", "queue", "train", "write", "apply", "swap")
+    link = max(0.0, mean("acknowledge") - mean("apply") - mean("swap"))
+    return {name: link if name == "link" else mean(name) for name in names}
+
+
+def recoveries(timeline_path, scenes):
+    """For each cut, seconds until the sliding score has come within 5 points of what the scene reaches, and stays there
+    in its first half: the median of the second half."""
+    with open(timeline_path) as file:
+        rows = [(float(row["video_seconds"]), float(row["miou"])) for row in csv.DictReader(file) if row["miou"]]
+    begins = [scene["start_seconds"] for scene in scenes]
+    found = []
+    for begin, end in zip(begins[1:], [*begins[2:], float("inf")]):
+        scores = [(t, score) for t, score in rows if begin <= t < end]
+        if not scores:
+            continue
+        middle = (begin + scores[-1][0]) / 2
+        late = sorted(score for t, score in scores if t >= middle)
+        below = [t for t, score in scores if t < middle and score < late[len(late) // 2] - 5]
+        found.append(below[-1] - begin if below else 0.0)
+    return found
 
 
 def scenes_of(clip):
@@ -300,6 +334,7 @@ def plot(timeline_path, report, scenes, path):
 def print_summary(report, out):
     gain = report["miou"] - report["miou_no_customization"]
     latency, swap, phase = report["frame_latency_ms"], report["swap_ms"], report["phase_seconds"]
+    delay, cuts = report["delay_seconds"], report["recovery_seconds"]
     times = report["downlink_bps_paper_format"] / max(report["downlink_bps"], 1)
     rows = [
         ("clip, student", f"{report['clip']}, {report['student']}"),
@@ -313,10 +348,15 @@ def print_summary(report, out):
         ("frames / dropped", f"{report['frames']} / {report['frames_dropped']}"),
         ("frame latency p50 / p99", f"{latency['p50']:.1f} / {latency['p99']:.1f} ms"),
         ("model swap p50 / p99", f"{swap['p50']:.3f} / {swap['p99']:.3f} ms"),
+        ("a frame is learned after", f"{sum(delay.values()):.1f} s: " +
+         ", ".join(f"{name} {seconds:.2f}" for name, seconds in delay.items() if seconds >= 0.005)),
         ("training phase p50 / p99", f"{phase['p50']:.1f} / {phase['p99']:.1f} s"),
         ("server and device hold", "the same model, " + report["edge_digest"]
          if report["server_digest"] == report["edge_digest"] else "DIFFERENT MODELS"),
     ]
+    if cuts:
+        rows.insert(2, ("after a cut, near its best in", f"{sum(cuts) / len(cuts):.1f} s on the mean of {len(cuts)}, "
+                                                         f"{max(cuts):.0f} s at most"))
     width = max(len(name) for name, _ in rows)
     print()
     for name, value in rows:
@@ -336,6 +376,7 @@ def main():
     shutil.rmtree(out / "recorded", ignore_errors=True)
     server, edge = stream(arguments, clip, out)
     report = merge_reports(server, edge)
+    report["recovery_seconds"] = recoveries(out / "timeline.csv", scenes_of(clip))
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     plot(out / "timeline.csv", report, scenes_of(clip), out / "summary.png")
     run([arguments.bin / "ams-annotate", "--clip", clip, "--baseline", out / "recorded" / "baseline.mkv",

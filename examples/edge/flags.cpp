@@ -91,6 +91,8 @@ void EdgeFlags::add_to(CLI::App& app) {
   measure->add_option("--record", record,
                       "folder for the predictions on labelled frames, as label tracks (--clip)");
   measure->add_option("--timeline", timeline, "CSV file with one row a second of video");
+  measure->add_option("--trace", trace,
+                      "JSON lines: how long every sample and update took in each stage");
   measure->add_option("--report", report, "JSON report at the end");
   measure
       ->add_option("--status", status, "auto (one line, rewritten), line (a line every 5 s), none")

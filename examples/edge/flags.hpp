@@ -15,8 +15,8 @@ struct EdgeFlags {
   bool insecure_accept_any_host_name = false;
   ClientOptions client;  ///< its device id is the host's name until a flag says otherwise
   options::StudentFlags student;
-  std::string clip, video, state, report, record, timeline, uplink_size = "1024x512";
-  double uplink_kbps = 200;
+  std::string clip, video, state, report, record, timeline, trace, uplink_size = "1024x512";
+  double uplink_kbps = 100;
   bool compare = false;
   double max_lag_seconds = 1;
   double stop_after_seconds = 0;

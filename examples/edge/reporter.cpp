@@ -9,6 +9,7 @@
 
 #include "common/files.hpp"
 #include "common/percentiles.hpp"
+#include "common/trace.hpp"
 
 namespace ams {
 namespace {
@@ -124,6 +125,8 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
   report["samples_dropped"] = c.frames_dropped;  // the buffer was full
   report["batches_refused"] = c.batches_refused;
   report["frame_latency_ms"] = percentiles(play.latency_seconds, 1000);
+  report["stage_seconds"] = stages_report(device_.stages());
+  report["scene_changes"] = c.scene_changes;
   report["swap_ms"] = percentiles(device_.swap_seconds(), 1000);
   report["digest"] = hex(held.version().digest);
   report["model_version"] = held.version().number;

@@ -15,6 +15,7 @@
 #include "ams/torch/network_teacher.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_file_teacher.hpp"
+#include "common/log.hpp"
 
 namespace ams {
 namespace {
@@ -27,8 +28,8 @@ std::string joined(std::span<const std::string_view> names) {
 }
 
 /// How many samples a phase is to choose from: a minute's, or a T_update's where that is longer, at
-/// the highest sampling rate. A scene that is over is then soon forgotten, and a slow one, which is
-/// sampled less often, is remembered for up to T_horizon (docs/trials.md).
+/// the highest sampling rate. A slow scene, which is sampled less often, is remembered for up to
+/// T_horizon.
 std::size_t default_buffer_samples(const PaceOptions& pace) {
   constexpr double seconds = 60;
   constexpr double fewest = 60;
@@ -56,6 +57,8 @@ void ServerFlags::add_to(CLI::App& app) {
   app.add_option("--clip", clip, "clip folder whose classes are the selected ones");
   add_training_to(app);
   app.add_option("--report", report, "write a JSON report here at the end");
+  app.add_option("--trace", trace,
+                 "JSON lines: how long every sample and update took in each stage");
   app.add_option("--test-damage-update", damage_update,
                  "for tests: flip one bit of the update of this number (from 1) on its way out");
 }
@@ -91,14 +94,17 @@ void ServerFlags::add_network_to(CLI::App& app) {
 
 void ServerFlags::add_training_to(CLI::App& app) {
   auto* training = app.add_option_group(
-      "Training", "Algorithms 1 and 2; T_horizon, T_update and K as in the paper");
-  training
-      ->add_option(
-          "--strategy", strategy,
-          "what an update trains: " + joined(selection_strategy_names()) +
-              ". normalization_and_head takes a 40th to a 70th of full's bytes and two thirds "
-              "of its time, and is as accurate while a scene lasts")
-      ->capture_default_str();
+      "Training", "small updates every two seconds; --paper is Algorithms 1 and 2 as published");
+  auto* as_published = training->add_flag(
+      "--paper", paper,
+      "the paper's algorithm and settings: gradient-guided 5% in its own format, 20 steps every "
+      "10 s on the last 240 s");
+  strategy_option_ = training->add_option(
+      "--strategy", strategy,
+      "what an update trains: " + joined(selection_strategy_names()) +
+          ". full takes 40 to 70 times the bytes of normalization_and_head, and half "
+          "as much time again");
+  strategy_option_->capture_default_str();
   training->add_option("--gamma", gamma, "fraction of the parameters that an update carries")
       ->capture_default_str()
       ->check(CLI::Range(1e-9, 1.0));
@@ -146,7 +152,7 @@ void ServerFlags::add_training_to(CLI::App& app) {
         ->check(CLI::Range(0x1p-20, 0x1p20));
   };
   add_step("--relative-step", relative_step,
-           "its step, times the root mean square of what moved (default: 1)");
+           "its step, times the root mean square of what moved (default: 2)");
   add_step("--relative-step-weight", relative_step_weight,
            "times as much for weights (default: 1)");
   auto* budget =
@@ -164,7 +170,9 @@ void ServerFlags::add_training_to(CLI::App& app) {
        {"--strategy", "--gamma", "--profile", "--relative-step", "--relative-step-weight"}) {
     budget->excludes(training->get_option(chosen));
   }
-  training->add_option("--iterations", pace.iterations, "K, steps a training phase")
+  training
+      ->add_option("--iterations", pace.iterations,
+                   "K, steps a training phase; fewer where the trainer is too slow for T_update")
       ->capture_default_str();
   training->add_option("--batch-size", pace.batch_size, "frames a step")->capture_default_str();
   training->add_option("--horizon-seconds", horizon_seconds,
@@ -186,14 +194,40 @@ void ServerFlags::add_training_to(CLI::App& app) {
   training->add_option("--sampling-max-fps", pace.sampling.max_fps, "r_max")->capture_default_str();
   training->add_option("--phi-target", pace.sampling.phi_target, "target of the phi-score")
       ->capture_default_str();
+  training
+      ->add_option("--class-balance", trainer.class_balance,
+                   "a pixel weighs its class's frequency to the power of minus this; 0: all alike")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   training->add_flag("--bfloat16", trainer.bfloat16,
                      "compute in bfloat16 (faster on CPUs that have it)");
   training->add_option("--threads", threads, "compute threads (default: one a core)")
       ->check(CLI::Range(1, 1024));
   training->add_option("--seed", session.seed, "one seed governs the run")->capture_default_str();
+  for (const char* chosen :
+       {"--strategy", "--gamma", "--profile", "--learning-rate", "--iterations",
+        "--update-interval-seconds", "--relative-step", "--relative-step-weight",
+        "--learning-rates-by-size", "--learning-rate-weight", "--learning-rate-normalization",
+        "--learning-rate-head", "--class-balance", "--downlink-kbps"}) {
+    as_published->excludes(training->get_option(chosen));
+  }
 }
 
 void ServerFlags::check() {
+  if (paper) {
+    const PaceOptions given = std::exchange(pace, paper_pace());
+    pace.batch_size = given.batch_size;
+    pace.sampling = given.sampling;
+    pace.adapt_sampling_rate = given.adapt_sampling_rate;
+    pace.adapt_training_rate = given.adapt_training_rate;
+    strategy = "gradient_guided";
+    profile = "reference";
+    adam.learning_rate = AdamOptions{}.learning_rate;
+    learning_rates_by_size = false;
+    multipliers = {1, 1, 1};
+    trainer.class_balance = 0;
+    if (!horizon_seconds) horizon_seconds = pace.horizon_seconds;
+  }
   if (downlink_kbps > 0) {  // the policy has its own, and the flags are times these
     adam.multipliers = {multipliers.weight.value_or(1), multipliers.normalization.value_or(1),
                         multipliers.head.value_or(1)};
@@ -202,7 +236,7 @@ void ServerFlags::check() {
   }
   encode.profile = update_profile(profile);
   if (encode.profile == UpdateProfile::compact) {
-    encode.compact.relative_step = relative_step.value_or(1);
+    encode.compact.relative_step = relative_step.value_or(2);
     encode.compact.weight_step_multiplier = relative_step_weight.value_or(1);
   } else if (relative_step || relative_step_weight) {
     refuse(
@@ -242,6 +276,22 @@ void ServerFlags::check() {
   network.max_message_bytes = session.limits.max_bitstream_bytes + (64U << 10);
 }
 
+void ServerFlags::suit(const Manifest& manifest) {
+  const auto is_normalization = [](const TensorSpec& tensor) {
+    return tensor.kind == TensorKind::parameter && tensor.role == TensorRole::normalization;
+  };
+  const auto& tensors = manifest.tensors();
+  if (paper || downlink_kbps > 0 || strategy_option_->count() > 0 ||
+      std::any_of(tensors.begin(), tensors.end(), is_normalization)) {
+    return;
+  }
+  log::warning("no_normalization", {{"message",
+                                     "the student has no normalisation layers, so all of "
+                                     "it is trained (--strategy full)"}});
+  strategy = "full";
+  adam.multipliers = recommended_multipliers(strategy, gamma, multipliers);
+}
+
 StudentSpec ServerFlags::student_spec() const {
   std::vector<int> default_classes;
   const std::string folder = clip.empty() ? teacher.clip_folder() : clip;
@@ -263,9 +313,7 @@ std::function<std::unique_ptr<UpdatePolicy>()> ServerFlags::make_policy() const 
         .learning_rates_by_size = learning_rates_by_size};
     return [options] { return std::make_unique<BudgetPolicy>(options); };
   }
-  const LearningRateMultipliers& times = adam.multipliers;
-  if (strategy == "gradient_guided" && encode.profile == UpdateProfile::reference &&
-      !learning_rates_by_size && times.weight == 1 && times.normalization == 1 && times.head == 1) {
+  if (paper) {
     const PaperOptions options{.pace = pace, .gamma = gamma, .adam = adam};
     return [options] { return std::make_unique<PaperPolicy>(options); };
   }
@@ -285,7 +333,9 @@ std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
 
 nlohmann::json ServerFlags::training_report() const {
   const bool has_budget = downlink_kbps > 0;
-  nlohmann::json told = {{"learning_rate", adam.learning_rate},
+  nlohmann::json told = {{"paper", paper},
+                         {"class_balance", trainer.class_balance},
+                         {"learning_rate", adam.learning_rate},
                          {"learning_rates_by_size", learning_rates_by_size},
                          {"learning_rate_weight", adam.multipliers.weight},
                          {"learning_rate_normalization", adam.multipliers.normalization},

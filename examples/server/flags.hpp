@@ -11,6 +11,7 @@
 
 #include "ams/core/adam.hpp"
 #include "ams/core/encode_options.hpp"
+#include "ams/core/manifest.hpp"
 #include "ams/net/server.hpp"
 #include "ams/policy/learning_rates.hpp"
 #include "ams/policy/pace.hpp"
@@ -26,13 +27,12 @@ namespace ams {
 /// What ams-server is told.
 struct ServerFlags {
   WebSocketServerOptions network;
-  std::string generate_certificate, port_file, token, token_file, clip, report;
+  std::string generate_certificate, port_file, token, token_file, clip, report, trace;
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;
-  // What is cheaper costs accuracy where scenes change (docs/results.md, "The whole model"); the
-  // library's defaults are the paper's.
-  std::string strategy = "full", profile = "compact";
+  std::string strategy = "normalization_and_head", profile = "compact";
+  bool paper = false;
   GivenMultipliers multipliers;  ///< of the learning rate
   std::optional<double> relative_step, relative_step_weight;
   RolePatterns roles;
@@ -59,6 +59,10 @@ struct ServerFlags {
   /// that do not go together.
   void check();
 
+  /// Once the student is open: one without normalisation layers is trained whole, unless --strategy
+  /// was given.
+  void suit(const Manifest& manifest);
+
   /// The student, with the classes that the flags or the clip name.
   StudentSpec student_spec() const;
 
@@ -72,6 +76,7 @@ struct ServerFlags {
   nlohmann::json training_report() const;
 
  private:
+  CLI::Option* strategy_option_ = nullptr;
   void add_network_to(CLI::App& app);
   void add_training_to(CLI::App& app);
 };

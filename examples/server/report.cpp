@@ -2,6 +2,7 @@
 
 #include "common/files.hpp"
 #include "common/percentiles.hpp"
+#include "common/trace.hpp"
 
 namespace ams {
 namespace {
@@ -24,6 +25,11 @@ nlohmann::json report_of(const SessionReport& session) {
           {"phases_failed", c.phases_failed},
           {"phases_withheld", c.phases_withheld},
           {"phase_seconds", percentiles(session.phase_seconds)},
+          {"stage_seconds", stages_report(session.stages)},
+          {"score_adapted", c.score_held},
+          {"score_no_customization", c.score_initial},
+          {"restarts", c.restarts},
+          {"restarts_no_customization", c.restarts_initial},
           {"uplink_bytes", session.ended_links.uplink_bytes},
           {"downlink_bytes", session.ended_links.downlink_bytes}};
 }

@@ -21,7 +21,7 @@ from ams.torch import StudentSpec, load_student_values
 
 pytest.importorskip("matplotlib")
 
-SCHEMES = ["no_customization", "one_time", "remote_tracking", "just_in_time", "ams"]
+SCHEMES = ["no_customization", "one_time", "remote_tracking", "just_in_time", "ams", "own"]
 NAMES = ["dusk", "night"]
 PROFILES = ["reference", "compact"]
 PHASES = ("iterations", "batch-size", "first-batch-seconds", "update-interval-seconds")

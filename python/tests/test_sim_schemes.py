@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sim_support import clip, fast_ams, setting
+from sim_support import WEIGHTS, clip, fast_ams, setting
 
 import ams
 from ams import sim
@@ -301,3 +301,39 @@ def test_wrong_options_are_refused_by_name(make, name):
 def test_a_start_up_longer_than_the_stream_is_refused():
     with pytest.raises(ValueError, match="start_up_seconds"):
         sim.run(stream(), sim.NoCustomization(), setting(start_up_seconds=100))
+
+
+def test_libams_at_its_own_pace_updates_early_and_often():
+    own = {**sim.own_pace(), "strategy": "normalization_and_head", "profile": "compact"}
+    result = sim.run(stream(), sim.AMS(**own), setting())
+    assert result.digests_equal is True
+    assert result.versions[0][0] < 2  # the first sample leaves at once
+    assert result.updates >= 6
+    assert result.details["iterations"] > 0
+    assert [name for _, name in result.details["scenes"]] == ["street"]
+    plain = sim.run(stream(), sim.AMS(), setting())
+    assert plain.details["restarts"] == plain.details["restarts_initial"] == 0
+
+
+class Constant:
+    """In place of a network: says one class, and counts what it is asked."""
+
+    asked = 0
+
+    def label(self, frame):
+        Constant.asked += 1
+        return np.zeros((8, 16), np.uint8)
+
+
+def test_a_teacher_labels_what_the_server_decodes_and_keeps_it(tmp_path, monkeypatch):
+    teacher = sim.Teacher(weights=str(WEIGHTS), cache=str(tmp_path / "labels"))
+    monkeypatch.setattr("ams.torch.NetworkTeacher", lambda *args, **options: Constant())
+    given = setting(teacher=teacher)
+    first = sim.run(stream(), fast_ams(), given)
+    asked = Constant.asked
+    assert asked == first.details["samples"] > 0
+    again = sim.run(stream(), fast_ams(), given)
+    assert Constant.asked == asked  # from the cache
+    assert again.miou == first.miou
+    assert first.miou != sim.run(stream(), fast_ams(), setting()).miou
+    assert "cache" not in teacher.settings() and str(WEIGHTS) not in str(teacher.settings())

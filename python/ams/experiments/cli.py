@@ -18,6 +18,7 @@ from ams.experiments.environment import code_digest
 from ams.experiments.figures import fig3, fig4, fig5, fig6
 from ams.experiments.flags import ROLES, STUDENTS, make_parser
 from ams.experiments.job import ClipFile, StudentFile
+from ams.experiments.pace import pace
 from ams.experiments.plots import pyplot
 from ams.experiments.pool import Pool
 from ams.experiments.pretrain import pretrain_command
@@ -34,6 +35,7 @@ EXPERIMENTS = {
     "fig5": fig5,
     "fig6": fig6,
     "bandwidth": bandwidth,
+    "pace": pace,
 }
 COMMANDS = (*EXPERIMENTS, "pretrain")
 WITH_OPENCV = ("table1", "table2", "fig4", "fig5", "bandwidth")  # Remote+Tracking, Just-In-Time
@@ -105,7 +107,7 @@ def _context(flags: argparse.Namespace) -> Context:
         _student(flags, pattern, "+".join(c.identity.name for c in stream)) for stream in streams
     )
     _check_start_up(streams, flags)
-    codec = {"target_bps": flags.uplink_target_kbps * 1000}
+    codec = {"target_bps": (flags.uplink_target_kbps or 200) * 1000}
     training = {
         "learning_rate": flags.learning_rate,
         "learning_rates_by_size": flags.learning_rates_by_size,
@@ -145,6 +147,17 @@ def _context(flags: argparse.Namespace) -> Context:
             "max_buffer_samples": flags.max_buffer_samples,
             "first_batch_seconds": flags.first_batch_seconds,
         },
+        own={
+            **sim.own_pace(),
+            "learning_rate": 2e-3,
+            "strategy": "normalization_and_head",
+            "gamma": 1.0,
+            "profile": "compact",
+            "downlink_budget_bps": None,
+            "downlink_link_bps": 0,
+            "codec": {"target_bps": (flags.uplink_target_kbps or 100) * 1000},
+        },
+        teacher=_teacher(flags),
         multipliers={
             f"{role}_multiplier": getattr(flags, f"learning_rate_{role}")
             for role in ROLES
@@ -183,6 +196,7 @@ def _context(flags: argparse.Namespace) -> Context:
             learning_rate_factors=tuple(sorted(set(flags.learning_rate_factors))),
             seeds=tuple(flags.seed + i for i in range(flags.seeds)),
         ),
+        pace_rows=tuple(flags.rows),
         settings={
             **_settings(flags),
             "device": flags.device or _default_device(),
@@ -195,6 +209,23 @@ def _context(flags: argparse.Namespace) -> Context:
             "student_digests": [student.digest for student in students],
             "code": code_digest(),
         },
+    )
+
+
+def _teacher(flags: argparse.Namespace) -> sim.Teacher | None:
+    if not flags.teacher:
+        return None
+    network, _, weights = flags.teacher.partition(":")
+    if not Path(weights or network).is_file():
+        raise ValueError(f"--teacher: there is no file '{weights or network}'")
+    width, height = flags.teacher_input
+    return sim.Teacher(
+        network=network,
+        weights=weights,
+        num_classes=flags.classes,
+        input_width=width,
+        input_height=height,
+        cache=str(flags.out / "teacher"),
     )
 
 

@@ -208,7 +208,8 @@ def fig5(context: Context) -> None:
         total = _pooled(results)
         for percent in range(101):
             gain = float(np.quantile(gains, percent / 100))
-            rows.append(row(total, miou_gain=round(gain, 3), fraction_of_frames=percent / 100))
+            line = row(total, miou_gain=round(gain, 3), fraction_of_frames=percent / 100)
+            rows.append({**line, "scheme": scheme})
     write_report(
         context,
         "fig5",

@@ -11,6 +11,7 @@ from pathlib import Path
 import ams
 from ams import sim
 from ams.experiments.bandwidth import SERIES, Curve
+from ams.experiments.pace import ROWS as PACE_ROWS
 
 ROLES = {
     "weight": "weights",
@@ -129,10 +130,16 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
     add(
         "--uplink-target-kbps",
         type=_positive,
-        default=200.0,
         metavar="KBPS",
-        help="of the sample encoder",
+        help="of the sample encoder (default: 200; libams at its own pace: 100)",
     )
+    add(
+        "--teacher",
+        metavar="NETWORK[:WEIGHTS]",
+        help="a network that labels what AMS's server decodes, fddwnet:FILE or a file (.pt, .pt2), "
+        "kept in OUT/teacher; default: the clips' own labels stand for it",
+    )
+    add("--teacher-input", type=_size, default="1024x512", metavar="WxH", help="its input size")
     add(
         "--profile",
         choices=ams.update_profile_names(),
@@ -309,9 +316,19 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_integer(1, 100),
         default=4,
         metavar="N",
-        help="runs of each point: --seed, which chooses the learning rate, --seed + 1, ...; means "
+        help="pace: --seed, --seed + 1, ... bandwidth: runs of each point: --seed, which chooses the learning rate, --seed + 1, ...; means "
         "and deviations are those of the others, so that none is flattered by its own choice; with "
         "1, those of the seed that chose",
+    )
+
+    add = parser.add_argument_group("pace").add_argument
+    add(
+        "--rows",
+        nargs="+",
+        choices=PACE_ROWS,
+        default=list(PACE_ROWS),
+        metavar="NAME",
+        help="what to run: " + ", ".join(PACE_ROWS),
     )
 
     add = parser.add_argument_group("pretrain").add_argument

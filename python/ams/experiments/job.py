@@ -71,7 +71,7 @@ class StudentFile:
 class Job:
     """One scheme on one stream, with everything that its result depends on. A plain value.
 
-    clips: one after another, as one stream. options: of the scheme, by field name; codec: fields of
+    clips: one after another, as one stream. teacher: labels what the server decodes. options: of the scheme, by field name; codec: fields of
         X264Codec.
     other_devices: how many more share the accelerator (scheme ams only); other_clips: what they
         play, in turn.
@@ -81,6 +81,7 @@ class Job:
     scheme: str
     student: StudentFile
     seed: int
+    teacher: sim.Teacher | None = None
     options: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     max_seconds: float | None = None
@@ -104,6 +105,10 @@ class Job:
         for name in ("clips", "other_clips"):
             settings[name] = [asdict(clip.identity) for clip in getattr(self, name)]
         del settings["student"]["weights"]
+        if self.teacher:
+            settings["teacher"] = self.teacher.settings()
+        else:
+            del settings["teacher"]
         settings["student"]["network"] = Path(self.student.network).name
         settings["code"] = code_digest()
         settings["versions"] = self._versions()
@@ -155,6 +160,7 @@ class Job:
                 input_height=self.student.input_height,
                 seed=self.seed,
             ),
+            teacher=self.teacher,
             link=self.link,
             costs=self.costs,
             seed=self.seed,

@@ -12,6 +12,7 @@ SCHEME_NAMES = {
     "remote_tracking": "Remote+Tracking",
     "just_in_time": "Just-In-Time",
     "ams": "AMS",
+    "own": "libams",
 }
 SCHEME_COLORS = {
     "no_customization": "#9aa5b1",
@@ -19,6 +20,7 @@ SCHEME_COLORS = {
     "remote_tracking": "#00798c",
     "just_in_time": "#d1495b",
     "ams": "#2a7de1",
+    "own": "#2e7d32",
 }
 SERIES_COLORS = ("#9aa5b1", "#edae49", "#00798c", "#d1495b", "#2a7de1", "#6a4c93")
 

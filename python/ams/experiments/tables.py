@@ -39,7 +39,11 @@ def _write_comparison(context: Context, name: str, comparison: Comparison) -> No
     write_report(
         context,
         name,
-        [row(result) for column in columns for result in column],
+        [
+            {**row(result), "scheme": scheme}
+            for column in columns
+            for scheme, result in zip(comparison.results, column, strict=True)
+        ],
         {
             "means": {scheme: means(results) for scheme, results in comparison.results.items()},
             "just_in_time_thresholds": comparison.thresholds(),

@@ -24,6 +24,8 @@ _WORLD = (
     "iteration_sample_seconds", "measured", "start_up_seconds",
 )  # fmt: skip
 _BANDWIDTH = ("series", "budgets_kbps", "learning_rate_factors", "seeds")
+_PACE = ("rows",)
+_TEACHER = ("teacher", "teacher_input")
 _FIG6 = ("devices",)
 _PRETRAIN = ("steps", "pretrain_learning_rate", "leave_one_out")
 
@@ -35,6 +37,7 @@ _ALONE = {
 _FOR_OTHERS = {
     **dict.fromkeys(_BANDWIDTH, "it is for bandwidth"),
     **dict.fromkeys(_FIG6, "it is for fig6"),
+    **dict.fromkeys(_PACE, "it is for pace"),
     **dict.fromkeys(_PRETRAIN, "it is for pretrain"),
 }
 _WITHOUT_FRACTION = ("full", "normalization", "normalization_and_head")
@@ -80,9 +83,15 @@ _UNUSED = {
     "fig6": _without(_FOR_OTHERS | _ALONE, *_FIG6),
     "bandwidth": _without(_FOR_OTHERS | _ALONE, *_BANDWIDTH, *_JUST_IN_TIME)
     | dict.fromkeys(("strategy", "profile", "downlink_kbps"), "name --series and --budgets-kbps"),
+    "pace": _without(_FOR_OTHERS | _ALONE, *_PACE, "seeds")
+    | dict.fromkeys(
+        (*_CHOICE, *_RATES, *_STEPS, *(n for n in _PHASES if n != "uplink_target_kbps"),
+         "learning_rate", "batch_size", "profile"),
+        "it runs its own rows",
+    ),
     "pretrain": _without(_FOR_OTHERS, *_PRETRAIN)
     | _ALONE
-    | dict.fromkeys((*_AMS, *_WORLD, "stream"), "it runs no scheme")
+    | dict.fromkeys((*_AMS, *_WORLD, *_TEACHER, "stream"), "it runs no scheme")
     | {
         "device": "it computes on the CPU",
         "learning_rate": "name --pretrain-learning-rate",
@@ -119,6 +128,8 @@ def _why_unused(flags: argparse.Namespace, name: str) -> str | None:
         return _UNUSED[flags.experiment][name]
     if name in ("iteration_seconds", "iteration_sample_seconds") and flags.measured:
         return "with --measured steps take as long as they take"
+    if name == "teacher_input" and not flags.teacher:
+        return "there is no --teacher"
     if name in _STEPS and flags.experiment != "bandwidth":
         if flags.downlink_kbps is not None:
             return "with --downlink-kbps the session chooses its steps"

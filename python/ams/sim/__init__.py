@@ -12,9 +12,18 @@ from ams.sim.costs import Costs
 from ams.sim.link import Link
 from ams.sim.result import RunResult
 from ams.sim.run import run
-from ams.sim.schemes import AMS, JustInTime, NoCustomization, OneTime, RemoteTracking, Scheme
+from ams.sim.schemes import (
+    AMS,
+    JustInTime,
+    NoCustomization,
+    OneTime,
+    RemoteTracking,
+    Scheme,
+    own_pace,
+)
 from ams.sim.setting import Setting
 from ams.sim.stream import Stream
+from ams.sim.teacher import Teacher
 
 __all__ = [
     "AMS",
@@ -31,7 +40,9 @@ __all__ = [
     "Scheme",
     "Setting",
     "Stream",
+    "Teacher",
     "X264Codec",
     "adapt",
+    "own_pace",
     "run",
 ]

@@ -43,10 +43,11 @@ class Device:
         client: ams.ClientOptions,
         session: ams.SessionOptions,
         publish: Callable[[np.ndarray], None] = lambda values: None,
+        predict: Callable[[Any], Any] = lambda frame: None,
         name: Hashable = 0,
     ) -> None:
         """label(frame, capture_seconds): as Teacher.label. publish(values): the device now runs
-        these float32 values. name: this device's place in the accelerator's turns."""
+        these float32 values. predict(frame): what it says of a frame. name: this device's place in the accelerator's turns."""
         self._clock = clock
         self._connection = Connection(clock, link, on_lost=self._lost)
         self._connections = 0
@@ -63,8 +64,9 @@ class Device:
         }
         self._device = ams.DeviceHost(
             initial=initial,
-            active=_Student(publish),
+            active=_Student(publish, predict),
             transport=_Uplink(self),
+            task=task,
             options=client,
             **shared,
         )
@@ -119,6 +121,10 @@ class Device:
     def stop(self, reason: str) -> None:
         """It ends in good order: what is on its way to it still arrives."""
         self._device.leave(reason)
+
+    def predict(self, frame: Any) -> Any:
+        """What the device's model says of a frame; it sees scene changes by it."""
+        return self._device.predict(frame)
 
     def on_frame(self, capture_seconds: float, frame: Any) -> None:
         """The device's camera has a frame."""
@@ -236,10 +242,10 @@ class _Executor(parts.Executor):
                 return cost.frames * self._costs.teacher_seconds
             case "train":
                 return self._costs.training_seconds(
-                    cost.iterations, cost.batch_size, cost.measured_seconds
+                    cost.iterations, cost.batch_size, cost.measured_seconds, cost.frames
                 )
             case "encode":
-                return self._costs.encoding_seconds(cost.measured_seconds)
+                return self._costs.encoding_seconds(cost.frames, cost.measured_seconds)
             case "publish":
                 return self._costs.publish_seconds
         return 0.0
@@ -287,8 +293,11 @@ class _Teacher(parts.Teacher):
 class _Student(parts.Predictor):
     """The device's model as far as the host needs it: whoever scores it runs it."""
 
-    def __init__(self, publish: Callable[[np.ndarray], None]) -> None:
+    def __init__(
+        self, publish: Callable[[np.ndarray], None], predict: Callable[[Any], Any]
+    ) -> None:
         self.load = publish
+        self.predict = predict
 
 
 class _Log(parts.LogSink):

@@ -66,7 +66,7 @@ def add_load(
             client=ams.ClientOptions(
                 device_id=f"load-{number}",
                 seed=setting.seed + number + 1,
-                first_batch_seconds=scheme.first_batch_seconds,
+                **scheme.client_options(),
             ),
             session=ams.SessionOptions(
                 seed=setting.seed + number + 1, **scheme.session_options()

@@ -36,7 +36,11 @@ class RunningStudent:
 
     def score(self, image: np.ndarray, labels: np.ndarray, capture_seconds: float) -> None:
         """Predicts and counts."""
-        self.scorer.add(self.predict(image), labels, capture_seconds)
+        self.count(self.predict(image), labels, capture_seconds)
+
+    def count(self, prediction: np.ndarray, labels: np.ndarray, capture_seconds: float) -> None:
+        """Scores what predict() gave."""
+        self.scorer.add(prediction, labels, capture_seconds)
 
 
 def make_scorer(stream: Stream, setting: Setting) -> Scorer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ams.sim.costs import Costs
 from ams.sim.link import Link
 from ams.sim.stream import Stream
+from ams.sim.teacher import Teacher
 
 if TYPE_CHECKING:
     from ams.torch import StudentSpec
@@ -18,6 +19,7 @@ class Setting:
     """What a run has besides its stream and its scheme. A plain value.
 
     student: network, weights and input size; its selected_classes are replaced by the stream's.
+    teacher: labels what the server decodes; None: the clips' own labels stand for it.
     link, costs: what messages and work cost in virtual time.
     seed: the one seed of everything random.
     device: where training computes: "cpu", "cuda", "cuda:1".
@@ -26,6 +28,7 @@ class Setting:
     """
 
     student: StudentSpec
+    teacher: Teacher | None = None
     link: Link = field(default_factory=Link)
     costs: Costs = field(default_factory=Costs)
     seed: int = 1

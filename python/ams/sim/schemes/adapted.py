@@ -63,6 +63,9 @@ class SegmentationTask(ams.Task):
     def sample(self, frame: Any, label: np.ndarray) -> Any:
         return self._make_sample(frame, label)
 
+    def difference(self, previous: np.ndarray, current: np.ndarray) -> float | None:
+        return float(np.mean(previous != current))
+
     def phi(self, previous: Any, current: Any) -> float | None:
         value = self._phi(previous, current)
         if value is not None:
@@ -79,18 +82,21 @@ def run_session(
     session_options: dict[str, object],
     client_options: dict[str, object],
     codec: Codec,
+    class_balance: float = 0,
     last_sample_seconds: float = math.inf,
     prepare: Callable[[Clock, Accelerator], None] | None = None,
 ) -> RunResult:
     """Plays the stream to one device with one session.
 
     session_options, client_options: keyword arguments of ams.SessionOptions and ams.ClientOptions.
+    class_balance: as ams.torch.SegmentationTrainer.
     last_sample_seconds: frames from then on are not offered to the client.
     prepare: may give the accelerator other work.
     """
     from ams.torch import LabelledFrame, SegmentationTrainer, load_student_values
 
     values = load_student_values(setting.student)
+    teacher = setting.teacher.open() if setting.teacher else None
     student = RunningStudent(stream, setting)
     clock = Clock()
     accelerator = Accelerator(clock)
@@ -107,9 +113,12 @@ def run_session(
             lambda phi: phi_scores.append([clock.now_seconds, phi]),
         ),
         make_policy=make_policy,
-        label=lambda frame, seconds: stream.labels_at(seconds),
+        label=lambda frame, seconds: teacher(frame) if teacher else stream.labels_at(seconds),
         trainer=SegmentationTrainer(
-            setting.student, device=setting.device, ignore_id=stream.ignore_id
+            setting.student,
+            device=setting.device,
+            ignore_id=stream.ignore_id,
+            class_balance=class_balance,
         ),
         codec=codec,
         client=ams.ClientOptions(
@@ -120,6 +129,7 @@ def run_session(
         ),
         session=ams.SessionOptions(seed=setting.seed, **session_options),
         publish=student.publish,
+        predict=student.predict,
     )
     if prepare is not None:
         prepare(clock, accelerator)
@@ -157,6 +167,10 @@ def run_session(
             "snapshots": counters.snapshots,
             "connections": counters.connections,
             "phase_wall_seconds": counters.phase_seconds,
+            "scenes": stream.scenes,
+            "iterations": counters.iterations,
+            "restarts": counters.restarts,
+            "restarts_initial": counters.restarts_initial,
         },
     )
 
@@ -180,7 +194,7 @@ def play(
     for frame in stream.frames():
         clock.run(until_seconds=frame.capture_seconds)
         if frame.labels is not None:
-            student.score(frame.image, frame.labels, frame.capture_seconds)
+            student.count(device.predict(frame.image), frame.labels, frame.capture_seconds)
         if frame.capture_seconds < last_sample_seconds:
             device.on_frame(frame.capture_seconds, frame.image)
     clock.run(until_seconds=stream.duration_seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import ams
 from ams.sim.accelerator import Accelerator
@@ -14,6 +14,21 @@ from ams.sim.result import RunResult
 from ams.sim.schemes.adapted import run_session
 from ams.sim.setting import Setting
 from ams.sim.stream import Stream
+
+PACE = (
+    "iterations",
+    "batch_size",
+    "update_interval_seconds",
+    "horizon_seconds",
+    "min_samples",
+    "least_spacing",
+    "recency_seconds",
+    "trainer_share",
+    "start_states",
+    "adapt_sampling_rate",
+    "adapt_training_rate",
+)
+"""What ams.FixedPolicy and ams.BudgetPolicy both have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +49,9 @@ class AMS:
         of its newest samples.
     first_batch_seconds: the first samples leave so long after the stream's beginning; min_samples:
         the first phase waits for so many.
+    least_spacing, recency_seconds, trainer_share, start_states: as ams.FixedPolicy, scene_change_seconds: as
+        ams.ClientOptions, class_balance: as ams.torch.SegmentationTrainer; the paper has none of
+        them.
     adapt_training_rate: longer T_update for slow scenes (appendix D).
     policy: makes the session's policy in place of all that a policy decides above.
     prepare: may give the accelerator other work before the stream begins (load.py).
@@ -54,8 +72,14 @@ class AMS:
     max_buffer_samples: int = 4096
     first_batch_seconds: float = 5
     min_samples: int = 4
+    least_spacing: float = 1
+    recency_seconds: float = 0
+    trainer_share: float = 0
+    start_states: int = 0
     adapt_sampling_rate: bool = True
     adapt_training_rate: bool = False
+    scene_change_seconds: float = 0
+    class_balance: float = 0
     profile: str = "reference"
     relative_step: float = 1
     weight_step_multiplier: float = 1
@@ -69,7 +93,7 @@ class AMS:
         """Raises ams.InvalidArgumentError, which names the field and what it may be."""
         self.make_policy()
         ams.SessionOptions(**self.session_options())
-        ams.ClientOptions(first_batch_seconds=self.first_batch_seconds)
+        ams.ClientOptions(**self.client_options())
 
     def run(self, stream: Stream, setting: Setting) -> RunResult:
         return run_session(
@@ -78,14 +102,22 @@ class AMS:
             name=self.name,
             make_policy=self.make_policy,
             session_options=self.session_options(),
-            client_options={"first_batch_seconds": self.first_batch_seconds},
+            client_options=self.client_options(),
             codec=self.codec,
+            class_balance=self.class_balance,
             prepare=self.prepare,
         )
 
     def session_options(self) -> dict[str, object]:
         """Keyword arguments of ams.SessionOptions."""
         return {"max_buffer_samples": self.max_buffer_samples}
+
+    def client_options(self) -> dict[str, float]:
+        """Keyword arguments of ams.ClientOptions."""
+        return {
+            "first_batch_seconds": self.first_batch_seconds,
+            "scene_change_seconds": self.scene_change_seconds,
+        }
 
     def make_policy(self) -> ams.UpdatePolicy:
         """Of one session."""
@@ -115,13 +147,18 @@ class AMS:
         )
 
     def pace(self) -> dict[str, object]:
-        """Keyword arguments of ams.FixedPolicy and ams.BudgetPolicy that both have."""
-        return {
-            "iterations": self.iterations,
-            "batch_size": self.batch_size,
-            "update_interval_seconds": self.update_interval_seconds,
-            "horizon_seconds": self.horizon_seconds,
-            "min_samples": self.min_samples,
-            "adapt_sampling_rate": self.adapt_sampling_rate,
-            "adapt_training_rate": self.adapt_training_rate,
-        }
+        """Keyword arguments of ams.FixedPolicy and ams.BudgetPolicy."""
+        return {name: getattr(self, name) for name in PACE}
+
+
+def own_pace() -> dict[str, Any]:
+    """What libams does in place of the paper's settings, as keyword arguments of AMS."""
+    policy = ams.FixedPolicy()
+    return {
+        **{name: getattr(policy, name) for name in PACE},
+        "first_batch_seconds": ams.ClientOptions().first_batch_seconds,
+        "scene_change_seconds": ams.ClientOptions().scene_change_seconds,
+        "max_buffer_samples": 60,
+        "class_balance": 0.25,
+        "relative_step": 2.0,
+    }

@@ -31,4 +31,5 @@ class NoCustomization:
             miou_whole_video=whole_video,
             seconds=stream.duration_seconds,
             frames=student.scorer.frames,
+            details={"scenes": stream.scenes},
         )

@@ -48,7 +48,7 @@ class OneTime:
             name=self.name,
             make_policy=lambda: self.make_policy(stream.duration_seconds),
             session_options={},
-            client_options={"first_batch_seconds": first_seconds},
+            client_options={"first_batch_seconds": first_seconds, "scene_change_seconds": 0},
             codec=self.codec,
             last_sample_seconds=first_seconds,
         )

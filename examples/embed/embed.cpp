@@ -1,12 +1,12 @@
 // A device in a program of one's own: segments a video with a student that a server adapts, and
-// prints for each frame how many pixels each class has.
-//
+// prints the class that has most pixels of each frame.
 //   embed video.mp4 127.0.0.1 8443 tls/certificate.pem TOKEN edanet.safetensors 0 1 2 8 10 13
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <memory>
 #include <thread>
 
@@ -15,21 +15,18 @@
 #include "ams/runtime/thread_executor.hpp"
 #include "ams/segmentation/label_map.hpp"
 #include "ams/torch/network_predictor.hpp"
+#include "ams/torch/segmentation_trainer.hpp"
 #include "ams/video/h264_codec.hpp"
 #include "ams/video/video_reader.hpp"
 
 using namespace ams;
 
 void print(const Handle& frame, const Handle& prediction, ModelVersion version) {
-  std::map<int, int> pixels;
+  std::array<int, 256> pixels{};
   for (const std::uint8_t id : prediction.as<LabelMap>().ids) ++pixels[id];
-  std::printf("{\"seconds\": %.3f, \"model\": %u, \"pixels\": {", frame.as<Frame>().capture_seconds,
-              version.number);
-  for (const char* comma = ""; const auto& [id, count] : pixels) {
-    std::printf("%s\"%d\": %d", comma, id, count);
-    comma = ", ";
-  }
-  std::printf("}}\n");
+  const auto most = std::max_element(pixels.begin(), pixels.end()) - pixels.begin();
+  std::printf("{\"seconds\": %.3f, \"model\": %u, \"largest_class\": %d}\n",
+              frame.as<Frame>().capture_seconds, version.number, static_cast<int>(most));
 }
 
 int main(int argc, char** argv) try {
@@ -38,10 +35,8 @@ int main(int argc, char** argv) try {
   spec.weights = argv[6];
   for (int i = 7; i < argc; ++i) spec.selected_classes.push_back(std::atoi(argv[i]));
   const StudentValues student = load_student_values(spec);
-  WebSocketClientOptions server;
-  server.host = argv[2];
+  WebSocketClientOptions server{.host = argv[2], .ca_file = argv[4]};
   server.port = static_cast<std::uint16_t>(std::atoi(argv[3]));
-  server.ca_file = argv[4];
   VideoReader video(argv[1]);
 
   ThreadExecutor executor;
@@ -50,6 +45,7 @@ int main(int argc, char** argv) try {
                      .active = make_predictor(spec),
                      .inactive = make_predictor(spec),
                      .codec = std::make_shared<H264Codec>(),
+                     .task = make_segmentation_task(spec),
                      .on_prediction = print},
                     {.device_id = "embedded", .token = argv[5]}, executor, link);
   executor.set_tick([&] { device.on_time(); });

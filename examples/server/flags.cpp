@@ -97,14 +97,15 @@ void ServerFlags::add_training_to(CLI::App& app) {
       "Training", "small updates every two seconds; --paper is Algorithms 1 and 2 as published");
   auto* as_published = training->add_flag(
       "--paper", paper,
-      "the paper's algorithm and settings: gradient-guided 5% in its own format, 20 steps every "
-      "10 s on the last 240 s");
-  strategy_option_ = training->add_option(
+      "the paper's algorithm and settings: gradient-guided 5% in its own format at a learning rate "
+      "of 1e-3, 20 steps every 10 s on the last 240 s");
+  training_ = training;
+  training->add_option(
       "--strategy", strategy,
       "what an update trains: " + joined(selection_strategy_names()) +
           ". full takes 40 to 70 times the bytes of normalization_and_head, and half "
           "as much time again");
-  strategy_option_->capture_default_str();
+  training->get_option("--strategy")->capture_default_str();
   training->add_option("--gamma", gamma, "fraction of the parameters that an update carries")
       ->capture_default_str()
       ->check(CLI::Range(1e-9, 1.0));
@@ -205,8 +206,7 @@ void ServerFlags::add_training_to(CLI::App& app) {
       ->check(CLI::Range(1, 1024));
   training->add_option("--seed", session.seed, "one seed governs the run")->capture_default_str();
   for (const char* chosen :
-       {"--strategy", "--gamma", "--profile", "--learning-rate", "--iterations",
-        "--update-interval-seconds", "--relative-step", "--relative-step-weight",
+       {"--strategy", "--profile", "--relative-step", "--relative-step-weight",
         "--learning-rates-by-size", "--learning-rate-weight", "--learning-rate-normalization",
         "--learning-rate-head", "--class-balance", "--downlink-kbps"}) {
     as_published->excludes(training->get_option(chosen));
@@ -215,14 +215,21 @@ void ServerFlags::add_training_to(CLI::App& app) {
 
 void ServerFlags::check() {
   if (paper) {
+    const auto is_given = [&](const char* name) {
+      return training_->get_option(name)->count() > 0;
+    };
     const PaceOptions given = std::exchange(pace, paper_pace());
     pace.batch_size = given.batch_size;
     pace.sampling = given.sampling;
     pace.adapt_sampling_rate = given.adapt_sampling_rate;
     pace.adapt_training_rate = given.adapt_training_rate;
+    if (is_given("--iterations")) pace.iterations = given.iterations;
+    if (is_given("--update-interval-seconds")) {
+      pace.update_interval_seconds = given.update_interval_seconds;
+    }
+    if (!is_given("--learning-rate")) adam.learning_rate = AdamOptions{}.learning_rate;
     strategy = "gradient_guided";
     profile = "reference";
-    adam.learning_rate = AdamOptions{}.learning_rate;
     learning_rates_by_size = false;
     multipliers = {1, 1, 1};
     trainer.class_balance = 0;
@@ -281,7 +288,7 @@ void ServerFlags::suit(const Manifest& manifest) {
     return tensor.kind == TensorKind::parameter && tensor.role == TensorRole::normalization;
   };
   const auto& tensors = manifest.tensors();
-  if (paper || downlink_kbps > 0 || strategy_option_->count() > 0 ||
+  if (paper || downlink_kbps > 0 || training_->get_option("--strategy")->count() > 0 ||
       std::any_of(tensors.begin(), tensors.end(), is_normalization)) {
     return;
   }

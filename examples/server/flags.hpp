@@ -76,7 +76,7 @@ struct ServerFlags {
   nlohmann::json training_report() const;
 
  private:
-  CLI::Option* strategy_option_ = nullptr;
+  CLI::App* training_ = nullptr;  // the group of these flags
   void add_network_to(CLI::App& app);
   void add_training_to(CLI::App& app);
 };

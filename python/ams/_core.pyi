@@ -1652,7 +1652,7 @@ class UpdatePolicy:
     @property
     def update_interval_seconds(self) -> float:
         """
-        T_update, what the device is told. By default 10.
+        T_update, what the device is told. By default 2.
         """
     @property
     def wants_phi(self) -> bool:

@@ -358,7 +358,7 @@ def test_task_and_policy_live_as_long_as_their_session():
     del task, policy
     gc.collect()
     assert all(each() is not None for each in lives)
-    assert session.sampling_rate_fps == 0.25 and session.update_interval_seconds == 10
+    assert session.sampling_rate_fps == 0.25 and session.update_interval_seconds == 2
     del session
     gc.collect()
     assert all(each() is None for each in lives)

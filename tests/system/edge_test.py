@@ -135,8 +135,7 @@ class Embedded(ProgramsTest):
         frames = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertEqual(len(frames), 10 * self.seconds)
         for frame in frames:
-            self.assertEqual(sum(frame["pixels"].values()), 256 * 128)
-            self.assertLessEqual(set(map(int, frame["pixels"])), set(classes))
+            self.assertIn(frame["largest_class"], classes)
         self.assertGreaterEqual(frames[-1]["model"], 1)
         self.assertGreaterEqual(session["updates"], frames[-1]["model"])
 

@@ -319,8 +319,8 @@ A session owns one, and calls it from one thread at a time. A policy keeps no cl
                              "T_horizon: older samples are forgotten. By default 240.")
       .def_property_readonly("sampling_rate_fps", property(&U::sampling_rate_fps, 1.0),
                              "What the device is told. By default 1.")
-      .def_property_readonly("update_interval_seconds", property(&U::update_interval_seconds, 10.0),
-                             "T_update, what the device is told. By default 10.")
+      .def_property_readonly("update_interval_seconds", property(&U::update_interval_seconds, 2.0),
+                             "T_update, what the device is told. By default 2.")
       .def_property_readonly("wants_phi", property(&U::wants_phi, false),
                              "Whether phi-scores are computed. By default False.")
       .def_property_readonly("slowest_link_bps", property(&U::slowest_link_bps, 8000.0), R"(

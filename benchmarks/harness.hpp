@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
-/// Timing and tables for the benchmarks: every figure stands beside a plain alternative measured in the
-/// same run and beside its floor (the time that moving its bytes must take on this machine).
+/// Timing and tables for the benchmarks: every figure stands beside a plain alternative measured in
+/// the same run and beside its floor (the time that moving its bytes must take on this machine).
 namespace ams::benchmark {
 
-/// Median wall time of one call, over at least `runs` calls and `seconds` of running; one warm-up call.
+/// Median wall time of one call, over at least `runs` calls and `seconds` of running; one warm-up
+/// call.
 template <class F>
 double median_seconds(F&& f, int runs = 9, double seconds = 0.5) {
   using Clock = std::chrono::steady_clock;

@@ -8,8 +8,8 @@
 #include "ams/session/write_update.hpp"
 #include "harness.hpp"
 
-// What a downlink budget costs the server after each phase: finding the finest way to write an update
-// that fits, beside writing it once. The floor reads held and trained values once.
+// What a downlink budget costs the server after each phase: finding the finest way to write an
+// update that fits, beside writing it once. The floor reads held and trained values once.
 namespace ams::benchmark {
 namespace {
 

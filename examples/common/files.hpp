@@ -15,8 +15,8 @@ namespace ams {
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
-/// Throws Error(io_error) unless write_file_atomically() could write `path` now: hours of work should
-/// not end in a file that cannot be written. Creates the folder.
+/// Throws Error(io_error) unless write_file_atomically() could write `path` now: hours of work
+/// should not end in a file that cannot be written. Creates the folder.
 void require_writable(const std::filesystem::path& path);
 
 /// With the folders that it lies in; it may be there. Throws Error(io_error).

@@ -13,8 +13,8 @@
 namespace ams {
 
 /// Writes the way of every sample as JSON lines, one for each stage that ends: the time since the
-/// file was opened, the device, the stage, what it took, and the batch or the model version that it is
-/// about. Thread-safe.
+/// file was opened, the device, the stage, what it took, and the batch or the model version that it
+/// is about. Thread-safe.
 class TraceFile {
  public:
   /// Throws Error(io_error).

@@ -37,8 +37,8 @@ inline void note_callback_exception() {
   if (surfacing > 0 && !callback_exception) callback_exception = std::current_exception();
 }
 
-/// For callbacks that C++ calls, with the GIL. Throws what `f` raises: an ams.Error as ams::Error, so
-/// that C++ treats it as such, every other exception as it is.
+/// For callbacks that C++ calls, with the GIL. Throws what `f` raises: an ams.Error as ams::Error,
+/// so that C++ treats it as such, every other exception as it is.
 template <class F>
 decltype(auto) call_python(F&& f) {
   try {
@@ -59,8 +59,8 @@ decltype(auto) call_python(F&& f) {
 }
 
 /// Calls into C++ that takes every exception for the failure of a part and goes on (hosts). An
-/// exception of a callback that is no ams.Error is thrown when `f` is done, so that neither a mistake
-/// nor Ctrl-C goes unseen.
+/// exception of a callback that is no ams.Error is thrown when `f` is done, so that neither a
+/// mistake nor Ctrl-C goes unseen.
 template <class F>
 auto surface_errors(F&& f) {
   struct Outer {

@@ -255,8 +255,8 @@ class Fields {
     return values;
   }
 
-  /// Attributes that cannot be set. of: (const Class&) -> const Struct&. without: fields that are no
-  /// attributes, because the class has others of these names.
+  /// Attributes that cannot be set. of: (const Class&) -> const Struct&. without: fields that are
+  /// no attributes, because the class has others of these names.
   template <class Class, class Of>
   void define_properties(Class& cls, Of of, const std::vector<std::string>& without = {}) const {
     const Self self = [of](const py::object& object) -> const Struct& {

@@ -52,7 +52,8 @@ inline py::object to_object(const Handle& handle) {
   return handle.as<Reference>().get();
 }
 
-/// The Python objects to which a C++ object has exactly one reference each, for the garbage collector.
+/// The Python objects to which a C++ object has exactly one reference each, for the garbage
+/// collector.
 using References = std::vector<PyObject*>;
 
 /// A C++ object that belongs to a Python object of which it keeps others alive: Python's garbage

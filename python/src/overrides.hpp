@@ -30,8 +30,8 @@ Result overridden(const Base* self, const char* name, Otherwise&& otherwise,
   throw py::error_already_set();
 }
 
-/// An attribute of the Python object that `self` is; its class has a property of that name that gives
-/// the default.
+/// An attribute of the Python object that `self` is; its class has a property of that name that
+/// gives the default.
 template <class Result, class Base>
 Result attribute(const Base* self, const char* name) {
   const py::gil_scoped_acquire gil;

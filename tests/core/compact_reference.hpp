@@ -196,7 +196,8 @@ class CompactWalk {
   const Manifest* manifest_;
 };
 
-/// What a device carries for profile `compact`, and its reading of updates. The manifest must outlive it.
+/// What a device carries for profile `compact`, and its reading of updates. The manifest must
+/// outlive it.
 class CompactDevice {
  public:
   explicit CompactDevice(const Manifest& manifest)

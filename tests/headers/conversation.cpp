@@ -13,7 +13,8 @@ namespace {
 
 using namespace ams;
 
-/// A sample is a number; the student has 64 weights, and its gradient is noise that the sample seeds.
+/// A sample is a number; the student has 64 weights, and its gradient is noise that the sample
+/// seeds.
 class Numbers final : public Task {
  public:
   std::string name() const override { return "numbers"; }

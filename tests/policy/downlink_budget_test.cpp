@@ -161,7 +161,8 @@ TEST_CASE("several debts take no more than half of the budget either, and none i
           owed += double(bytes);
         }
       };
-      // Who takes all that is allowed gets about half of the budget meanwhile, and all of it in the end.
+      // Who takes all that is allowed gets about half of the budget meanwhile, and all of it in the
+      // end.
       for (; now < debts * apart_seconds + 2 * owed / 1000 + 100; now += 10) {
         owe_until(now);
         const std::size_t bytes = budget.allowance_bytes(now, 10, false);

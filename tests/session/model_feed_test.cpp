@@ -264,7 +264,8 @@ TEST_CASE("a refusal behind a snapshot that was taken is heard") {
   Random random(10);
   feed.connect(device.version(), 0);
   for (int i = 0; i < 3; ++i) publish(feed, random);
-  // A device that says that it holds what was never sent: three messages are on their way behind it.
+  // A device that says that it holds what was never sent: three messages are on their way behind
+  // it.
   const auto snapshot = feed.on_ack({0, 12345}, 0);
   REQUIRE(snapshot.message);
   const auto update = publish(feed, random);

@@ -37,7 +37,8 @@ struct AdamOptions {
   double epsilon = 1e-8;        ///< [1e-30, 1e6]
   EpsilonPlacement epsilon_placement = EpsilonPlacement::outside_root;
 
-  /// They work through learning_rate_ranges(): whoever calls adam_step without these has one rate for all.
+  /// They work through learning_rate_ranges(): whoever calls adam_step without these has one rate
+  /// for all.
   LearningRateMultipliers multipliers = {};
 };
 
@@ -49,16 +50,16 @@ struct LearningRateRange {
   friend bool operator==(const LearningRateRange&, const LearningRateRange&) = default;
 };
 
-/// The learning rates of a manifest's coordinates, as adam_step() takes them: options.multipliers by
-/// role, times tensor_scales. Ascending ranges; neighbours of one multiplier are joined, those of
-/// multiplier 1 left out. tensor_scales: one for each tensor, in (0, 1], or none.
-/// Throws Error(invalid_argument) on options or scales out of range.
+/// The learning rates of a manifest's coordinates, as adam_step() takes them: options.multipliers
+/// by role, times tensor_scales. Ascending ranges; neighbours of one multiplier are joined, those
+/// of multiplier 1 left out. tensor_scales: one for each tensor, in (0, 1], or none. Throws
+/// Error(invalid_argument) on options or scales out of range.
 std::vector<LearningRateRange> learning_rate_ranges(const Manifest& manifest,
                                                     const AdamOptions& options,
                                                     std::span<const double> tensor_scales = {});
 
-/// Adam's memory of one parameter vector: plain, can be copied, moved and saved. It outlives training
-/// phases: moments and the global step count persist (Algorithm 2, lines 4, 5 and 11).
+/// Adam's memory of one parameter vector: plain, can be copied, moved and saved. It outlives
+/// training phases: moments and the global step count persist (Algorithm 2, lines 4, 5 and 11).
 struct AdamState {
   std::vector<float> first_moment;   ///< m, one value a coordinate
   std::vector<float> second_moment;  ///< v, one value a coordinate
@@ -71,27 +72,28 @@ struct AdamState {
 /// Largest |gradient| that adam_step takes: its square, and so every moment, is finite in float32.
 inline constexpr float max_gradient_magnitude = 1e18F;
 
-/// One iteration of Algorithm 2 (lines 9 to 13): the moments of all coordinates follow the gradient, and
-/// those parameters that `coordinates` names move. In place, no allocation, O(dimension).
-/// parameters, gradients: as many values as the state has, in memory of their own. A gradient may be absent
-/// for a whole tensor that no strategy asks for: pass zeros there; the moments of a coordinate whose
-/// gradients are all zero stay zero, and its parameter stays where it is.
-/// ranges: where the learning rate is another one; ascending, not empty, without overlap, within the
-/// state's coordinates. u is the same product with learning_rate * multiplier in place of learning_rate, so
-/// a multiplier of 1 changes nothing, bit for bit.
-/// One gradient that is not a number would spoil its moments for all phases to come. So this throws
-/// Error(invalid_argument), with nothing changed, when a |gradient| is over max_gradient_magnitude or not a
-/// number, and on sizes that differ, or options or ranges that are not as said here.
-/// Arithmetic is float32 with one rounding an operation, the same bit for bit on every machine (as long as
-/// nobody has told the processor to flush denormals or to round otherwise); at coordinates = all it is Adam.
-/// Not thread-safe for one state.
+/// One iteration of Algorithm 2 (lines 9 to 13): the moments of all coordinates follow the
+/// gradient, and those parameters that `coordinates` names move. In place, no allocation,
+/// O(dimension). parameters, gradients: as many values as the state has, in memory of their own. A
+/// gradient may be absent for a whole tensor that no strategy asks for: pass zeros there; the
+/// moments of a coordinate whose gradients are all zero stay zero, and its parameter stays where it
+/// is. ranges: where the learning rate is another one; ascending, not empty, without overlap,
+/// within the state's coordinates. u is the same product with learning_rate * multiplier in place
+/// of learning_rate, so a multiplier of 1 changes nothing, bit for bit. One gradient that is not a
+/// number would spoil its moments for all phases to come. So this throws Error(invalid_argument),
+/// with nothing changed, when a |gradient| is over max_gradient_magnitude or not a number, and on
+/// sizes that differ, or options or ranges that are not as said here. Arithmetic is float32 with
+/// one rounding an operation, the same bit for bit on every machine (as long as nobody has told the
+/// processor to flush denormals or to round otherwise); at coordinates = all it is Adam. Not
+/// thread-safe for one state.
 void adam_step(AdamState& state, const AdamOptions& options, const CoordinateSet& coordinates,
                std::span<float> parameters, std::span<const float> gradients,
                std::span<const LearningRateRange> ranges = {});
 
-/// u of the latest iteration for all coordinates (line 12), from the moments: the vector by which the next
-/// phase chooses its coordinates. All zeros before the first step. `update` has as many values as the state.
-/// Throws Error(invalid_argument) on sizes that differ, or options or ranges out of range.
+/// u of the latest iteration for all coordinates (line 12), from the moments: the vector by which
+/// the next phase chooses its coordinates. All zeros before the first step. `update` has as many
+/// values as the state. Throws Error(invalid_argument) on sizes that differ, or options or ranges
+/// out of range.
 void adam_update(const AdamState& state, const AdamOptions& options, std::span<float> update,
                  std::span<const LearningRateRange> ranges = {});
 

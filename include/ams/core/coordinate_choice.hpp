@@ -18,9 +18,10 @@
 
 namespace ams {
 
-/// The `count` coordinates of largest |update|; among equals the lower index wins, so that the result is
-/// the same on every machine. Values that are not numbers rank above infinity, as equals. O(n), whatever the
-/// values and their order. Throws Error(invalid_argument) unless count <= update.size().
+/// The `count` coordinates of largest |update|; among equals the lower index wins, so that the
+/// result is the same on every machine. Values that are not numbers rank above infinity, as equals.
+/// O(n), whatever the values and their order. Throws Error(invalid_argument) unless count <=
+/// update.size().
 CoordinateSet largest_by_magnitude(std::span<const float> update, std::size_t count);
 
 /// `count` coordinates below `dimension`, uniformly without replacement. O(dimension).

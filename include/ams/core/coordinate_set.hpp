@@ -14,8 +14,9 @@
 
 namespace ams {
 
-/// A set of coordinates of a parameter vector: the I_n of Algorithm 2. An immutable value, safe to read
-/// from any thread. Sets are equal when their dimensions are and they hold the same coordinates.
+/// A set of coordinates of a parameter vector: the I_n of Algorithm 2. An immutable value, safe to
+/// read from any thread. Sets are equal when their dimensions are and they hold the same
+/// coordinates.
 class CoordinateSet {
  public:
   /// The empty set of a vector of 0 values.
@@ -47,7 +48,8 @@ class CoordinateSet {
     }
   }
 
-  /// Union of two sets of the same dimension; throws Error(invalid_argument) when dimensions differ.
+  /// Union of two sets of the same dimension; throws Error(invalid_argument) when dimensions
+  /// differ.
   static CoordinateSet unite(const CoordinateSet& a, const CoordinateSet& b);
 
   friend bool operator==(const CoordinateSet&, const CoordinateSet&) = default;

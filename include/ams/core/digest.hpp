@@ -9,11 +9,12 @@
 
 namespace ams {
 
-/// 64-bit digest. It detects corruption and mismatch; it is not a signature (TLS authenticates the link).
+/// 64-bit digest. It detects corruption and mismatch; it is not a signature (TLS authenticates the
+/// link).
 using Digest = std::uint64_t;
 
-/// The splitmix64 finaliser (Steele et al., OOPSLA 2014): a bijection whose output bits all depend on all
-/// input bits.
+/// The splitmix64 finaliser (Steele et al., OOPSLA 2014): a bijection whose output bits all depend
+/// on all input bits.
 constexpr std::uint64_t mix64(std::uint64_t x) noexcept {
   x += 0x9e3779b97f4a7c15ULL;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -26,14 +27,14 @@ constexpr Digest coordinate_digest(std::uint32_t index, float value) noexcept {
   return mix64((std::uint64_t{index} << 32) | std::bit_cast<std::uint32_t>(value));
 }
 
-/// Digest of a parameter vector: the sum modulo 2^64 of its coordinates' parts. Because it is a sum,
-/// changing k coordinates changes it in O(k): subtract the old parts, add the new ones. An update can
-/// therefore be proven right before a single value is written.
+/// Digest of a parameter vector: the sum modulo 2^64 of its coordinates' parts. Because it is a
+/// sum, changing k coordinates changes it in O(k): subtract the old parts, add the new ones. An
+/// update can therefore be proven right before a single value is written.
 Digest parameter_digest(std::span<const float> values) noexcept;
 
-/// Digest of a byte string (order-dependent): used for manifests. With the bytes as little-endian 64-bit
-/// words w_1 to w_k, the last one filled up with zeros: d_0 = mix64(number of bytes),
-/// d_i = mix64(d_(i-1) xor w_i), and d_k is the digest.
+/// Digest of a byte string (order-dependent): used for manifests. With the bytes as little-endian
+/// 64-bit words w_1 to w_k, the last one filled up with zeros: d_0 = mix64(number of bytes), d_i =
+/// mix64(d_(i-1) xor w_i), and d_k is the digest.
 Digest byte_digest(std::span<const std::byte> bytes) noexcept;
 
 namespace detail::digest {

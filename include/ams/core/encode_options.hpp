@@ -20,22 +20,22 @@ enum class UpdateProfile : std::uint8_t {
   /// (running variances reach it), is sent as float32, exactly.
   reference = 1,
 
-  /// From a kilobit a second on: differences against what the device holds, in steps of a power of two,
-  /// under an adaptive range coder that remembers from update to update how often and how far each
-  /// coordinate moves. A coordinate of the set that moves by less than half a step (dead_zone) is
-  /// not sent.
+  /// From a kilobit a second on: differences against what the device holds, in steps of a power of
+  /// two, under an adaptive range coder that remembers from update to update how often and how far
+  /// each coordinate moves. A coordinate of the set that moves by less than half a step (dead_zone)
+  /// is not sent.
   compact = 2,
 };
 
 /// How finely profile `compact` writes. A step is a power of two; every tensor has one.
 struct CompactOptions {
   /// The step is the power of two nearest to relative_step times the root mean square of the
-  /// differences, over the parameters of the update's set with the same role. Statistics are on many
-  /// scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
+  /// differences, over the parameters of the update's set with the same role. Statistics are on
+  /// many scales: each tensor of them has its own, and a sixteenth of that. 2^-20 to 2^20.
   double relative_step = 1;
 
-  /// Times as large for weights (TensorRole::weight): with two, updates of the whole model have half
-  /// the bytes and are less accurate where scenes change (docs/trials.md). 2^-20 to 2^20.
+  /// Times as large for weights (TensorRole::weight): with two, updates of the whole model have
+  /// half the bytes and are less accurate where scenes change (docs/trials.md). 2^-20 to 2^20.
   double weight_step_multiplier = 1;
 
   /// 2^this is the step of every tensor, in place of all that; -100 to 104.

@@ -88,9 +88,9 @@ template <class Kernel>
 }
 #endif
 
-/// Calls kernel.template at<T>(i) for every place i where a piece of 0 to count - 1 begins; T is the
-/// piece: float or Floats<N>. clang has no wide loop: it takes no wide registers in functions that
-/// are inlined into one with them.
+/// Calls kernel.template at<T>(i) for every place i where a piece of 0 to count - 1 begins; T is
+/// the piece: float or Floats<N>. clang has no wide loop: it takes no wide registers in functions
+/// that are inlined into one with them.
 template <class Kernel>
 void for_each_float(Kernel kernel, std::size_t count) {
 #if defined(__x86_64__) && !defined(__clang__)

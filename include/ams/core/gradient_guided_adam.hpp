@@ -21,8 +21,9 @@
 
 namespace ams {
 
-/// Algorithm 2 (section 3.1.2) in one object, for whoever wants nothing else: an optimiser that in each
-/// training phase moves a fraction of the parameters, those that moved most in the phase before.
+/// Algorithm 2 (section 3.1.2) in one object, for whoever wants nothing else: an optimiser that in
+/// each training phase moves a fraction of the parameters, those that moved most in the phase
+/// before.
 ///
 ///     ams::GradientGuidedAdam adam(weights.size(), 0.05);     // gamma = 5%
 ///     for (;;) {                                              // one round is one training phase
@@ -31,8 +32,8 @@ namespace ams {
 ///       send(weights, chosen);                                // all other weights are as they were
 ///     }
 ///
-/// It keeps no parameters, only what the algorithm remembers. Equal seeds and gradients give equal results
-/// on every machine. Not thread-safe for one object.
+/// It keeps no parameters, only what the algorithm remembers. Equal seeds and gradients give equal
+/// results on every machine. Not thread-safe for one object.
 class GradientGuidedAdam {
  public:
   /// What persists over phases: plain, can be copied, moved and saved.
@@ -43,8 +44,9 @@ class GradientGuidedAdam {
     std::uint64_t seed = 0;  ///< of the random choices, which depend on it and phase_count alone
   };
 
-  /// One tensor of `dimension` trainable values, strategy gradient_guided with the fraction gamma, in (0, 1].
-  /// Throws Error(invalid_argument) on an argument or option out of range, as the others do.
+  /// One tensor of `dimension` trainable values, strategy gradient_guided with the fraction gamma,
+  /// in (0, 1]. Throws Error(invalid_argument) on an argument or option out of range, as the others
+  /// do.
   GradientGuidedAdam(std::size_t dimension, double gamma, const AdamOptions& options = {},
                      std::uint64_t seed = 0);
 
@@ -52,7 +54,8 @@ class GradientGuidedAdam {
   GradientGuidedAdam(std::shared_ptr<const Manifest> manifest, double gamma,
                      const AdamOptions& options = {}, std::uint64_t seed = 0);
 
-  /// Any strategy (selection.hpp) that finds in the manifest what it trains. Neither pointer may be null.
+  /// Any strategy (selection.hpp) that finds in the manifest what it trains. Neither pointer may be
+  /// null.
   GradientGuidedAdam(std::shared_ptr<const Manifest> manifest,
                      std::shared_ptr<const SelectionStrategy> strategy,
                      const AdamOptions& options = {}, std::uint64_t seed = 0);
@@ -62,9 +65,9 @@ class GradientGuidedAdam {
   /// The reference is good until the next begin_phase() or restore().
   const CoordinateSet& begin_phase();
 
-  /// One iteration (lines 9 to 13), as adam_step: `gradients` are those of the loss at `parameters`, and
-  /// tensors without one have zeros. Throws Error(invalid_argument), with nothing changed, before the first
-  /// begin_phase() and as adam_step does.
+  /// One iteration (lines 9 to 13), as adam_step: `gradients` are those of the loss at
+  /// `parameters`, and tensors without one have zeros. Throws Error(invalid_argument), with nothing
+  /// changed, before the first begin_phase() and as adam_step does.
   void step(std::span<float> parameters, std::span<const float> gradients);
 
   /// I_n; empty before the first begin_phase().
@@ -77,9 +80,9 @@ class GradientGuidedAdam {
   const AdamOptions& options() const noexcept { return options_; }
   const State& state() const noexcept { return state_; }
 
-  /// Continues from a state() of an object with the same manifest, exactly as that one would have. Throws
-  /// Error(invalid_argument), with nothing changed, on a wrong dimension, a negative count, a first moment
-  /// that is not finite or a second moment that is negative or not finite.
+  /// Continues from a state() of an object with the same manifest, exactly as that one would have.
+  /// Throws Error(invalid_argument), with nothing changed, on a wrong dimension, a negative count,
+  /// a first moment that is not finite or a second moment that is negative or not finite.
   void restore(State state);
 
  private:
@@ -128,7 +131,8 @@ inline GradientGuidedAdam::GradientGuidedAdam(std::shared_ptr<const Manifest> ma
 }
 
 inline const CoordinateSet& GradientGuidedAdam::begin_phase() {
-  // Before the first step there is nothing to choose by: the first phase, however often it is begun.
+  // Before the first step there is nothing to choose by: the first phase, however often it is
+  // begun.
   if (state_.adam.step_count == 0) state_.phase_count = 0;
   Random random(mix64(state_.seed ^ mix64(static_cast<std::uint64_t>(state_.phase_count))));
   state_.coordinates = strategy_->select({*manifest_, state_.adam, options_, ranges_}, random);

@@ -11,7 +11,8 @@ namespace ams {
 
 namespace detail {
 
-/// A name that tells T from every other type, the same in all libraries of a process; needs no RTTI.
+/// A name that tells T from every other type, the same in all libraries of a process; needs no
+/// RTTI.
 template <class T>
 constexpr std::string_view type_name() noexcept {
   return __PRETTY_FUNCTION__;

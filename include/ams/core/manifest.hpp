@@ -22,8 +22,9 @@ enum class TensorKind : std::uint8_t {
   statistic = 1,  ///< follows from the data (batch norm's moving ones); sent whole when it changes
 };
 
-/// What part a tensor plays in its network, for strategies that train by group (selection.hpp) and for
-/// learning rates by group (adam.hpp). Only who trains needs it: it is no part of the manifest's digest.
+/// What part a tensor plays in its network, for strategies that train by group (selection.hpp) and
+/// for learning rates by group (adam.hpp). Only who trains needs it: it is no part of the
+/// manifest's digest.
 enum class TensorRole : std::uint8_t {
   weight = 0,         ///< whatever is none of the others
   normalization = 1,  ///< scale or shift of a normalisation layer (batch, group, layer, instance)
@@ -40,8 +41,8 @@ struct TensorSpec {
   std::size_t size = 0;    ///< number of values; set by Manifest
 };
 
-/// Names of tensors that have a role whatever the network's framework says. A pattern is a name in which
-/// `*` stands for any number of bytes and `?` for one.
+/// Names of tensors that have a role whatever the network's framework says. A pattern is a name in
+/// which `*` stands for any number of bytes and `?` for one.
 struct RolePatterns {
   std::vector<std::string> normalization;
   std::vector<std::string> head;
@@ -60,23 +61,23 @@ class Manifest {
   /// The manifest of no tensors.
   Manifest();
 
-  /// Lays the tensors out one after another, in the given order; their offset and size are computed.
-  /// Throws Error(invalid_argument) on an empty, repeated or overlong name, an extent below 1, more than
-  /// max_extents extents or max_tensors tensors, an unknown kind or role, or a vector of more than
-  /// max_dimension values.
+  /// Lays the tensors out one after another, in the given order; their offset and size are
+  /// computed. Throws Error(invalid_argument) on an empty, repeated or overlong name, an extent
+  /// below 1, more than max_extents extents or max_tensors tensors, an unknown kind or role, or a
+  /// vector of more than max_dimension values.
   explicit Manifest(std::vector<TensorSpec> tensors);
 
-  /// The same layout with roles by name: where `patterns` has any for a role, exactly the parameters that
-  /// match one have it, and who had it before is a weight; a parameter that matches both is the head's.
-  /// Throws Error(invalid_argument) for a pattern that no parameter matches.
+  /// The same layout with roles by name: where `patterns` has any for a role, exactly the
+  /// parameters that match one have it, and who had it before is a weight; a parameter that matches
+  /// both is the head's. Throws Error(invalid_argument) for a pattern that no parameter matches.
   Manifest with_roles(const RolePatterns& patterns) const;
 
   std::span<const TensorSpec> tensors() const noexcept { return tensors_; }
   std::size_t dimension() const noexcept { return dimension_; }  ///< number of values
   bool has_statistics() const noexcept { return has_statistics_; }
 
-  /// Index into tensors() of the tensor that holds this coordinate. Throws Error(invalid_argument) when
-  /// coordinate >= dimension(). O(log tensors).
+  /// Index into tensors() of the tensor that holds this coordinate. Throws Error(invalid_argument)
+  /// when coordinate >= dimension(). O(log tensors).
   std::size_t tensor_of(std::size_t coordinate) const;
 
   /// Digest over names, shapes and kinds, in order, the same on every machine (docs/format.md): the

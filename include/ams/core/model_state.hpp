@@ -19,23 +19,24 @@ namespace detail {
 struct CompactState;
 }
 
-/// Names what a device holds: the number of updates since version 0, and the digest of the values and of what
-/// the codec has learned (docs/format.md).
+/// Names what a device holds: the number of updates since version 0, and the digest of the values
+/// and of what the codec has learned (docs/format.md).
 struct ModelVersion {
   std::uint32_t number = 0;
   Digest digest = 0;
   friend bool operator==(const ModelVersion&, const ModelVersion&) = default;
 };
 
-/// The parameter vector at one version: what a device holds, and what its server knows it holds; with it,
-/// what profile `compact` has learned from the updates so far.
-/// A plain value: copy it to keep a version. Only the codec (update_codec.hpp) moves it to another version,
-/// so its digest always belongs to its content. Reading is thread-safe; updating is not.
+/// The parameter vector at one version: what a device holds, and what its server knows it holds;
+/// with it, what profile `compact` has learned from the updates so far. A plain value: copy it to
+/// keep a version. Only the codec (update_codec.hpp) moves it to another version, so its digest
+/// always belongs to its content. Reading is thread-safe; updating is not.
 class ModelState {
  public:
   ModelState() = default;
 
-  /// Throws Error(invalid_argument) when values.size() != manifest->dimension() or a value is not finite.
+  /// Throws Error(invalid_argument) when values.size() != manifest->dimension() or a value is not
+  /// finite.
   ModelState(std::shared_ptr<const Manifest> manifest, std::vector<float> values,
              std::uint32_t version_number = 0);
 

@@ -26,8 +26,8 @@ struct ReplayBufferOptions {
 };
 
 /// The training buffer B of Algorithm 1: samples with time stamps, of which mini-batches are drawn
-/// with replacement over the last T_horizon seconds (line 12; Algorithm 2, line 7), uniformly or, if
-/// wanted, the recent ones more often.
+/// with replacement over the last T_horizon seconds (line 12; Algorithm 2, line 7), uniformly or,
+/// if wanted, the recent ones more often.
 ///
 /// Sample: any copyable type whose move does not throw; a cheap handle such as LabelledFramePtr is
 /// best, as each draw copies it.
@@ -120,13 +120,13 @@ class HorizonReplayBuffer {
     return true;
   }
 
-  /// `batch_count` mini-batches of `batch_size` samples, each drawn with replacement from the samples
-  /// whose time is in [now - T_horizon, now]; all from the same contents, whatever is added
+  /// `batch_count` mini-batches of `batch_size` samples, each drawn with replacement from the
+  /// samples whose time is in [now - T_horizon, now]; all from the same contents, whatever is added
   /// meanwhile. Empty when there is no such sample; `random` is not used then.
   ///
-  /// recency_seconds: a sample that is older than the newest one by `age` seconds is drawn
-  /// (recency / (recency + age))^2 times as often: of samples at one rate, half of the draws are from
-  /// the newest recency_seconds. 0: all alike, as in the paper. Up to 1e9.
+  /// recency_seconds: a sample that is older than the newest one by `age` seconds is drawn (recency
+  /// / (recency + age))^2 times as often: of samples at one rate, half of the draws are from the
+  /// newest recency_seconds. 0: all alike, as in the paper. Up to 1e9.
   ///
   /// Throws Error(invalid_argument) unless now_seconds is finite and recency_seconds in its range.
   std::vector<std::vector<Sample>> draw(double now_seconds, std::size_t batch_count,
@@ -156,8 +156,8 @@ class HorizonReplayBuffer {
     return batches;
   }
 
-  /// The newest samples in [now - T_horizon, now], at most `count`, oldest first. now_seconds: finite,
-  /// else Error(invalid_argument).
+  /// The newest samples in [now - T_horizon, now], at most `count`, oldest first. now_seconds:
+  /// finite, else Error(invalid_argument).
   std::vector<Sample> newest(double now_seconds, std::size_t count) const {
     require_finite_now(now_seconds);
     std::vector<Sample> samples;

@@ -34,8 +34,9 @@ struct SelectionInput {
   const CoordinateSet* taken = nullptr;
 };
 
-/// Which coordinates a training phase trains and sends (section 3.1.2, Table 3). A value without memory of
-/// its own, so that one object serves many sessions and threads. Derive from it for strategies of your own.
+/// Which coordinates a training phase trains and sends (section 3.1.2, Table 3). A value without
+/// memory of its own, so that one object serves many sessions and threads. Derive from it for
+/// strategies of your own.
 class SelectionStrategy {
  public:
   virtual ~SelectionStrategy() = default;
@@ -45,8 +46,9 @@ class SelectionStrategy {
   /// the manifest's dimension, or when the manifest lacks what the strategy trains.
   virtual CoordinateSet select(const SelectionInput& input, Random& random) const = 0;
 
-  /// For each tensor of the manifest: must its gradient be computed? The trainer skips the others. Throws
-  /// Error(invalid_argument) when the manifest lacks what the strategy trains: ask once, early.
+  /// For each tensor of the manifest: must its gradient be computed? The trainer skips the others.
+  /// Throws Error(invalid_argument) when the manifest lacks what the strategy trains: ask once,
+  /// early.
   virtual std::vector<bool> required_gradients(const Manifest& manifest) const = 0;
 
   /// For people and reports, e.g. "normalization+last_layers".
@@ -61,16 +63,17 @@ using StrategyPtr = std::shared_ptr<const SelectionStrategy>;
 /// All trainable coordinates, which is Adam.
 StrategyPtr full();
 
-/// The fraction of largest |u| of the previous phase, over all tensors together; random in the first
-/// phase (Algorithm 2, line 1), and as far as fewer than that have a u at all. In a unite() it chooses
-/// as many among the coordinates that the others leave, or all that they leave.
+/// The fraction of largest |u| of the previous phase, over all tensors together; random in the
+/// first phase (Algorithm 2, line 1), and as far as fewer than that have a u at all. In a unite()
+/// it chooses as many among the coordinates that the others leave, or all that they leave.
 StrategyPtr gradient_guided(double gamma);
 
 /// Another uniformly random fraction in every phase.
 StrategyPtr random_fraction(double gamma);
 
-/// The fraction that comes first or last in the manifest's order, or half of it (rounded up) first and
-/// the rest last; the same in every phase. Only the gradients of the tensors that hold it are required.
+/// The fraction that comes first or last in the manifest's order, or half of it (rounded up) first
+/// and the rest last; the same in every phase. Only the gradients of the tensors that hold it are
+/// required.
 StrategyPtr first_layers(double gamma);
 StrategyPtr last_layers(double gamma);
 StrategyPtr first_and_last_layers(double gamma);
@@ -86,9 +89,10 @@ StrategyPtr normalization_and_head();
 StrategyPtr unite(StrategyPtr first, StrategyPtr second);
 
 /// The strategy of this name, for flags and files: "full", "gradient_guided", "random",
-/// "first_layers", "last_layers", "first_and_last_layers", "normalization", "normalization_and_head",
-/// or one of the latter two with "+gradient_guided" or (normalization) "+last_layers" behind it.
-/// `full` and the groups alone ignore gamma. Throws Error(invalid_argument) that lists what is allowed.
+/// "first_layers", "last_layers", "first_and_last_layers", "normalization",
+/// "normalization_and_head", or one of the latter two with "+gradient_guided" or (normalization)
+/// "+last_layers" behind it. `full` and the groups alone ignore gamma. Throws
+/// Error(invalid_argument) that lists what is allowed.
 StrategyPtr make_selection_strategy(std::string_view name, double gamma);
 
 /// The names that make_selection_strategy takes.

@@ -32,13 +32,13 @@ struct UpdateInfo {
   std::size_t coordinates = 0;  ///< number of values sent
 };
 
-/// Writes trained[i], as closely as the profile does, for every i in `coordinates` as an update that
-/// follows `held`, and moves `held` to the new version with the values that a device will decode, so
-/// that server and device never drift apart. The set may be empty (only the version number moves on)
-/// or name every coordinate. `trained`: manifest.dimension() values; those outside the set are not
-/// read. Throws Error(invalid_argument) on a wrong size or option, an empty state, or a value that is
-/// not finite, with its tensor's name; Error(limit_exceeded) when held.version().number is the
-/// largest. `held` is then unchanged. O(coordinates + dimension).
+/// Writes trained[i], as closely as the profile does, for every i in `coordinates` as an update
+/// that follows `held`, and moves `held` to the new version with the values that a device will
+/// decode, so that server and device never drift apart. The set may be empty (only the version
+/// number moves on) or name every coordinate. `trained`: manifest.dimension() values; those outside
+/// the set are not read. Throws Error(invalid_argument) on a wrong size or option, an empty state,
+/// or a value that is not finite, with its tensor's name; Error(limit_exceeded) when
+/// held.version().number is the largest. `held` is then unchanged. O(coordinates + dimension).
 std::vector<std::byte> encode_update(ModelState& held, std::span<const float> trained,
                                      const CoordinateSet& coordinates,
                                      const EncodeOptions& options = {});

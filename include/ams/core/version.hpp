@@ -2,8 +2,8 @@
 
 namespace ams {
 
-/// Version of the library, semantic versioning. The update format and the wire protocol carry versions
-/// of their own (docs/format.md, docs/protocol.md).
+/// Version of the library, semantic versioning. The update format and the wire protocol carry
+/// versions of their own (docs/format.md, docs/protocol.md).
 inline constexpr const char* version_string = "0.1.0";
 
 }  // namespace ams

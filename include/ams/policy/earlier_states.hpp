@@ -14,9 +14,9 @@ namespace ams {
 /// each of the latest scenes ended. A scene that returns is then learned in one trial, and an
 /// adaptation that has become worse than none is undone.
 ///
-/// The newest labels are few, so one trial counts only where another state is better by `margin`. The
-/// un-customised student is taken back by less: as soon as it has been better on the mean of the
-/// latest trials. A plain value; not thread-safe.
+/// The newest labels are few, so one trial counts only where another state is better by `margin`.
+/// The un-customised student is taken back by less: as soon as it has been better on the mean of
+/// the latest trials. A plain value; not thread-safe.
 class EarlierStates {
  public:
   /// initial: w_0. most: scenes that are remembered besides, each as large as the model.

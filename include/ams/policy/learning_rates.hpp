@@ -20,15 +20,15 @@ namespace ams {
 inline constexpr double whole_rate_root_mean_square = 0.4;
 
 /// A factor of the learning rate for each tensor, by how large its values are, so that one learning
-/// rate suits networks whose weights are of different sizes. Adam moves every coordinate equally far,
-/// which is little for a weight of 0.8 and a lot for one of 0.06. Both are weights of good students
-/// (EDANet's from Cityscapes, and those that a usual initialisation leaves in wide layers), and an
-/// eighth of the rate is best for the second (docs/trials.md). Adafactor's relative step sizes are the
-/// same idea (Shazeer and Stern 2018, section 8).
+/// rate suits networks whose weights are of different sizes. Adam moves every coordinate equally
+/// far, which is little for a weight of 0.8 and a lot for one of 0.06. Both are weights of good
+/// students (EDANet's from Cityscapes, and those that a usual initialisation leaves in wide
+/// layers), and an eighth of the rate is best for the second (docs/trials.md). Adafactor's relative
+/// step sizes are the same idea (Shazeer and Stern 2018, section 8).
 ///
 /// A parameter of two or more extents whose root mean square is below whole_rate_root_mean_square
-/// learns in proportion, down to a sixteenth. All others have 1: biases, normalisation layers, and a
-/// tensor that begins at zero.
+/// learns in proportion, down to a sixteenth. All others have 1: biases, normalisation layers, and
+/// a tensor that begins at zero.
 ///
 /// values: manifest.dimension() of them, of the parameters that training begins with. Throws
 /// Error(invalid_argument) for another number of values, or one that is not finite.
@@ -61,8 +61,8 @@ inline std::vector<double> learning_rate_scales(const Manifest& manifest,
   return scales;
 }
 
-/// The ranges of learning rates for a model, as adam_step() takes them: the multipliers of `options`
-/// and, where by_size, learning_rate_scales(). Throws Error(invalid_argument).
+/// The ranges of learning rates for a model, as adam_step() takes them: the multipliers of
+/// `options` and, where by_size, learning_rate_scales(). Throws Error(invalid_argument).
 inline std::vector<LearningRateRange> initial_learning_rates(const ModelState& initial,
                                                              const AdamOptions& options,
                                                              bool by_size) {

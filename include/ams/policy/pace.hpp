@@ -23,21 +23,21 @@ struct PaceOptions {
   double update_interval_seconds = 2;  ///< T_update, 0.1 to 3600; the base when it is adapted
   std::size_t iterations = 8;          ///< K at most, 1 to 10000
   std::size_t batch_size = 8;          ///< samples of a mini-batch, 1 to 4096
-  /// A phase begins when new labels are there, so many T_update after the one before at the earliest,
-  /// 0.001 to 1. At 1 labels wait up to a whole T_update; below it phases follow the buffers that bring
-  /// them.
+  /// A phase begins when new labels are there, so many T_update after the one before at the
+  /// earliest, 0.001 to 1. At 1 labels wait up to a whole T_update; below it phases follow the
+  /// buffers that bring them.
   double least_spacing = 0.5;
   std::size_t min_samples = 1;   ///< the first phase waits for so many labelled samples, >= 1
   double horizon_seconds = 240;  ///< T_horizon, 0.001 to 1e9
   /// Half of a mini-batch is of the newest so many seconds, 0 to 1e9; 0: all of T_horizon alike.
   double recency_seconds = 10;
   /// A phase takes no more than this share of T_update, waiting for its turn included: on a slow or
-  /// busy trainer K shrinks first, down to Pace::min_iterations, and T_update grows after that. [0, 1];
-  /// 0: K and T_update stay.
+  /// busy trainer K shrinks first, down to Pace::min_iterations, and T_update grows after that. [0,
+  /// 1]; 0: K and T_update stay.
   double trainer_share = 0.75;
   /// States that are tried before each phase besides what the device holds, which the phase may
-  /// start from (EarlierStates): the un-customised student, and what was held when the latest scenes
-  /// ended. Each takes as much memory as the model. 0 to 64; 0: none.
+  /// start from (EarlierStates): the un-customised student, and what was held when the latest
+  /// scenes ended. Each takes as much memory as the model. 0 to 64; 0: none.
   std::size_t start_states = 5;
   SamplingRateOptions sampling = {};
   bool adapt_sampling_rate = true;         ///< equation (1); false: always sampling.initial_fps
@@ -95,9 +95,9 @@ inline void validate(const PaceOptions& options) {
   }
 }
 
-/// When phases begin, and with how many iterations: a phase follows every buffer, which leaves every
-/// T_update; equation (1) sets the sampling rate, appendix D T_update, and the trainer's own speed K. A
-/// plain value; not thread-safe.
+/// When phases begin, and with how many iterations: a phase follows every buffer, which leaves
+/// every T_update; equation (1) sets the sampling rate, appendix D T_update, and the trainer's own
+/// speed K. A plain value; not thread-safe.
 class Pace {
  public:
   /// The fewest iterations that K shrinks to.
@@ -229,7 +229,8 @@ class PacedPolicy : public UpdatePolicy {
   /// What the video shows is new to the latest phase.
   bool is_new_scene() const noexcept { return scene_.in_phase(); }
 
-  /// A plan of K mini-batches that starts from what the device holds, unless another state is better.
+  /// A plan of K mini-batches that starts from what the device holds, unless another state is
+  /// better.
   PhasePlan plan_at_pace(const PhaseContext& context) {
     const PaceOptions& options = pace_.options();
     scene_.begin_phase();
@@ -240,8 +241,8 @@ class PacedPolicy : public UpdatePolicy {
     plan.recency_seconds = options.recency_seconds;
     if (earlier_) {
       plan.other_starts = earlier_->starts();
-      // What the device holds was trained on the scene that has ended. Once: a phase that gave nothing
-      // meets the same scene again.
+      // What the device holds was trained on the scene that has ended. Once: a phase that gave
+      // nothing meets the same scene again.
       const std::uint32_t version = context.held.version().number;
       if (is_new_scene() && version != remembered_version_) {
         earlier_->remember(context.held.values());

@@ -11,16 +11,16 @@
 
 namespace ams {
 
-/// The paper's algorithm and nothing else: Khani et al., "Adaptive Model Streaming". The defaults are
-/// those of its section 4.1.
+/// The paper's algorithm and nothing else: Khani et al., "Adaptive Model Streaming". The defaults
+/// are those of its section 4.1.
 struct PaperOptions {
   PaceOptions pace = paper_pace();  ///< T_update, K, T_horizon, equation (1), appendix D
   double gamma = 0.05;              ///< fraction of the parameters that an update carries, (0, 1]
   AdamOptions adam = {};            ///< alpha, beta1, beta2, epsilon
 };
 
-/// Algorithms 1 and 2 as a policy: the server's decisions in the order in which the paper makes them.
-/// ServerSession carries them out.
+/// Algorithms 1 and 2 as a policy: the server's decisions in the order in which the paper makes
+/// them. ServerSession carries them out.
 ///
 ///   Algorithm 1  every T_update: sample mini-batches from the last T_horizon seconds of labelled
 ///                frames, train for K iterations, send the parameters of I_n.

@@ -14,9 +14,9 @@ namespace ams {
 /// A plain value; not thread-safe.
 class SceneChange {
  public:
-  /// phi_target: the phi-score that the sampling rate aims at (section 3.2). Where samples differ by
-  /// less than half of it, labels flicker and nothing changes. Throws Error(invalid_argument) unless
-  /// it is finite and >= 0.
+  /// phi_target: the phi-score that the sampling rate aims at (section 3.2). Where samples differ
+  /// by less than half of it, labels flicker and nothing changes. Throws Error(invalid_argument)
+  /// unless it is finite and >= 0.
   explicit SceneChange(double phi_target) : least_phi_(phi_target / 2) {
     if (!(phi_target >= 0 && std::isfinite(phi_target))) {
       throw Error(

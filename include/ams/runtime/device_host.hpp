@@ -25,17 +25,18 @@ namespace ams {
 /// What a DeviceHost is made of. Predictors and codec must not be null.
 struct DeviceParts {
   ModelState initial;  ///< w_0, or the state that `save` got last
-  /// Two copies of the student: one predicts while the other takes over an update. A driver with one
-  /// thread may give one object twice.
+  /// Two copies of the student: one predicts while the other takes over an update. A driver with
+  /// one thread may give one object twice.
   std::shared_ptr<Predictor> active, inactive;
   std::shared_ptr<const FrameCodec> codec;
 
-  /// Compares predictions, so that a scene change is seen at once (CutDetector). Null: none is seen.
+  /// Compares predictions, so that a scene change is seen at once (CutDetector). Null: none is
+  /// seen.
   std::shared_ptr<const Task> task = nullptr;
 
-  /// Keeps the state for a restart. Called as WorkKind::save, at most every save_interval_seconds and
-  /// at the end; a state that is superseded before its turn is skipped. What a restarted device has
-  /// missed, its server sends. May throw. Null: nothing is kept.
+  /// Keeps the state for a restart. Called as WorkKind::save, at most every save_interval_seconds
+  /// and at the end; a state that is superseded before its turn is skipped. What a restarted device
+  /// has missed, its server sends. May throw. Null: nothing is kept.
   std::function<void(const ModelState&)> save = nullptr;
   double save_interval_seconds = 30;  ///< >= 0; small updates would wear out flash memory
 

@@ -35,11 +35,12 @@ struct Work {
   std::function<void()> finish;
 };
 
-/// Where a host runs: a clock, a thread of its own, and threads that work. ThreadExecutor is the real
-/// one. A simulator's keeps virtual time: it calls `run` when the work's turn has come and `finish`
-/// when a modelled time has passed.
+/// Where a host runs: a clock, a thread of its own, and threads that work. ThreadExecutor is the
+/// real one. A simulator's keeps virtual time: it calls `run` when the work's turn has come and
+/// `finish` when a modelled time has passed.
 ///
-/// Calls may come from any thread; none of them waits for work. No function that it is given throws.
+/// Calls may come from any thread; none of them waits for work. No function that it is given
+/// throws.
 class Executor {
  public:
   virtual ~Executor() = default;

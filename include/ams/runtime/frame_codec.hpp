@@ -9,8 +9,8 @@
 
 namespace ams {
 
-/// How sampled frames travel (section 3.2): a buffer of frames to bytes, and back. H264Codec (video)
-/// is the real one. Thread-safe. All may throw Error.
+/// How sampled frames travel (section 3.2): a buffer of frames to bytes, and back. H264Codec
+/// (video) is the real one. Thread-safe. All may throw Error.
 class FrameCodec {
  public:
   virtual ~FrameCodec() = default;

@@ -37,8 +37,8 @@ struct LogField {
 
 /// Takes the events that hosts and transports report. Logger (log.hpp) writes them to stderr.
 ///
-/// write() is called from any thread, also under a host's lock: it must not wait, throw, or call the
-/// host.
+/// write() is called from any thread, also under a host's lock: it must not wait, throw, or call
+/// the host.
 class LogSink {
  public:
   virtual ~LogSink() = default;

@@ -7,8 +7,8 @@
 namespace ams {
 
 /// Hands values from one thread to another where only the newest counts, such as the model that a
-/// device is to show. A value that comes while one waits takes its place, so that a slow taker holds
-/// up nobody and no more than one value waits. Thread-safe.
+/// device is to show. A value that comes while one waits takes its place, so that a slow taker
+/// holds up nobody and no more than one value waits. Thread-safe.
 ///
 ///     if (models.put(client.held())) post(publisher, [&] { publish(*models.take()); });
 template <class T>

@@ -8,8 +8,8 @@
 
 namespace ams {
 
-/// A student as a device runs it: frame in, prediction out. One instance is one copy of the network;
-/// the double-buffered holder keeps two.
+/// A student as a device runs it: frame in, prediction out. One instance is one copy of the
+/// network; the double-buffered holder keeps two.
 class Predictor {
  public:
   virtual ~Predictor() = default;

@@ -7,11 +7,11 @@
 
 namespace ams {
 
-/// Where a server keeps the sessions of its devices. A host asks it when a device comes that it does
-/// not know, and tells it before an update leaves.
+/// Where a server keeps the sessions of its devices. A host asks it when a device comes that it
+/// does not know, and tells it before an update leaves.
 ///
-/// Called from any thread, one call at a time for one device. May throw Error: the host then goes on
-/// without the store and logs it.
+/// Called from any thread, one call at a time for one device. May throw Error: the host then goes
+/// on without the store and logs it.
 class SessionStore {
  public:
   virtual ~SessionStore() = default;

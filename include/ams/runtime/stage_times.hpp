@@ -9,8 +9,8 @@
 
 namespace ams {
 
-/// Where a sample is on its way from the camera to the model that has learned from it, in order. The
-/// link itself is part of `acknowledge`: both ways, and what the device does in between.
+/// Where a sample is on its way from the camera to the model that has learned from it, in order.
+/// The link itself is part of `acknowledge`: both ways, and what the device does in between.
 enum class Stage : std::uint8_t {
   buffer,       ///< device: from the frame to its buffer's leaving, the oldest frame of each
   encode,       ///< device: the buffer's compression
@@ -68,7 +68,8 @@ class StageTimes {
 };
 
 /// Gets every stage as it ends, with the number of the batch or of the model version that it is
-/// about. Called on the thread that ended it, also under the host's lock: it must not call the host.
+/// about. Called on the thread that ended it, also under the host's lock: it must not call the
+/// host.
 using StageObserver = std::function<void(Stage, double seconds, std::uint64_t number)>;
 
 }  // namespace ams

@@ -22,8 +22,8 @@ class ThreadExecutor final : public Executor {
   ThreadExecutor(const ThreadExecutor&) = delete;
   ThreadExecutor& operator=(const ThreadExecutor&) = delete;
 
-  /// Calls `tick` on the host's thread every 50 ms from now on, e.g. ServerHost::on_time(). Null: no
-  /// more.
+  /// Calls `tick` on the host's thread every 50 ms from now on, e.g. ServerHost::on_time(). Null:
+  /// no more.
   void set_tick(std::function<void()> tick);
 
   /// Seconds since the process's first executor was made.

@@ -56,7 +56,8 @@ struct Persist {
   ModelVersion version;
 };
 
-/// Send what is queued, then close the connection, or give up opening one, and call on_disconnected().
+/// Send what is queued, then close the connection, or give up opening one, and call
+/// on_disconnected().
 struct DisconnectServer {
   std::string reason;
 };
@@ -93,7 +94,8 @@ struct ClientCounters {
 /// connection. The driver keeps inferring all the while. What a frame is, only the driver knows.
 ///
 /// Time: now_seconds is the driver's clock, finite (else Error(invalid_argument)); a clock that
-/// steps back is taken to stand still. Capture times are on the video's own timeline, 0 to max_capture_seconds.
+/// steps back is taken to stand still. Capture times are on the video's own timeline, 0 to
+/// max_capture_seconds.
 ///
 /// Whatever a server sends, no event throws: what does not check out is refused (Refusal) or ends
 /// the connection, and the model stays as it was. Calls that the driver may not make throw
@@ -127,9 +129,9 @@ class EdgeClient {
   /// gives no burst.
   EdgeActions on_frame(double capture_seconds, Handle frame, double now_seconds);
 
-  /// The video shows something new, as the driver's own student tells (CutDetector). The next frame is
-  /// sampled and leaves at once, and for scene_change_seconds frames are sampled more often. No effect
-  /// during these seconds, nor while not streaming.
+  /// The video shows something new, as the driver's own student tells (CutDetector). The next frame
+  /// is sampled and leaves at once, and for scene_change_seconds frames are sampled more often. No
+  /// effect during these seconds, nor while not streaming.
   EdgeActions on_scene_change(double now_seconds);
 
   /// Would on_frame() sample a frame of this time? Saves drivers the making of a handle.

@@ -37,8 +37,8 @@ struct Hello {
   Digest manifest_digest = 0;
   ModelVersion held;
 
-  /// Of all that must agree besides the manifest (frozen tensors, input size, classes), as the drivers on
-  /// both sides compute it; 0 where they have nothing to compare.
+  /// Of all that must agree besides the manifest (frozen tensors, input size, classes), as the
+  /// drivers on both sides compute it; 0 where they have nothing to compare.
   Digest student_fingerprint = 0;
 };
 

@@ -70,8 +70,8 @@ class ModelFeed {
   Resumption connect(ModelVersion device, double now_seconds);
   void disconnect() noexcept;
 
-  /// Takes over a written update: `bytes` lead from held() to `next`. Gives the message to send, when
-  /// connected.
+  /// Takes over a written update: `bytes` lead from held() to `next`. Gives the message to send,
+  /// when connected.
   std::optional<ServerMessage> publish(std::shared_ptr<const ModelState> next, Bytes bytes,
                                        double now_seconds);
 
@@ -82,7 +82,8 @@ class ModelFeed {
   };
 
   /// Encodes trained[with_statistics(coordinates)] as the next update and moves held(). `encode`
-  /// replaces the options' for this update. Throws as encode_update() does; nothing has changed then.
+  /// replaces the options' for this update. Throws as encode_update() does; nothing has changed
+  /// then.
   Published publish(std::span<const float> trained, const CoordinateSet& coordinates,
                     double now_seconds, const std::optional<EncodeOptions>& encode = {});
 

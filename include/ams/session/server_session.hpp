@@ -117,8 +117,8 @@ struct SessionRecord {
 };
 
 /// Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in,
-/// actions come out. It owns what the device holds, the replay buffer and Adam's memory, and lives on
-/// while the device is away. What a phase trains, when, and how its update is written is the
+/// actions come out. It owns what the device holds, the replay buffer and Adam's memory, and lives
+/// on while the device is away. What a phase trains, when, and how its update is written is the
 /// policy's decision (UpdatePolicy); what a sample is, the task's (Task).
 ///
 /// Time: now_seconds is the driver's clock, finite (else Error(invalid_argument)); a clock that
@@ -179,8 +179,9 @@ class ServerSession {
     ServerActions actions;         ///< where there is no job: the phase has ended
   };
 
-  /// The phase is trained. Asks the policy how to write the update. A result that is not finite counts
-  /// as a failed phase. Throws Error(invalid_argument) when no phase is out or sizes are wrong.
+  /// The phase is trained. Asks the policy how to write the update. A result that is not finite
+  /// counts as a failed phase. Throws Error(invalid_argument) when no phase is out or sizes are
+  /// wrong.
   Trained on_trained(TrainingResult result, double now_seconds);
 
   /// The update is written: moves held() and sends it. Throws Error(invalid_argument) unless
@@ -191,9 +192,9 @@ class ServerSession {
   /// An update that cannot be written counts as a failed phase.
   ServerActions on_phase_done(TrainingResult result, double now_seconds);
 
-  /// The phase that is due or out has failed: nothing is lost but the phase. The next one comes after
-  /// T_update; while the device is away, only when new samples come. Throws Error(invalid_argument)
-  /// when no phase is due or out.
+  /// The phase that is due or out has failed: nothing is lost but the phase. The next one comes
+  /// after T_update; while the device is away, only when new samples come. Throws
+  /// Error(invalid_argument) when no phase is due or out.
   ServerActions on_phase_failed(const Error& error, double now_seconds);
 
   // ---- time ----

@@ -16,8 +16,8 @@ struct SessionLimits {
   std::size_t max_frames_per_batch = 256;    ///< >= 1; what decode_samples() takes by default
   std::size_t max_bitstream_bytes = 8UL << 20;  ///< of one batch, >= 1; likewise
   std::size_t max_updates_in_flight = 4;  ///< no phase begins while so many await their Ack, >= 1
-  /// A device that owes an Ack longer is disconnected; > 0. What is on its way has, besides, the time
-  /// that it takes at UpdatePolicy::slowest_link_bps().
+  /// A device that owes an Ack longer is disconnected; > 0. What is on its way has, besides, the
+  /// time that it takes at UpdatePolicy::slowest_link_bps().
   double ack_timeout_seconds = 300;
   /// Snapshots in answer to wrong acks and refusals, without a good Ack of an update between; >= 1.
   std::size_t max_consecutive_snapshots = 4;

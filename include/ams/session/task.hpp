@@ -44,8 +44,8 @@ class Task {
   /// the prediction and `previous`'s as the truth; finite. Nothing where they cannot be compared.
   virtual std::optional<double> phi(const Handle& previous, const Handle& current) const = 0;
 
-  /// Share of two predictions that differs, in [0, 1], for CutDetector. Nothing where they cannot be
-  /// compared; by default always, and a device then sees no cuts.
+  /// Share of two predictions that differs, in [0, 1], for CutDetector. Nothing where they cannot
+  /// be compared; by default always, and a device then sees no cuts.
   virtual std::optional<double> difference(const Handle& previous, const Handle& current) const {
     (void)previous;
     (void)current;

@@ -38,8 +38,8 @@ struct StartScores {
   std::size_t start = 0;       ///< 0: TrainingJob::parameters; k: StartTrial::others[k - 1]
 };
 
-/// The phase starts from the best of the others that are better than what the device holds by more than
-/// their margins. scores: one for each of the trial's others.
+/// The phase starts from the best of the others that are better than what the device holds by more
+/// than their margins. scores: one for each of the trial's others.
 inline StartScores choose_start(const StartTrial& trial, double held, std::vector<double> scores) {
   StartScores chosen{held, std::move(scores), 0};
   for (std::size_t k = 0; k < chosen.others.size(); ++k) {

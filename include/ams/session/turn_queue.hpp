@@ -46,8 +46,8 @@ class TurnQueue {
     if (waiting_.contains(id)) turns_.request(id);
   }
 
-  /// Forgets a session that is gone, and all of its work. While a piece of it is under way, wait for
-  /// finish() before its next one is pushed: a late finish() would be taken for that one's.
+  /// Forgets a session that is gone, and all of its work. While a piece of it is under way, wait
+  /// for finish() before its next one is pushed: a late finish() would be taken for that one's.
   void remove(const Id& id) {
     waiting_.erase(id);
     running_.erase(id);

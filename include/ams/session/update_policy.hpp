@@ -36,8 +36,8 @@ struct PhasePlan {
   std::size_t iterations = 20;                    ///< K, 1 to 10000
   std::size_t batch_size = 8;                     ///< samples of a mini-batch, 1 to 4096
   double recency_seconds = 0;                     ///< as HorizonReplayBuffer::draw()
-  /// Other states to start from, the un-customised student first. They are tried on the newest labels
-  /// (StartTrial).
+  /// Other states to start from, the un-customised student first. They are tried on the newest
+  /// labels (StartTrial).
   std::vector<OtherStart> other_starts;
 };
 
@@ -80,8 +80,8 @@ class UpdatePolicy {
 
   // ---- before the first event ----
 
-  /// The session begins with this model. Throws Error(invalid_argument) when the policy does not fit
-  /// it. Called once, before everything else.
+  /// The session begins with this model. Throws Error(invalid_argument) when the policy does not
+  /// fit it. Called once, before everything else.
   virtual void prepare(const ModelState& initial) = 0;
 
   /// The time of the session's first event.
@@ -111,7 +111,8 @@ class UpdatePolicy {
     (void)mean_phi;
   }
 
-  /// When the next phase may begin; now_seconds or earlier: at once. Nothing: more samples must come.
+  /// When the next phase may begin; now_seconds or earlier: at once. Nothing: more samples must
+  /// come.
   virtual std::optional<double> next_phase_seconds(const PhaseContext& context) const = 0;
 
   // ---- a phase ----
@@ -122,8 +123,8 @@ class UpdatePolicy {
   /// The phase has ended well. encode() follows.
   virtual void on_trained(const TrainingReport& report) { (void)report; }
 
-  /// How to write the update of the phase that has ended. Cheap: trials run elsewhere. `losses`: one for
-  /// each mini-batch, or none where the trainer computes no loss.
+  /// How to write the update of the phase that has ended. Cheap: trials run elsewhere. `losses`:
+  /// one for each mini-batch, or none where the trainer computes no loss.
   virtual EncodePlan encode(double now_seconds, std::span<const double> losses) {
     (void)now_seconds;
     (void)losses;
@@ -141,8 +142,8 @@ class UpdatePolicy {
   /// A connection was made.
   virtual void on_connected(double now_seconds) { (void)now_seconds; }
 
-  /// A message leaves. is_repeated: an update that was written earlier and is sent once more, or for
-  /// the first time to a device that was away.
+  /// A message leaves. is_repeated: an update that was written earlier and is sent once more, or
+  /// for the first time to a device that was away.
   virtual void on_sent(const ServerMessage& message, bool is_repeated, double now_seconds) {
     (void)message;
     (void)is_repeated;

@@ -21,7 +21,8 @@
 
 namespace ams {
 
-/// A phase's result on its way to becoming an update. A self-contained value: write it on any thread.
+/// A phase's result on its way to becoming an update. A self-contained value: write it on any
+/// thread.
 struct UpdateJob {
   std::shared_ptr<const ModelState> held;  ///< what the device holds
   std::vector<float> trained;              ///< w_{n,K}
@@ -108,8 +109,9 @@ inline double kept_movement(const ModelState& held, const ModelState& next,
 
 }  // namespace detail
 
-/// Writes the update, the finest way of the plan that fits into max_bytes; a coarser way is taken to
-/// be smaller. Throws Error(invalid_argument) on a plan without ways, and as encode_update() does.
+/// Writes the update, the finest way of the plan that fits into max_bytes; a coarser way is taken
+/// to be smaller. Throws Error(invalid_argument) on a plan without ways, and as encode_update()
+/// does.
 inline WrittenUpdate write_update(UpdateJob job) {
   const EncodePlan& plan = job.plan;
   if (plan.usual >= plan.ways.size()) {

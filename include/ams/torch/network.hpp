@@ -94,8 +94,8 @@ torch::Tensor resize_logits(const torch::Tensor& logits, std::int64_t height, st
 /// unchanged.
 void load_tensors(Network& network, const Safetensors& content);
 
-/// All parameters and buffers but the counters, stored as f32 or f16; a tensor with a value beyond the
-/// range of f16 as f32.
+/// All parameters and buffers but the counters, stored as f32 or f16; a tensor with a value beyond
+/// the range of f16 as f32.
 Safetensors store_tensors(const Network& network, TensorType type);
 
 /// Values of an untrained network, the same on every machine: He-uniform convolutions, batch norm 1

@@ -41,8 +41,8 @@ struct TrainingTask {
   /// The scalar to minimise; an undefined tensor when the batch says nothing, and no step is made.
   std::function<torch::Tensor(const torch::Tensor& outputs, const TrainingBatch& batch)> loss;
 
-  /// How good outputs are, in [0, 1], for StartTrial; nothing when the batch says nothing. Without it
-  /// no trial is made.
+  /// How good outputs are, in [0, 1], for StartTrial; nothing when the batch says nothing. Without
+  /// it no trial is made.
   std::function<std::optional<double>(const torch::Tensor& outputs, const TrainingBatch& batch)>
       score = nullptr;
 };

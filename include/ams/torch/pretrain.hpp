@@ -40,8 +40,9 @@ struct PretrainOptions {
   bool bfloat16 = false;   ///< as SegmentationTrainerOptions::bfloat16
   std::uint64_t seed = 1;  ///< of the order of samples and of the augmentation
 
-  /// Names of the clips that samples come from. The file remembers them, and those that the starting
-  /// weights' file names, so that python -m ams.experiments evaluates the student on none of them.
+  /// Names of the clips that samples come from. The file remembers them, and those that the
+  /// starting weights' file names, so that python -m ams.experiments evaluates the student on none
+  /// of them.
   std::vector<std::string> clip_names;
 
   /// Called after each step; returning false ends training early (the result so far is saved).

@@ -17,8 +17,8 @@ struct SegmentationTrainerOptions {
   int ignore_id = LabelMap::default_ignore_id;
 
   /// A pixel weighs its class's frequency in the mini-batch to the power of minus this, at most ten
-  /// times as much as one of the commonest class. mIoU counts all classes alike, and so rare ones are
-  /// worth their pixels. [0, 1]; 0: all pixels alike, as in the paper.
+  /// times as much as one of the commonest class. mIoU counts all classes alike, and so rare ones
+  /// are worth their pixels. [0, 1]; 0: all pixels alike, as in the paper.
   double class_balance = 0.25;
 
   /// Matrix products and convolutions in bfloat16 (master values stay float32). Faster only on CPUs
@@ -48,13 +48,13 @@ std::shared_ptr<const SegmentationTask> make_segmentation_task(const StudentSpec
 
 /// Trains segmentation students on samples of type LabelledFrame: frames are scaled to the
 /// student's input size (area average), labels by nearest neighbour; softmax cross-entropy over the
-/// selected classes, averaged over the pixels that have one, by class_balance. A mini-batch without such a pixel
-/// makes no step and counts as loss 0. Batch norm is frozen (its scale and shift are trained)
-/// unless spec.train_batch_norm_statistics. Only the gradients that a job requires are computed.
-/// The same job gives the same bits on one machine with the same number of threads. train() throws
-/// Error(manifest_mismatch) for another network's job, Error(invalid_argument) for sizes that do
-/// not fit and for a loss that is not finite; the trainer remains usable. Opening it throws as
-/// load_student_values(), and Error(unavailable) for a device that is not there.
+/// selected classes, averaged over the pixels that have one, by class_balance. A mini-batch without
+/// such a pixel makes no step and counts as loss 0. Batch norm is frozen (its scale and shift are
+/// trained) unless spec.train_batch_norm_statistics. Only the gradients that a job requires are
+/// computed. The same job gives the same bits on one machine with the same number of threads.
+/// train() throws Error(manifest_mismatch) for another network's job, Error(invalid_argument) for
+/// sizes that do not fit and for a loss that is not finite; the trainer remains usable. Opening it
+/// throws as load_student_values(), and Error(unavailable) for a device that is not there.
 std::unique_ptr<Trainer> make_segmentation_trainer(const StudentSpec& spec,
                                                    const SegmentationTrainerOptions& options = {});
 

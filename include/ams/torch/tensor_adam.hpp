@@ -34,8 +34,9 @@ class TensorAdam {
   /// Sets I_n for the steps to come (lines 1 and 2). All coordinates until the first call.
   void begin_phase(CoordinateSet coordinates);
 
-  /// One iteration (lines 9 to 13) in place. Both are contiguous float32 [dimension] on the device. Throws
-  /// Error(invalid_argument), with nothing changed, on other tensors and on gradients that adam_step() refuses.
+  /// One iteration (lines 9 to 13) in place. Both are contiguous float32 [dimension] on the device.
+  /// Throws Error(invalid_argument), with nothing changed, on other tensors and on gradients that
+  /// adam_step() refuses.
   void step(const torch::Tensor& parameters, const torch::Tensor& gradients);
 
   /// u of the latest step (line 12), [dimension], on the device.

@@ -20,10 +20,10 @@
 
 namespace ams {
 
-/// The whole state, exact (float32 values, and what `compact` has learned), compressed, for a device
-/// whose version the server does not know, and for saving a state to a file. About 3.4 bytes a value. `zstd_level`: 1 (fast) to 19
-/// (about 1% smaller, tens of times slower). Throws Error(invalid_argument) on another level or an
-/// empty state.
+/// The whole state, exact (float32 values, and what `compact` has learned), compressed, for a
+/// device whose version the server does not know, and for saving a state to a file. About 3.4 bytes
+/// a value. `zstd_level`: 1 (fast) to 19 (about 1% smaller, tens of times slower). Throws
+/// Error(invalid_argument) on another level or an empty state.
 std::vector<std::byte> encode_snapshot(const ModelState& state, int zstd_level = 1);
 
 /// The state that was saved, bit for bit, with the given manifest. Throws as apply_update does, and

@@ -31,9 +31,9 @@ struct BudgetOptions {
 
 namespace budget_detail {
 
-/// How an update may be written, from fine to coarse (profile compact). Steps are powers of two; dead
-/// zones lie between them. Finer than the first adds bytes and no accuracy; behind the last little is
-/// left.
+/// How an update may be written, from fine to coarse (profile compact). Steps are powers of two;
+/// dead zones lie between them. Finer than the first adds bytes and no accuracy; behind the last
+/// little is left.
 inline std::vector<EncodeOptions> ways() {
   struct Way {
     double relative_step, dead_zone;
@@ -55,7 +55,8 @@ inline constexpr std::size_t usual_way = 3;
 /// An update that keeps less of the movement than this is not worth its headers and a model swap.
 inline constexpr double least_kept = 0.05;
 
-/// What a connection costs the downlink before Welcome (docs/protocol.md, "What is counted"). Bytes.
+/// What a connection costs the downlink before Welcome (docs/protocol.md, "What is counted").
+/// Bytes.
 inline constexpr std::size_t connection_bytes = 960;
 
 /// A message as the wire has it, without headers. Bytes.
@@ -80,9 +81,9 @@ inline LearningRateMultipliers multiplied(const LearningRateMultipliers& a,
 }  // namespace budget_detail
 
 /// Makes the best of a downlink budget: chooses for every phase what is trained and how fast it
-/// learns (UpdateLadder), and writes every update as finely as its allowance takes (DownlinkBudget).
-/// What an update leaves out begins the next phase (ErrorFeedback). What quiet times leave over goes
-/// out when the scene changes (SceneChange).
+/// learns (UpdateLadder), and writes every update as finely as its allowance takes
+/// (DownlinkBudget). What an update leaves out begins the next phase (ErrorFeedback). What quiet
+/// times leave over goes out when the scene changes (SceneChange).
 class BudgetPolicy final : public PacedPolicy {
  public:
   /// Throws Error(invalid_argument), naming the option and its range.

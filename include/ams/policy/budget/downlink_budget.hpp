@@ -32,8 +32,8 @@ void validate(const DownlinkBudgetOptions& options);
 /// window's length and goes out when the scene changes. At the start, when an update matters most,
 /// what a third of a window gives is there in advance; it is paid back with half of the budget, so
 /// before the first window has passed. What is owed before makes it smaller; debts that come after
-/// it may leave nothing for updates until it is paid. What cannot wait for an allowance is owed, and
-/// taken off later ones.
+/// it may leave nothing for updates until it is paid. What cannot wait for an allowance is owed,
+/// and taken off later ones.
 ///
 /// A plain value without a clock: the caller passes the time, in seconds on any one timeline that
 /// does not go back. Not thread-safe.
@@ -60,9 +60,9 @@ class DownlinkBudget {
   /// Error(invalid_argument) as allowance_bytes() does.
   void spend(double now_seconds, std::size_t update_bytes, double update_interval_seconds);
 
-  /// Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that
-  /// is owed, now and from before, is paid back evenly, over half a window and longer where that
-  /// would take more than half of the budget, so that updates go on meanwhile. Throws
+  /// Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All
+  /// that is owed, now and from before, is paid back evenly, over half a window and longer where
+  /// that would take more than half of the budget, so that updates go on meanwhile. Throws
   /// Error(invalid_argument) on a time that is not finite.
   void owe(double now_seconds, std::size_t bytes);
 

@@ -18,8 +18,8 @@ namespace ams {
 /// Gradient Compression Schemes", ICML 2019). A plain value; not thread-safe.
 class ErrorFeedback {
  public:
-  /// Adds the residual to parameters[coordinates]. Throws Error(invalid_argument) when sizes differ,
-  /// as remember() does.
+  /// Adds the residual to parameters[coordinates]. Throws Error(invalid_argument) when sizes
+  /// differ, as remember() does.
   void add_to(std::span<float> parameters, const CoordinateSet& coordinates) const {
     require_size(coordinates.dimension(), parameters.size());
     if (residual_.empty()) return;

@@ -18,17 +18,17 @@
 
 namespace ams {
 
-/// The strategies that a downlink budget chooses among, from cheap to rich: the normalisation layers,
-/// these and the classifier, these and all of the last 2% of the parameters, these and a growing
-/// gradient-guided fraction, the whole model. A network without such layers has the fractions alone,
-/// and one whose classifier is not within less than the last 2% has no rung of last layers.
+/// The strategies that a downlink budget chooses among, from cheap to rich: the normalisation
+/// layers, these and the classifier, these and all of the last 2% of the parameters, these and a
+/// growing gradient-guided fraction, the whole model. A network without such layers has the
+/// fractions alone, and one whose classifier is not within less than the last 2% has no rung of
+/// last layers.
 ///
-/// A phase trains the richest rung that is worth it, by how large updates have been so far. A group is
-/// worth training even when its updates must be written several times as coarsely; a further fraction
-/// only when it fits. Where there is a group, a fraction is trained only after a phase that computed
-/// all gradients, so that there are moments to choose it by (Algorithm 2): the phase before trains the
-/// group and computes them. A plain value; not
-/// thread-safe.
+/// A phase trains the richest rung that is worth it, by how large updates have been so far. A group
+/// is worth training even when its updates must be written several times as coarsely; a further
+/// fraction only when it fits. Where there is a group, a fraction is trained only after a phase
+/// that computed all gradients, so that there are moments to choose it by (Algorithm 2): the phase
+/// before trains the group and computes them. A plain value; not thread-safe.
 class UpdateLadder {
  public:
   /// What a phase trains.
@@ -86,9 +86,9 @@ inline double new_bits(double fraction) {
 }
 
 // How many times too large a rung's updates may be (Rung::coarseness). Coarse writing costs a group
-// little: at 1 Kbps both groups, written coarsely, beat scales alone, and beat the last layers beside
-// them written more coarsely still. A fraction that has to be written coarsely takes bytes from the
-// groups, where they are worth more.
+// little: at 1 Kbps both groups, written coarsely, beat scales alone, and beat the last layers
+// beside them written more coarsely still. A fraction that has to be written coarsely takes bytes
+// from the groups, where they are worth more.
 inline constexpr double group_coarseness = 4;
 inline constexpr double last_layers_coarseness = 1.6;
 inline constexpr double guided_coarseness = 1;

@@ -1015,6 +1015,7 @@ TEST_CASE(
   options.pace.batch_size = 4;
   options.pace.adapt_sampling_rate = false;
   options.pace.sampling.phi_target = 0.01;
+  options.pace.start_states = 5;
   options.adam.learning_rate = 0.05;
   // One coordinate alone is trained: the rest of another start must travel all the same.
   options.strategy = make_selection_strategy("first_layers", 0.2);

@@ -38,7 +38,7 @@ struct PaceOptions {
   /// States that are tried before each phase besides what the device holds, which the phase may
   /// start from (EarlierStates): the un-customised student, and what was held when the latest
   /// scenes ended. Each takes as much memory as the model. 0 to 64; 0: none.
-  std::size_t start_states = 5;
+  std::size_t start_states = 1;
   SamplingRateOptions sampling = {};
   bool adapt_sampling_rate = true;         ///< equation (1); false: always sampling.initial_fps
   TrainingRateOptions training_rate = {};  ///< its base is replaced by update_interval_seconds

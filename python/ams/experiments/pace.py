@@ -161,21 +161,26 @@ def _print(table: Sequence[dict[str, Any]]) -> None:
 
 
 def _draw(context: Context, by_name: dict[str, list[sim.RunResult]]) -> None:
-    from ams.experiments.plots import SERIES_COLORS, pyplot, save
+    from ams.experiments.plots import SCHEME_COLORS, pyplot, save
 
     plt = pyplot()
     clips = list(dict.fromkeys(result.clip for result in by_name["no_customization"]))
     figure, axes = plt.subplots(
         len(clips), 1, figsize=(11, 1.2 + 2.2 * len(clips)), squeeze=False, constrained_layout=True
     )
-    shown = [n for n in ("no_customization", "ten_seconds", "own") if n in by_name]
+    colors = {
+        "no_customization": SCHEME_COLORS["no_customization"],
+        "ten_seconds": SCHEME_COLORS["ams"],
+        "own": SCHEME_COLORS["own"],
+    }
+    shown = [name for name in colors if name in by_name]
     for axis, clip in zip(axes[:, 0], clips, strict=True):
-        for color, name in zip((SERIES_COLORS[0], SERIES_COLORS[1], SERIES_COLORS[4]), shown):
+        for name in shown:
             result = next(r for r in by_name[name] if r.clip == clip)
             axis.plot(
                 [t for t, _, _ in result.frames],
                 [s for _, s, _ in result.frames],
-                color=color,
+                color=colors[name],
                 label=ROWS[name],
                 lw=1.4,
             )

@@ -922,7 +922,8 @@ class Bye:
         """
 class StartScores:
     """
-    What the states that a phase may start from score on labels that nothing has been trained on; in [0, 1].
+    What the states that a phase may start from score on labels that nothing has been trained on, in
+    [0, 1].
     """
     @property
     def held(self) -> float:
@@ -1287,8 +1288,8 @@ class Task:
         ...
     def difference(self, previous: typing.Any, current: typing.Any) -> float | None:
         """
-        Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they cannot be compared;
-        by default always, and no scene change is seen.
+        Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they
+        cannot be compared; by default always, and no scene change is seen.
         """
     def draw(self, frame: typing.Any, label: typing.Any) -> numpy.ndarray:
         """
@@ -2924,8 +2925,8 @@ class EdgeClient:
         """
     def on_scene_change(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
-        The video shows something new, as the driver's own student tells. The next frame is sampled and leaves at once, and for
-        ClientOptions.scene_change_seconds frames are sampled more often.
+        The video shows something new, as the driver's own student tells. The next frame is sampled and
+        leaves at once, and for ClientOptions.scene_change_seconds frames are sampled more often.
         """
     def on_start(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
@@ -3267,8 +3268,9 @@ class DeviceHost:
         """
         initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
         student; None: in one thread, one object does. save: keeps the ModelState for a restart. on_prediction: gets every
-        frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so that scene changes
-        are seen at once; None: none is seen. Raises InvalidArgumentError, and what the predictors raise.
+        frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so
+        that scene changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the
+        predictors raise.
         """
     def leave(self, reason: str = '') -> None:
         """

@@ -98,8 +98,9 @@ of the call that led to it. Use it with an executor in virtual time, in one thre
           "on_prediction"_a = py::none(), "task"_a = py::none(), "log"_a = py::none(), R"(
 initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
 student; None: in one thread, one object does. save: keeps the ModelState for a restart. on_prediction: gets every
-frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so that scene changes
-are seen at once; None: none is seen. Raises InvalidArgumentError, and what the predictors raise.)")
+frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so
+that scene changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the
+predictors raise.)")
       .def(
           "start", [](const Host& self) { surface_errors([&] { self.get().host.start(); }); },
           "Connects. No effect unless client.stopped.")

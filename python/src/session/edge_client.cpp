@@ -122,8 +122,8 @@ other thread may use this client meanwhile, not even its properties.)")
       .def("on_frame", &E::on_frame, "capture_seconds"_a, "frame"_a, "now_seconds"_a, R"(
 A frame of the video, on its own timeline; the handle is kept only if it is sampled.)")
       .def("on_scene_change", &E::on_scene_change, "now_seconds"_a, R"(
-The video shows something new, as the driver's own student tells. The next frame is sampled and leaves at once, and for
-ClientOptions.scene_change_seconds frames are sampled more often.)")
+The video shows something new, as the driver's own student tells. The next frame is sampled and
+leaves at once, and for ClientOptions.scene_change_seconds frames are sampled more often.)")
       .def("wants_frame", &E::wants_frame, "capture_seconds"_a,
            "Would on_frame() sample a frame of this time?")
       .def(

@@ -101,8 +101,8 @@ The sample that the session keeps and the trainer reads. By default (frame, labe
 phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label as the prediction and
 `previous`'s as the truth. None where they cannot be compared; by default always.)")
       .def("difference", &Task::difference, "previous"_a, "current"_a, R"(
-Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they cannot be compared;
-by default always, and no scene change is seen.)")
+Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they
+cannot be compared; by default always, and no scene change is seen.)")
       .def("size_bytes", &Task::size_bytes, "sample"_a, R"(
 What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By default 0.)")
       .def(

@@ -35,7 +35,8 @@ std::vector<double> to_losses(const py::iterable& losses) {
 
 void bind_training_job(py::module_& m) {
   py::class_<StartScores>(m, "StartScores", R"(
-What the states that a phase may start from score on labels that nothing has been trained on; in [0, 1].)")
+What the states that a phase may start from score on labels that nothing has been trained on, in
+[0, 1].)")
       .def_readonly("held", &StartScores::held, "Of what the device holds.")
       .def_readonly("others", &StartScores::others,
                     "Of the others, the un-customised student first.")

@@ -64,7 +64,6 @@ int serve() {
   const StudentSpec spec = flags.student_spec();
   const auto teacher = flags.make_teacher();
   const StudentValues student = load_student_values(spec);
-  flags.suit(*student.manifest);
   ServerParts parts{.initial = ModelState(student.manifest, student.values),
                     .task = make_segmentation_task(spec),
                     .make_policy = flags.make_policy(),
@@ -116,7 +115,7 @@ int serve() {
   }
   if (flags.report.empty()) return 0;
   const nlohmann::json report =
-      server_report(host.report(), network.total_counters(), student.manifest->dimension(), flags);
+      server_report(host.report(), network.total_counters(), *student.manifest, flags);
   write_file_atomically(
       flags.report, report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return 0;

@@ -1,7 +1,6 @@
 #include "server/flags.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -15,7 +14,6 @@
 #include "ams/torch/network_teacher.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_file_teacher.hpp"
-#include "common/log.hpp"
 
 namespace ams {
 namespace {
@@ -27,25 +25,11 @@ std::string joined(std::span<const std::string_view> names) {
   return text;
 }
 
-/// How many samples a phase is to choose from: a minute's, or a T_update's where that is longer, at
-/// the highest sampling rate. A slow scene, which is sampled less often, is remembered for up to
-/// T_horizon.
-std::size_t default_buffer_samples(const PaceOptions& pace) {
-  constexpr double seconds = 60;
-  constexpr double fewest = 60;
-  const double samples = pace.sampling.max_fps * std::max(seconds, pace.update_interval_seconds);
-  return static_cast<std::size_t>(std::ceil(std::max(fewest, samples)));
-}
-
 [[noreturn]] void refuse(const std::string& message) {
   throw Error(ErrorCode::invalid_argument, message);
 }
 
 }  // namespace
-
-ServerFlags::ServerFlags() {
-  adam.learning_rate = 2e-3;
-}
 
 void ServerFlags::add_to(CLI::App& app) {
   add_network_to(app);
@@ -102,10 +86,11 @@ void ServerFlags::add_training_to(CLI::App& app) {
   training_ = training;
   training->add_option(
       "--strategy", strategy,
-      "what an update trains: " + joined(selection_strategy_names()) +
-          ". full takes 40 to 70 times the bytes of normalization_and_head, and half "
-          "as much time again");
-  training->get_option("--strategy")->capture_default_str();
+      "what an update trains (default: normalization_and_head, or full where the student has no "
+      "normalisation layers): " +
+          joined(selection_strategy_names()) +
+          ". full takes 40 to 70 times the bytes of normalization_and_head, and half as much time "
+          "again");
   training->add_option("--gamma", gamma, "fraction of the parameters that an update carries")
       ->capture_default_str()
       ->check(CLI::Range(1e-9, 1.0));
@@ -176,15 +161,13 @@ void ServerFlags::add_training_to(CLI::App& app) {
                    "K, steps a training phase; fewer where the trainer is too slow for T_update")
       ->capture_default_str();
   training->add_option("--batch-size", pace.batch_size, "frames a step")->capture_default_str();
-  training->add_option("--horizon-seconds", horizon_seconds,
-                       "T_horizon (default: 240, of which no more than --max-buffer-samples)");
+  training->add_option("--horizon-seconds", pace.horizon_seconds, "T_horizon")
+      ->capture_default_str();
   training
-      ->add_option(
-          "--max-buffer-samples", max_buffer_samples,
-          "train on no more than the newest so many samples of T_horizon (default: 60, or "
-          "what --sampling-max-fps gives in a minute or a T_update where that is more; with "
-          "--horizon-seconds 4096, at one a second more than an hour)")
-      ->check(CLI::Range(4, 1 << 20));
+      ->add_option("--buffer-samples", pace.buffer_samples,
+                   "train on no more than the newest so many samples of T_horizon (default: 60, or "
+                   "what --sampling-max-fps gives in a minute or a T_update where that is more)")
+      ->check(CLI::Range(4, 4096));
   training->add_option("--update-interval-seconds", pace.update_interval_seconds, "T_update")
       ->capture_default_str();
   training->add_flag("--adapt-update-interval", pace.adapt_training_rate,
@@ -223,6 +206,8 @@ void ServerFlags::check() {
     pace.sampling = given.sampling;
     pace.adapt_sampling_rate = given.adapt_sampling_rate;
     pace.adapt_training_rate = given.adapt_training_rate;
+    if (is_given("--horizon-seconds")) pace.horizon_seconds = given.horizon_seconds;
+    if (is_given("--buffer-samples")) pace.buffer_samples = given.buffer_samples;
     if (is_given("--iterations")) pace.iterations = given.iterations;
     if (is_given("--update-interval-seconds")) {
       pace.update_interval_seconds = given.update_interval_seconds;
@@ -233,13 +218,10 @@ void ServerFlags::check() {
     learning_rates_by_size = false;
     multipliers = {1, 1, 1};
     trainer.class_balance = 0;
-    if (!horizon_seconds) horizon_seconds = pace.horizon_seconds;
   }
   if (downlink_kbps > 0) {  // the policy has its own, and the flags are times these
     adam.multipliers = {multipliers.weight.value_or(1), multipliers.normalization.value_or(1),
                         multipliers.head.value_or(1)};
-  } else {
-    adam.multipliers = recommended_multipliers(strategy, gamma, multipliers);
   }
   encode.profile = update_profile(profile);
   if (encode.profile == UpdateProfile::compact) {
@@ -261,13 +243,7 @@ void ServerFlags::check() {
         "--adapt-update-interval follows the sampling rate (appendix D), so it does nothing with "
         "--fixed-sampling-rate: give one of them");
   }
-  pace.horizon_seconds = horizon_seconds.value_or(pace.horizon_seconds);
   make_policy()();  // throws on values out of range
-  if (max_buffer_samples) {
-    session.limits.max_buffer_samples = *max_buffer_samples;
-  } else if (!horizon_seconds) {  // who says how long means all of it
-    session.limits.max_buffer_samples = default_buffer_samples(pace);
-  }
   session.limits.max_buffer_bytes = max_buffer_mib << 20;
   validate(session);
   if (teacher.text().empty()) refuse("--teacher is required; see --help");
@@ -281,22 +257,6 @@ void ServerFlags::check() {
   network.max_connections = max_devices + 64;
   // No device says more than a batch of samples at once.
   network.max_message_bytes = session.limits.max_bitstream_bytes + (64U << 10);
-}
-
-void ServerFlags::suit(const Manifest& manifest) {
-  const auto is_normalization = [](const TensorSpec& tensor) {
-    return tensor.kind == TensorKind::parameter && tensor.role == TensorRole::normalization;
-  };
-  const auto& tensors = manifest.tensors();
-  if (paper || downlink_kbps > 0 || training_->get_option("--strategy")->count() > 0 ||
-      std::any_of(tensors.begin(), tensors.end(), is_normalization)) {
-    return;
-  }
-  log::warning("no_normalization", {{"message",
-                                     "the student has no normalisation layers, so all of "
-                                     "it is trained (--strategy full)"}});
-  strategy = "full";
-  adam.multipliers = recommended_multipliers(strategy, gamma, multipliers);
 }
 
 StudentSpec ServerFlags::student_spec() const {
@@ -325,11 +285,16 @@ std::function<std::unique_ptr<UpdatePolicy>()> ServerFlags::make_policy() const 
     return [options] { return std::make_unique<PaperPolicy>(options); };
   }
   const FixedOptions options{.pace = pace,
-                             .strategy = make_selection_strategy(strategy, gamma),
+                             .strategy = named_strategy(),
                              .encode = encode,
                              .adam = adam,
+                             .multipliers = multipliers,
                              .learning_rates_by_size = learning_rates_by_size};
   return [options] { return std::make_unique<FixedPolicy>(options); };
+}
+
+StrategyPtr ServerFlags::named_strategy() const {
+  return strategy.empty() ? nullptr : make_selection_strategy(strategy, gamma);
 }
 
 std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
@@ -338,26 +303,30 @@ std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
   return make_network_teacher(teacher.network());
 }
 
-nlohmann::json ServerFlags::training_report() const {
+nlohmann::json ServerFlags::training_report(const Manifest& manifest) const {
   const bool has_budget = downlink_kbps > 0;
+  const StrategyPtr named = named_strategy();
+  const StrategyPtr chosen = named ? named : recommended_strategy(manifest);
+  const LearningRateMultipliers rates =
+      has_budget ? adam.multipliers : recommended_multipliers(*chosen, multipliers);
   nlohmann::json told = {{"paper", paper},
                          {"class_balance", trainer.class_balance},
                          {"learning_rate", adam.learning_rate},
                          {"learning_rates_by_size", learning_rates_by_size},
-                         {"learning_rate_weight", adam.multipliers.weight},
-                         {"learning_rate_normalization", adam.multipliers.normalization},
-                         {"learning_rate_head", adam.multipliers.head},
+                         {"learning_rate_weight", rates.weight},
+                         {"learning_rate_normalization", rates.normalization},
+                         {"learning_rate_head", rates.head},
                          {"iterations", pace.iterations},
                          {"batch_size", pace.batch_size},
                          {"update_interval_seconds", pace.update_interval_seconds},
                          {"horizon_seconds", pace.horizon_seconds},
-                         {"max_buffer_samples", session.limits.max_buffer_samples},
+                         {"buffer_samples", make_policy()()->buffer_samples()},
                          {"profile", has_budget ? "compact" : profile}};
   if (has_budget) {
     told["downlink_budget_bps"] = 1000 * downlink_kbps;
     return told;
   }
-  told["strategy"] = strategy;
+  told["strategy"] = chosen->name();
   told["gamma"] = gamma;
   if (encode.profile == UpdateProfile::compact) {
     told["relative_step"] = encode.compact.relative_step;

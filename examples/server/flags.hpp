@@ -31,7 +31,7 @@ struct ServerFlags {
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;
-  std::string strategy = "normalization_and_head", profile = "compact";
+  std::string strategy, profile = "compact";  ///< no strategy: the recommended one
   bool paper = false;
   GivenMultipliers multipliers;  ///< of the learning rate
   std::optional<double> relative_step, relative_step_weight;
@@ -40,7 +40,7 @@ struct ServerFlags {
   double downlink_kbps = 0;
   double downlink_link_kbps = 0;
   PaceOptions pace;
-  AdamOptions adam;
+  AdamOptions adam = {.learning_rate = recommended_learning_rate};
   bool learning_rates_by_size = true;
   EncodeOptions encode;
   SessionOptions session;
@@ -48,20 +48,13 @@ struct ServerFlags {
   int threads = 0;
   std::size_t max_devices = 64;
   std::size_t max_buffer_mib = 1024;
-  std::optional<double> horizon_seconds;
-  std::optional<std::size_t> max_buffer_samples;
   std::uint64_t damage_update = 0;
 
-  ServerFlags();
   void add_to(CLI::App& app);
 
   /// After parsing: works out what follows from the flags. Throws Error(invalid_argument) for flags
   /// that do not go together.
   void check();
-
-  /// Once the student is open: one without normalisation layers is trained whole, unless --strategy
-  /// was given.
-  void suit(const Manifest& manifest);
 
   /// The student, with the classes that the flags or the clip name.
   StudentSpec student_spec() const;
@@ -73,9 +66,10 @@ struct ServerFlags {
 
   /// What is in force, for the report. With a budget the policy chooses strategy and rates, and
   /// those here are times them.
-  nlohmann::json training_report() const;
+  nlohmann::json training_report(const Manifest& manifest) const;
 
  private:
+  StrategyPtr named_strategy() const;  // null: the recommended one
   CLI::App* training_ = nullptr;  // the group of these flags
   void add_network_to(CLI::App& app);
   void add_training_to(CLI::App& app);

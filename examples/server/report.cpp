@@ -37,14 +37,14 @@ nlohmann::json report_of(const SessionReport& session) {
 }  // namespace
 
 nlohmann::json server_report(const std::vector<SessionReport>& sessions, const LinkCounters& total,
-                             std::size_t parameters, const ServerFlags& flags) {
+                             const Manifest& manifest, const ServerFlags& flags) {
   nlohmann::json reports = nlohmann::json::array();
   for (const SessionReport& session : sessions) reports.push_back(report_of(session));
   return {{"sessions", reports},
           {"uplink_bytes", total.uplink_bytes},
           {"downlink_bytes", total.downlink_bytes},
-          {"parameters", parameters},
-          {"training", flags.training_report()}};
+          {"parameters", manifest.dimension()},
+          {"training", flags.training_report(manifest)}};
 }
 
 }  // namespace ams

@@ -9,8 +9,8 @@
 
 namespace ams {
 
-/// What --report gets. total: bytes of all connections; parameters: of the student.
+/// What --report gets. total: bytes of all connections; manifest: of the student.
 nlohmann::json server_report(const std::vector<SessionReport>& sessions, const LinkCounters& total,
-                             std::size_t parameters, const ServerFlags& flags);
+                             const Manifest& manifest, const ServerFlags& flags);
 
 }  // namespace ams

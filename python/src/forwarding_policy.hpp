@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@ class ForwardingPolicy : public UpdatePolicy {
   void prepare(const ModelState& initial) override { policy_->prepare(initial); }
   void start(double now_seconds) override { policy_->start(now_seconds); }
   double horizon_seconds() const override { return policy_->horizon_seconds(); }
+  std::size_t buffer_samples() const override { return policy_->buffer_samples(); }
   double sampling_rate_fps() const override { return policy_->sampling_rate_fps(); }
   double update_interval_seconds() const override { return policy_->update_interval_seconds(); }
   bool wants_phi() const override { return policy_->wants_phi(); }

@@ -61,7 +61,7 @@ struct ArgumentType<StrategyArgument> {
     if (py::isinstance<SelectionStrategy>(value)) {
       target.value = value.cast<std::shared_ptr<SelectionStrategy>>();
     } else if (py::isinstance<py::str>(value)) {
-      target = {value.cast<std::string>(), nullptr};
+      target = {to_text(value), nullptr};
     } else {
       throw_invalid(argument + " is " + repr_text(value) +
                     "; allowed is a Strategy, or a name of selection_strategy_names()");
@@ -70,6 +70,23 @@ struct ArgumentType<StrategyArgument> {
   static py::object write(const StrategyArgument& strategy) {
     if (!strategy.value) return py::str(strategy.name);
     return py::cast(std::const_pointer_cast<SelectionStrategy>(strategy.value));
+  }
+};
+
+/// Likewise; None leaves the choice to the policy.
+template <>
+struct ArgumentType<std::optional<StrategyArgument>> {
+  static constexpr const char* name = "str | Strategy | None";
+
+  static void read(std::optional<StrategyArgument>& target, const std::string& argument,
+                   const py::handle& value) {
+    target.reset();
+    if (!value.is_none()) {
+      ArgumentType<StrategyArgument>::read(target.emplace(), argument, value);
+    }
+  }
+  static py::object write(const std::optional<StrategyArgument>& strategy) {
+    return strategy ? ArgumentType<StrategyArgument>::write(*strategy) : py::none();
   }
 };
 

@@ -84,7 +84,7 @@ def setting(**changes) -> sim.Setting:
 
 
 def fast_ams(**changes) -> sim.AMS:
-    """Few and small steps, often."""
+    """The paper's settings with few and small steps, often."""
     values = {
         "iterations": 3,
         "batch_size": 2,
@@ -92,4 +92,4 @@ def fast_ams(**changes) -> sim.AMS:
         "first_batch_seconds": 4,
         "learning_rate": 2e-3,
     }
-    return sim.AMS(**{**values, **changes})
+    return sim.AMS(**{**sim.paper_settings(), **values, **changes})

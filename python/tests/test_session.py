@@ -46,12 +46,23 @@ class Task(ams.Task):
 
 
 PAPER_PACE = {
+    "buffer_samples": 4096,
     "iterations": 20,
     "min_samples": 4,
     "least_spacing": 1,
     "recency_seconds": 0,
     "trainer_share": 0,
     "start_states": 0,
+}
+
+
+PLAIN = {
+    "gamma": 0.02,
+    "weight_multiplier": 1,
+    "normalization_multiplier": 1,
+    "head_multiplier": 1,
+    "profile": "reference",
+    "relative_step": 1,
 }
 
 
@@ -70,7 +81,7 @@ class World:
         if "budget_bps" in options:
             policy = ams.BudgetPolicy(**options)
         else:
-            policy = ams.FixedPolicy(**{"gamma": 0.02, "strategy": "first_layers", **options})
+            policy = ams.FixedPolicy(**{**PLAIN, "strategy": "first_layers", **options})
         self.server = ams.ServerSession(initial, Task(phi), policy)
         self.device = ams.EdgeClient(initial.copy(), ams.ClientOptions(first_batch_seconds=2))
         self.now = 0.0
@@ -633,7 +644,7 @@ def test_a_budget_policy_chooses_the_strategy_itself():
     policy = ams.BudgetPolicy(budget_bps=2000, window_seconds=30)
     assert policy.budget_bps == 2000 and policy.window_seconds == 30
     assert ams.BudgetPolicy(**policy.to_dict()).to_dict() == policy.to_dict()
-    assert (ams.PaperPolicy().gamma, ams.FixedPolicy().strategy) == (0.05, "gradient_guided")
+    assert (ams.PaperPolicy().gamma, ams.FixedPolicy().strategy) == (0.05, None)
     for name, value in (("strategy", "full"), ("gamma", 0.05)):
         with pytest.raises(TypeError, match=f"no keyword argument '{name}'"):
             ams.BudgetPolicy(budget_bps=2000, **{name: value})
@@ -728,6 +739,39 @@ def test_compact_and_multipliers_are_options_of_a_policy():
     ):
         with pytest.raises(ams.InvalidArgumentError, match=word):
             ams.FixedPolicy(**wrong)
+
+
+def first_job(manifest, policy):
+    initial = ams.ModelState(manifest, np.ones(manifest.dimension, np.float32))
+    session = ams.ServerSession(initial, ams.Task(), policy)
+    hello = ams.protocol.Hello(
+        device_id="test", manifest_digest=manifest.digest, held=initial.version
+    )
+    session.on_message(hello, 0)
+    batch = ams.protocol.FrameBatch(batch_id=1, capture_seconds=[0.0], bitstream=b"frame")
+    session.on_message(batch, 1)
+    session.on_labelled(1, [(0.0, "sample")], 1)
+    return session.begin_phase(1)
+
+
+def test_the_defaults_of_a_policy_are_the_recommended_settings():
+    job = first_job(GROUPS, ams.FixedPolicy())
+    assert job.required_gradients == [False, True, True]
+    assert job.adam_options["learning_rate"] == 0.002
+    names = ("weight_multiplier", "normalization_multiplier", "head_multiplier")
+    assert [job.adam_options[name] for name in names] == [1, 5, 4]
+    policy = ams.FixedPolicy()
+    assert (policy.profile, policy.relative_step) == ("compact", 2)
+    assert (policy.update_interval_seconds, policy.iterations) == (2, 8)
+    assert policy.strategy is None
+    # A model without normalisation layers is trained whole.
+    job = first_job(MANIFEST, ams.FixedPolicy())
+    assert len(job.coordinates) == MANIFEST.dimension
+    assert job.adam_options["weight_multiplier"] == 1
+    # A strategy has its own, by name or as a value, unless others are given.
+    for strategy in ("gradient_guided", ams.gradient_guided(0.05)):
+        job = first_job(GROUPS, ams.FixedPolicy(strategy=strategy, head_multiplier=3))
+        assert [job.adam_options[name] for name in names] == [16, 16, 3]
 
 
 def test_a_strategy_by_group_needs_its_group():

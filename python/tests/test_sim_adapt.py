@@ -35,6 +35,7 @@ def adapt(module, **changes):
     options = {
         "loss": torch.nn.functional.mse_loss,
         "score": error,
+        "strategy": "gradient_guided",
         "gamma": 0.5,
         "learning_rate": 0.02,
         "update_interval_seconds": 5,

@@ -111,7 +111,7 @@ def test_wrong_options_are_refused_where_they_are_written():
         {"gamma": 2},
         {"strategy": "some"},
         {"iterations": 0},
-        {"max_buffer_samples": 0},
+        {"batch_size": 0},
         {"first_batch_seconds": -1},
     ):
         (name,) = options
@@ -304,14 +304,13 @@ def test_a_start_up_longer_than_the_stream_is_refused():
 
 
 def test_libams_at_its_own_pace_updates_early_and_often():
-    own = {**sim.own_pace(), "strategy": "normalization_and_head", "profile": "compact"}
-    result = sim.run(stream(), sim.AMS(**own), setting())
+    result = sim.run(stream(), sim.AMS(), setting())
     assert result.digests_equal is True
     assert result.versions[0][0] < 2  # the first sample leaves at once
     assert result.updates >= 6
     assert result.details["iterations"] > 0
     assert [name for _, name in result.details["scenes"]] == ["street"]
-    plain = sim.run(stream(), sim.AMS(), setting())
+    plain = sim.run(stream(), sim.AMS(**sim.paper_settings()), setting())
     assert plain.details["restarts"] == plain.details["restarts_initial"] == 0
 
 

@@ -53,6 +53,11 @@ def training_job(state, samples, *, batch_size=2, iterations=4, seed=0, **option
         "least_spacing": 1,
         "recency_seconds": 0,
         "start_states": 0,
+        "strategy": "gradient_guided",
+        "learning_rate": 1e-3,
+        "weight_multiplier": 1,
+        "normalization_multiplier": 1,
+        "head_multiplier": 1,
         **options,
     }
     policy = ams.FixedPolicy(batch_size=batch_size, iterations=iterations, **options)

@@ -203,7 +203,7 @@ struct SessionSetup {
           ams::BudgetOptions{pace, *budget, adam, learning_rates_by_size});
     }
     return std::make_unique<ams::FixedPolicy>(
-        ams::FixedOptions{pace, strategy, encode, adam, learning_rates_by_size});
+        ams::FixedOptions{pace, strategy, encode, adam, {1, 1, 1}, learning_rates_by_size});
   }
 };
 

@@ -61,22 +61,21 @@ class Streaming(ProgramsTest):
         self.assertLessEqual(report["updates"] * (report["update_bytes_mean"] + 40), 3000 / 8 * given_seconds)
 
     def test_phases_choose_from_the_newest_minute_of_samples_unless_told_otherwise(self):
-        everything = 4096
         for flags, samples, horizon_seconds in (
             ((), 60, 240),
             (("--sampling-max-fps", "0.5"), 60, 240),  # which lets T_horizon rule
             (("--sampling-max-fps", "1.5"), 90, 240),
-            (("--max-buffer-samples", "240"), 240, 240),
-            (("--horizon-seconds", "120"), everything, 120),
-            (("--horizon-seconds", "120", "--max-buffer-samples", "30"), 30, 120),
+            (("--buffer-samples", "240"), 240, 240),
+            (("--horizon-seconds", "120", "--buffer-samples", "30"), 30, 120),
+            (("--paper",), 4096, 240),  # T_horizon alone
         ):
             with self.subTest(flags):
                 training = self.stop_server(self.start_server(*flags))["training"]
-                self.assertEqual(training["max_buffer_samples"], samples)
+                self.assertEqual(training["buffer_samples"], samples)
                 self.assertEqual(training["horizon_seconds"], horizon_seconds)
         slow = ["--sampling-max-fps", "2", "--update-interval-seconds", "90"]  # no sample of a T_update is left out
         training = self.stop_server(self.start_server(training=slow))["training"]
-        self.assertEqual(training["max_buffer_samples"], 180)
+        self.assertEqual(training["buffer_samples"], 180)
 
     def test_two_devices_have_a_session_each(self):
         server = self.start_server()

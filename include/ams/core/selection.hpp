@@ -53,6 +53,10 @@ class SelectionStrategy {
 
   /// For people and reports, e.g. "normalization+last_layers".
   virtual std::string name() const = 0;
+
+  /// The fraction of the trainable coordinates that it was told to choose, (0, 1]; 1: it was told
+  /// none, and chooses all or whole groups.
+  virtual double gamma() const { return 1; }
 };
 
 using StrategyPtr = std::shared_ptr<const SelectionStrategy>;
@@ -279,6 +283,7 @@ class RandomFraction final : public SelectionStrategy {
     return all_parameter_tensors(manifest);
   }
   std::string name() const override { return "random"; }
+  double gamma() const override { return gamma_; }
 
  private:
   double gamma_;
@@ -299,6 +304,7 @@ class GradientGuided final : public SelectionStrategy {
     return all_parameter_tensors(manifest);
   }
   std::string name() const override { return "gradient_guided"; }
+  double gamma() const override { return gamma_; }
 
  private:
   double gamma_;
@@ -378,6 +384,7 @@ class Layers final : public SelectionStrategy {
   }
 
   std::string name() const override { return name_; }
+  double gamma() const override { return gamma_; }
 
  private:
   CoordinateSet coordinates(const Manifest& manifest) const {
@@ -424,6 +431,7 @@ class United final : public SelectionStrategy {
   }
 
   std::string name() const override { return first_->name() + "+" + second_->name(); }
+  double gamma() const override { return std::min(first_->gamma(), second_->gamma()); }
 
  private:
   StrategyPtr first_, second_;

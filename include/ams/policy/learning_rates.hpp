@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -71,6 +72,10 @@ inline std::vector<LearningRateRange> initial_learning_rates(const ModelState& i
       by_size ? learning_rate_scales(initial.manifest(), initial.values()) : std::vector<double>());
 }
 
+/// The learning rate that libams recommends: Adam's alpha for the whole model. What a strategy
+/// trains learns faster (recommended_multipliers()).
+inline constexpr double recommended_learning_rate = 2e-3;
+
 /// Multipliers of some roles, as somebody gave them.
 struct GivenMultipliers {
   std::optional<double> weight = std::nullopt;
@@ -111,6 +116,16 @@ inline LearningRateMultipliers recommended_multipliers(std::string_view name, do
       .head = given.head.value_or(names_head ? of_head : of_weights)};
   validate(AdamOptions{.multipliers = multipliers});
   return multipliers;
+}
+
+/// Likewise for a strategy as a value. One that make_selection_strategy() does not know learns at the
+/// learning rate itself where nothing is given.
+inline LearningRateMultipliers recommended_multipliers(const SelectionStrategy& strategy,
+                                                       const GivenMultipliers& given = {}) {
+  const std::string name = strategy.name();
+  const auto names = selection_strategy_names();
+  const bool is_known = std::find(names.begin(), names.end(), name) != names.end();
+  return recommended_multipliers(is_known ? name : "full", strategy.gamma(), given);
 }
 
 }  // namespace ams

@@ -29,6 +29,10 @@ struct PaceOptions {
   double least_spacing = 0.5;
   std::size_t min_samples = 1;   ///< the first phase waits for so many labelled samples, >= 1
   double horizon_seconds = 240;  ///< T_horizon, 0.001 to 1e9
+  /// A mini-batch is of no more than the newest so many samples of T_horizon. 0: as many as r_max
+  /// gives in a minute or a T_update, and 60 at least. A slow scene, which is sampled less often, is
+  /// then remembered for longer than a minute.
+  std::size_t buffer_samples = 0;
   /// Half of a mini-batch is of the newest so many seconds, 0 to 1e9; 0: all of T_horizon alike.
   double recency_seconds = 10;
   /// A phase takes no more than this share of T_update, waiting for its turn included: on a slow or
@@ -52,6 +56,7 @@ inline PaceOptions paper_pace() {
   pace.iterations = 20;
   pace.least_spacing = 1;
   pace.min_samples = 4;
+  pace.buffer_samples = 4096;  // T_horizon alone counts
   pace.recency_seconds = 0;
   pace.trainer_share = 0;
   pace.start_states = 0;
@@ -196,6 +201,12 @@ class PacedPolicy : public UpdatePolicy {
 
   void start(double now_seconds) override { pace_.start(now_seconds); }
   double horizon_seconds() const override { return pace_.options().horizon_seconds; }
+  std::size_t buffer_samples() const override {
+    const PaceOptions& pace = pace_.options();
+    if (pace.buffer_samples > 0) return pace.buffer_samples;
+    const double seconds = std::max(60.0, pace.update_interval_seconds);
+    return static_cast<std::size_t>(std::ceil(std::max(60.0, pace.sampling.max_fps * seconds)));
+  }
   double sampling_rate_fps() const override { return pace_.sampling_rate_fps(); }
   double update_interval_seconds() const override { return pace_.update_interval_seconds(); }
   bool wants_phi() const override {

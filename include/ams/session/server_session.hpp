@@ -486,8 +486,10 @@ inline ServerSession::ServerSession(ModelState held_state, const ModelState* ini
   }
   policy_->prepare(initial != nullptr ? *initial : held());
   replay_ = std::make_unique<HorizonReplayBuffer<Handle>>(
-      ReplayBufferOptions{policy_->horizon_seconds(), options_.limits.max_buffer_samples,
-                          options_.limits.max_buffer_bytes},
+      ReplayBufferOptions{
+          policy_->horizon_seconds(),
+          std::min(policy_->buffer_samples(), options_.limits.max_buffer_samples),
+          options_.limits.max_buffer_bytes},
       [kept = task_](const Handle& sample) { return kept->size_bytes(sample); });
   adam_ = AdamState(held().manifest().dimension());
 }

@@ -90,6 +90,9 @@ class UpdatePolicy {
   /// T_horizon: samples older than this, against the newest, are forgotten. Seconds, above 0.
   virtual double horizon_seconds() const { return 240; }
 
+  /// And all but the newest so many, >= 1. SessionLimits may allow fewer.
+  virtual std::size_t buffer_samples() const { return static_cast<std::size_t>(-1); }
+
   // ---- pace ----
 
   /// What the device is told: samples a second, and T_update.

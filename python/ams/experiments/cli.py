@@ -136,6 +136,7 @@ def _context(flags: argparse.Namespace) -> Context:
             measured=flags.measured,
         ),
         ams={
+            **sim.paper_settings(),
             **training,
             "gamma": gamma,
             "strategy": flags.strategy or "gradient_guided",
@@ -144,12 +145,10 @@ def _context(flags: argparse.Namespace) -> Context:
             "iterations": flags.iterations,
             "update_interval_seconds": flags.update_interval_seconds,
             "horizon_seconds": flags.horizon_seconds,
-            "max_buffer_samples": flags.max_buffer_samples,
+            "buffer_samples": flags.buffer_samples,
             "first_batch_seconds": flags.first_batch_seconds,
         },
         own={
-            **sim.own_pace(),
-            "learning_rate": 2e-3,
             "strategy": "normalization_and_head",
             "gamma": 1.0,
             "profile": "compact",

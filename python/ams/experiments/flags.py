@@ -113,7 +113,7 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
     add("--update-interval-seconds", type=_positive, default=10.0, metavar="S", help="T_update")
     add("--horizon-seconds", type=_positive, default=240.0, metavar="S", help="T_horizon")
     add(
-        "--max-buffer-samples",
+        "--buffer-samples",
         type=_integer(4, 2**31),
         default=4096,
         metavar="N",

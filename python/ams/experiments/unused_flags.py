@@ -12,7 +12,7 @@ _RATES = (
 )  # fmt: skip
 _STEPS = ("relative_step", "relative_step_weight")
 _PHASES = (
-    "iterations", "update_interval_seconds", "horizon_seconds", "max_buffer_samples",
+    "iterations", "update_interval_seconds", "horizon_seconds", "buffer_samples",
     "first_batch_seconds", "uplink_target_kbps",
 )  # fmt: skip
 _AMS = (*_CHOICE, *_RATES, *_STEPS, *_PHASES, "learning_rate", "profile")

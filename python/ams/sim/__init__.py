@@ -19,7 +19,7 @@ from ams.sim.schemes import (
     OneTime,
     RemoteTracking,
     Scheme,
-    own_pace,
+    paper_settings,
 )
 from ams.sim.setting import Setting
 from ams.sim.stream import Stream
@@ -43,6 +43,6 @@ __all__ = [
     "Teacher",
     "X264Codec",
     "adapt",
-    "own_pace",
+    "paper_settings",
     "run",
 ]

@@ -60,7 +60,7 @@ def adapt(
     device: str | None = None,
     task: ams.Task | None = None,
     make_policy: Callable[[], ams.UpdatePolicy] | None = None,
-    first_batch_seconds: float = 5,
+    first_batch_seconds: float = 0,
     seed: int = 0,
     progress: bool = False,
     **policy_options: Any,

@@ -68,9 +68,7 @@ def add_load(
                 seed=setting.seed + number + 1,
                 **scheme.client_options(),
             ),
-            session=ams.SessionOptions(
-                seed=setting.seed + number + 1, **scheme.session_options()
-            ),
+            session=ams.SessionOptions(seed=setting.seed + number + 1),
             name=number + 1,
         )
         begin = float(random.uniform(0, scheme.update_interval_seconds))

@@ -1,6 +1,7 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "ams/policy/budget/budget_policy.hpp"
@@ -43,9 +44,22 @@ void bind_policy(py::module_& m, const char* name, const char* doc, const Fields
 
 /// FixedOptions with the strategy as Python gives it.
 struct FixedArguments {
-  Selection selection;
+  std::optional<StrategyArgument> strategy;
+  double gamma = 0.05;
   FixedOptions options;
 };
+
+Fields<GivenMultipliers> given_multiplier_fields() {
+  using M = GivenMultipliers;
+  Fields<M> fields;
+  fields
+      .add("weight_multiplier", &M::weight,
+           "of learning_rate, for tensors of role 'weight', (0, 1e6]; None: the strategy's of "
+           "recommended_multipliers()")
+      .add("normalization_multiplier", &M::normalization, "likewise, of role 'normalization'")
+      .add("head_multiplier", &M::head, "likewise, of role 'head'");
+  return fields;
+}
 
 }  // namespace
 
@@ -66,10 +80,15 @@ The defaults are those of its section 4.1.)",
   using F = FixedArguments;
   Fields<F> fixed;
   fixed
+      .add("strategy", &F::strategy,
+           "what a phase trains and sends, a Strategy or one of selection_strategy_names(); None: "
+           "normalisation layers and head, or the whole model where it has no such layers")
+      .add("gamma", &F::gamma,
+           "fraction of the trainable coordinates, of strategies that choose one; (0, 1]")
       .include(
-          selection_fields(), [](F & a) -> auto& { return a.selection; })
+          adam_fields(), [](F & a) -> auto& { return a.options.adam; })
       .include(
-          all_adam_fields(), [](F & a) -> auto& { return a.options.adam; })
+          given_multiplier_fields(), [](F & a) -> auto& { return a.options.multipliers; })
       .add(
           "learning_rates_by_size", [](F & a) -> auto& { return a.options.learning_rates_by_size; },
           "tensors whose values are small at the beginning learn less fast "
@@ -80,9 +99,10 @@ The defaults are those of its section 4.1.)",
       .include(
           pace_fields(), [](F & a) -> auto& { return a.options.pace; });
   bind_policy(m, "FixedPolicy", R"(
-One strategy and one encoding for the life of a session.)",
+One strategy and one encoding for the life of a session. The defaults are the settings that libams
+recommends; those of the paper are PaperPolicy's.)",
               fixed, [](F a) {
-                a.options.strategy = a.selection.make();
+                if (a.strategy) a.options.strategy = a.strategy->make(a.gamma);
                 return std::make_shared<FixedPolicy>(a.options);
               });
 

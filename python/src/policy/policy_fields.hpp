@@ -21,6 +21,9 @@ inline Fields<PaceOptions> pace_fields() {
       .add("min_samples", &O::min_samples,
            "the first phase waits for so many labelled samples, >= 1")
       .add("horizon_seconds", &O::horizon_seconds, "T_horizon, > 0")
+      .add("buffer_samples", &O::buffer_samples,
+           "a mini-batch is of no more than the newest so many samples of T_horizon; 0: as many as "
+           "max_fps gives in a minute or a T_update, and 60 at least")
       .add("recency_seconds", &O::recency_seconds,
            "half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike")
       .add("trainer_share", &O::trainer_share,

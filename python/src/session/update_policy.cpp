@@ -38,6 +38,9 @@ class PythonPolicy final : public UpdatePolicy {
         base(), "start", [] {}, now_seconds);
   }
   double horizon_seconds() const override { return attribute<double>(base(), "horizon_seconds"); }
+  std::size_t buffer_samples() const override {
+    return attribute<std::size_t>(base(), "buffer_samples");
+  }
   double sampling_rate_fps() const override {
     return attribute<double>(base(), "sampling_rate_fps");
   }
@@ -317,6 +320,8 @@ A session owns one, and calls it from one thread at a time. A policy keeps no cl
       .def(py::init<>())
       .def_property_readonly("horizon_seconds", property(&U::horizon_seconds, 240.0),
                              "T_horizon: older samples are forgotten. By default 240.")
+      .def_property_readonly("buffer_samples", property(&U::buffer_samples, std::size_t{4096}),
+                             "And all but the newest so many. By default 4096.")
       .def_property_readonly("sampling_rate_fps", property(&U::sampling_rate_fps, 1.0),
                              "What the device is told. By default 1.")
       .def_property_readonly("update_interval_seconds", property(&U::update_interval_seconds, 2.0),

@@ -25,7 +25,8 @@ namespace ams {
 struct BudgetOptions {
   PaceOptions pace = {};
   DownlinkBudgetOptions budget = {};
-  AdamOptions adam = {};               ///< its multipliers are times those that the policy chooses
+  /// Its multipliers are times those that the policy chooses.
+  AdamOptions adam = {.learning_rate = recommended_learning_rate};
   bool learning_rates_by_size = true;  ///< as FixedOptions
 };
 

@@ -79,7 +79,6 @@ def run_session(
     *,
     name: str,
     make_policy: Callable[[], ams.UpdatePolicy],
-    session_options: dict[str, object],
     client_options: dict[str, object],
     codec: Codec,
     class_balance: float = 0,
@@ -88,7 +87,7 @@ def run_session(
 ) -> RunResult:
     """Plays the stream to one device with one session.
 
-    session_options, client_options: keyword arguments of ams.SessionOptions and ams.ClientOptions.
+    client_options: keyword arguments of ams.ClientOptions.
     class_balance: as ams.torch.SegmentationTrainer.
     last_sample_seconds: frames from then on are not offered to the client.
     prepare: may give the accelerator other work.
@@ -127,7 +126,7 @@ def run_session(
             student_fingerprint=values.fingerprint,
             **client_options,
         ),
-        session=ams.SessionOptions(seed=setting.seed, **session_options),
+        session=ams.SessionOptions(seed=setting.seed),
         publish=student.publish,
         predict=student.predict,
     )

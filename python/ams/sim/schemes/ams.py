@@ -20,6 +20,7 @@ PACE = (
     "batch_size",
     "update_interval_seconds",
     "horizon_seconds",
+    "buffer_samples",
     "min_samples",
     "least_spacing",
     "recency_seconds",
@@ -28,60 +29,63 @@ PACE = (
     "adapt_sampling_rate",
     "adapt_training_rate",
 )
-"""What ams.FixedPolicy and ams.BudgetPolicy both have."""
+"""What all policies of the library have."""
+
+_POLICY = ams.FixedPolicy()
+_CLIENT = ams.ClientOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AMS:
-    """Algorithms 1 and 2 with the paper's settings (section 4.1), except that a mini-batch has 8
-    samples for its code's 10 and that it begins after 5 s for its about 100 s: clips are short.
+    """A session as libams recommends it. `AMS(**paper_settings())` is the paper's.
 
     The teacher's labels of a sample are those of the clip's label file that are nearest in time.
-    strategy: as ams.selection_strategy_names() says; gamma: the fraction that an update carries.
-    weight_multiplier, normalization_multiplier, head_multiplier: of the learning rate;
-        ams.recommended_multipliers() gives them. With a budget they are times the policy's own.
+    strategy: as ams.selection_strategy_names() says, None: normalisation layers and head, or the
+        whole model where it has no such layers; gamma: the fraction that an update carries.
+    weight_multiplier, normalization_multiplier, head_multiplier: of the learning rate; None: those
+        of ams.recommended_multipliers(). With a budget they are times the policy's own.
     learning_rates_by_size: as ams.FixedPolicy; not as in the paper, whose weights all learn
         equally fast.
     profile: 'reference' or 'compact'; relative_step, weight_step_multiplier: of 'compact'.
     downlink_budget_bps: what the downlink may carry; strategy, gamma, profile and steps are then
         the policy's own choice. downlink_link_bps: what the link takes; 0: four times that.
-    horizon_seconds: T_horizon; max_buffer_samples: mini-batches are drawn from no more than so many
-        of its newest samples.
+    horizon_seconds: T_horizon; buffer_samples: mini-batches are drawn from no more than so many
+        of its newest samples; 0: a minute of them.
     first_batch_seconds: the first samples leave so long after the stream's beginning; min_samples:
         the first phase waits for so many.
-    least_spacing, recency_seconds, trainer_share, start_states: as ams.FixedPolicy, scene_change_seconds: as
-        ams.ClientOptions, class_balance: as ams.torch.SegmentationTrainer; the paper has none of
-        them.
+    least_spacing, recency_seconds, trainer_share, start_states: as ams.FixedPolicy,
+        scene_change_seconds: as ams.ClientOptions, class_balance: as
+        ams.torch.SegmentationTrainer; the paper has none of them.
     adapt_training_rate: longer T_update for slow scenes (appendix D).
     policy: makes the session's policy in place of all that a policy decides above.
     prepare: may give the accelerator other work before the stream begins (load.py).
     """
 
     name: ClassVar[str] = "ams"
-    strategy: str = "gradient_guided"
+    strategy: str | None = None
     gamma: float = 0.05
-    learning_rate: float = 1e-3
-    weight_multiplier: float = 1
-    normalization_multiplier: float = 1
-    head_multiplier: float = 1
+    learning_rate: float = _POLICY.learning_rate
+    weight_multiplier: float | None = None
+    normalization_multiplier: float | None = None
+    head_multiplier: float | None = None
     learning_rates_by_size: bool = True
-    iterations: int = 20
-    batch_size: int = 8
-    update_interval_seconds: float = 10
-    horizon_seconds: float = 240
-    max_buffer_samples: int = 4096
-    first_batch_seconds: float = 5
-    min_samples: int = 4
-    least_spacing: float = 1
-    recency_seconds: float = 0
-    trainer_share: float = 0
-    start_states: int = 0
+    iterations: int = _POLICY.iterations
+    batch_size: int = _POLICY.batch_size
+    update_interval_seconds: float = _POLICY.update_interval_seconds
+    horizon_seconds: float = _POLICY.horizon_seconds
+    buffer_samples: int = _POLICY.to_dict()["buffer_samples"]
+    first_batch_seconds: float = _CLIENT.first_batch_seconds
+    min_samples: int = _POLICY.min_samples
+    least_spacing: float = _POLICY.least_spacing
+    recency_seconds: float = _POLICY.recency_seconds
+    trainer_share: float = _POLICY.trainer_share
+    start_states: int = _POLICY.start_states
     adapt_sampling_rate: bool = True
     adapt_training_rate: bool = False
-    scene_change_seconds: float = 0
-    class_balance: float = 0
-    profile: str = "reference"
-    relative_step: float = 1
+    scene_change_seconds: float = _CLIENT.scene_change_seconds
+    class_balance: float = 0.25
+    profile: str = _POLICY.profile
+    relative_step: float = _POLICY.relative_step
     weight_step_multiplier: float = 1
     downlink_budget_bps: float | None = None
     downlink_link_bps: float = 0
@@ -92,7 +96,6 @@ class AMS:
     def __post_init__(self) -> None:
         """Raises ams.InvalidArgumentError, which names the field and what it may be."""
         self.make_policy()
-        ams.SessionOptions(**self.session_options())
         ams.ClientOptions(**self.client_options())
 
     def run(self, stream: Stream, setting: Setting) -> RunResult:
@@ -101,16 +104,11 @@ class AMS:
             setting,
             name=self.name,
             make_policy=self.make_policy,
-            session_options=self.session_options(),
             client_options=self.client_options(),
             codec=self.codec,
             class_balance=self.class_balance,
             prepare=self.prepare,
         )
-
-    def session_options(self) -> dict[str, object]:
-        """Keyword arguments of ams.SessionOptions."""
-        return {"max_buffer_samples": self.max_buffer_samples}
 
     def client_options(self) -> dict[str, float]:
         """Keyword arguments of ams.ClientOptions."""
@@ -123,12 +121,15 @@ class AMS:
         """Of one session."""
         if self.policy is not None:
             return self.policy()
-        options = {
-            **self.pace(),
-            "learning_rate": self.learning_rate,
+        multipliers = {
             "weight_multiplier": self.weight_multiplier,
             "normalization_multiplier": self.normalization_multiplier,
             "head_multiplier": self.head_multiplier,
+        }
+        options = {
+            **self.pace(),
+            **{name: value for name, value in multipliers.items() if value is not None},
+            "learning_rate": self.learning_rate,
             "learning_rates_by_size": self.learning_rates_by_size,
         }
         if self.downlink_budget_bps is not None:
@@ -151,14 +152,23 @@ class AMS:
         return {name: getattr(self, name) for name in PACE}
 
 
-def own_pace() -> dict[str, Any]:
-    """What libams does in place of the paper's settings, as keyword arguments of AMS."""
-    policy = ams.FixedPolicy()
+def paper_settings() -> dict[str, Any]:
+    """The settings of the paper's section 4.1, as keyword arguments of AMS, except that a mini-batch
+    has 8 samples for its code's 10 and that it begins after 5 s for its about 100 s: clips are
+    short. The codec is X264Codec(target_bps=200e3)."""
+    policy = ams.PaperPolicy()
     return {
-        **{name: getattr(policy, name) for name in PACE},
-        "first_batch_seconds": ams.ClientOptions().first_batch_seconds,
-        "scene_change_seconds": ams.ClientOptions().scene_change_seconds,
-        "max_buffer_samples": 60,
-        "class_balance": 0.25,
-        "relative_step": 2.0,
+        **{name: policy.to_dict()[name] for name in PACE},
+        "strategy": "gradient_guided",
+        "gamma": policy.gamma,
+        "learning_rate": policy.learning_rate,
+        "weight_multiplier": 1,
+        "normalization_multiplier": 1,
+        "head_multiplier": 1,
+        "first_batch_seconds": 5,
+        "scene_change_seconds": 0,
+        "class_balance": 0,
+        "profile": "reference",
+        "relative_step": 1,
+        "codec": X264Codec(target_bps=200_000),
     }

@@ -47,7 +47,6 @@ class OneTime:
             setting,
             name=self.name,
             make_policy=lambda: self.make_policy(stream.duration_seconds),
-            session_options={},
             client_options={"first_batch_seconds": first_seconds, "scene_change_seconds": 0},
             codec=self.codec,
             last_sample_seconds=first_seconds,
@@ -64,7 +63,9 @@ class OneTime:
             iterations=self.iterations,
             batch_size=self.batch_size,
             min_samples=1,
+            buffer_samples=4096,
             adapt_sampling_rate=False,
             profile=self.profile,
+            relative_step=1,
             update_interval_seconds=min(3600.0, math.ceil(stream_seconds) + 1.0),
         )

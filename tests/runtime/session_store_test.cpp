@@ -70,7 +70,8 @@ TEST_CASE("an update that was kept and never sent is sent by the next life") {
   world.kill_server();
   world.start_server();
   world.run_until(80);
-  CHECK(world.resumes.back() == Resume::snapshot);  // histories are not kept
+  CHECK(world.resumes.back() == Resume::updates);
+  CHECK(world.client->counters().snapshots == 0);
   CHECK(world.in_step());
 }
 

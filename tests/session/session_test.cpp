@@ -639,6 +639,24 @@ TEST_CASE("an update is written beside the session, and sent when it is there") 
   CHECK(session.held().version() == next);
 }
 
+TEST_CASE("no batch id keeps a device out") {
+  // A device counts on from Welcome's last_batch_id, so the server may not name the last one there is.
+  for (const std::uint64_t id : {max_batch_id, max_batch_id - 1, max_batch_id_gap + 2}) {
+    CAPTURE(id);
+    Session session = make_session();
+    session.on_hello(hello(), 0);
+    feed(session, 1, {0, 1}, 2);
+    const ServerActions actions = session.on_frame_batch(batch(id, {4, 5}), 5);
+    REQUIRE(find_message<Fault>(actions) != nullptr);
+    CHECK(find_message<Fault>(actions)->code == ErrorCode::malformed_data);
+    session.on_disconnect(6);
+    const ServerActions again = session.on_hello(hello(), 7);
+    REQUIRE(find_message<Welcome>(again) != nullptr);
+    CHECK(find_message<Welcome>(again)->last_batch_id == 1);
+    CHECK(find_message<Fault>(session.on_frame_batch(batch(2, {8}), 8)) == nullptr);
+  }
+}
+
 TEST_CASE("a session goes on from its record") {
   Session first = make_session();
   first.on_hello(hello(), 0);
@@ -662,11 +680,24 @@ TEST_CASE("a session goes on from its record") {
   feed(second, 2, {4, 5, 6, 7}, 8);
   CHECK(second.begin_phase(8).adam.step_count == first.record().adam.step_count);
 
+  // A device that has missed the last update gets it.
+  Session third(record, toy::initial_state(), std::make_shared<toy::Task>(), options.policy(),
+                options.session);
+  const ServerActions missed = third.on_hello(hello(toy::initial_state()), 0);
+  REQUIRE(find_message<Welcome>(missed) != nullptr);
+  CHECK(find_message<Welcome>(missed)->resume == Resume::updates);
+  REQUIRE(find_message<Update>(missed) != nullptr);
+  CHECK(find_message<Update>(missed)->bytes == record.history.back().bytes);
+
   SessionRecord damaged = record;
   damaged.adam.first_moment.pop_back();
-  CHECK_THROWS_AS(Session(damaged, toy::initial_state(), std::make_shared<toy::Task>(),
-                          options.policy(), options.session),
-                  Error);
+  SessionRecord gap = record;
+  gap.history.back().base.number += 5;
+  for (const SessionRecord& bad : {damaged, gap}) {
+    CHECK_THROWS_AS(Session(bad, toy::initial_state(), std::make_shared<toy::Task>(),
+                            options.policy(), options.session),
+                    Error);
+  }
 }
 
 TEST_CASE("a phase goes on while the device is away, and its update waits") {

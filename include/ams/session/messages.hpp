@@ -20,6 +20,8 @@ inline constexpr std::size_t max_token_bytes = 1024;
 inline constexpr std::size_t max_text_bytes = 1024;  ///< of reasons and messages for people
 
 inline constexpr std::uint64_t max_batch_id = 1ULL << 62;
+/// A FrameBatch's id is at most this far beyond the newest one: no message can use up the ids.
+inline constexpr std::uint64_t max_batch_id_gap = 1ULL << 32;
 inline constexpr double max_capture_seconds = 1e11;      ///< seconds since 1970 are far below
 inline constexpr double max_batch_span_seconds = 86400;  ///< first to last frame of a FrameBatch
 

@@ -31,6 +31,12 @@ struct ModelFeedOptions {
   std::size_t max_consecutive_snapshots = 4;
 };
 
+/// An update that was published, and the version that it leads on from.
+struct PublishedUpdate {
+  ModelVersion base;
+  Bytes bytes;
+};
+
 /// The server's end of one device's model: knows what the device holds, keeps recent updates for
 /// its return, and finds the way to the newest version for a device that holds something else.
 /// Independent of training, so that it also feeds devices whose weights come from elsewhere. A
@@ -58,6 +64,14 @@ class ModelFeed {
   std::optional<double> waiting_since_seconds() const noexcept;
 
   std::size_t history_updates() const noexcept { return history_.size(); }
+
+  /// The newest updates, each from the version that the one before leads to, the last to held().
+  const std::deque<PublishedUpdate>& history() const noexcept { return history_; }
+
+  /// Takes over the history() of a feed that had the same held(). Throws Error(invalid_argument) when
+  /// its versions do not lead there, with nothing changed.
+  void restore_history(std::vector<PublishedUpdate> updates);
+
   std::size_t history_bytes() const noexcept { return history_bytes_; }
 
   struct Resumption {
@@ -102,23 +116,20 @@ class ModelFeed {
   Answer on_refusal(ModelVersion device, double now_seconds);
 
  private:
-  struct Record {
-    ModelVersion base;
-    Bytes bytes;
-  };
   struct Sent {
     ModelVersion version;
     std::size_t bytes = 0;
     bool is_snapshot = false;
   };
 
+  void remember(PublishedUpdate update);
   void push_in_flight(const Sent& sent, double now_seconds);
   void confirm_up_to(std::deque<Sent>::iterator last, double now_seconds);
   ServerMessage resync(double now_seconds);
 
   std::shared_ptr<const ModelState> held_;
   ModelFeedOptions options_;
-  std::deque<Record> history_;  // each record's base is the version that the one before leads to
+  std::deque<PublishedUpdate> history_;
   std::size_t history_bytes_ = 0;
 
   bool connected_ = false;
@@ -188,7 +199,7 @@ inline ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_
   const auto missing = refused_after_ == device
                            ? history_.end()
                            : std::find_if(history_.begin(), history_.end(),
-                                          [&](const Record& r) { return r.base == device; });
+                                          [&](const PublishedUpdate& u) { return u.base == device; });
   if (missing == history_.end()) {
     result.resume = Resume::snapshot;
     Snapshot snapshot{encode_snapshot(held(), options_.snapshot_zstd_level)};
@@ -222,14 +233,32 @@ inline std::optional<ServerMessage> ModelFeed::publish(std::shared_ptr<const Mod
     message = Update{bytes};
     push_in_flight({held().version(), bytes.size()}, now_seconds);
   }
-  history_bytes_ += bytes.size();
-  history_.push_back({base, std::move(bytes)});
+  remember({base, std::move(bytes)});
+  return message;
+}
+
+inline void ModelFeed::remember(PublishedUpdate update) {
+  history_bytes_ += update.bytes.size();
+  history_.push_back(std::move(update));
   while (history_.size() > options_.max_history_updates ||
          history_bytes_ > options_.max_history_bytes) {
     history_bytes_ -= history_.front().bytes.size();
     history_.pop_front();
   }
-  return message;
+}
+
+inline void ModelFeed::restore_history(std::vector<PublishedUpdate> updates) {
+  const std::size_t count = updates.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (std::size_t{updates[i].base.number} + (count - i) != held().version().number) {
+      throw Error(ErrorCode::invalid_argument,
+                  "ModelFeed: the updates of a history must lead, one after another, to version " +
+                      std::to_string(held().version().number));
+    }
+  }
+  history_.clear();
+  history_bytes_ = 0;
+  for (PublishedUpdate& update : updates) remember(std::move(update));
 }
 
 inline ModelFeed::Published ModelFeed::publish(std::span<const float> trained,

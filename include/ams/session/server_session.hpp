@@ -106,14 +106,16 @@ struct SessionCounters {
   double score_initial = 0;  ///< and of the un-customised student on the same labels
 };
 
-/// What a store keeps of a session (runtime/store.hpp): what the device holds, and what training
-/// needs to go on from it. Samples, rates and the policy's own memory begin anew.
+/// What a store keeps of a session (runtime/session_store.hpp): what the device holds, the updates
+/// for a device that is behind, and what training needs to go on. Samples, rates and the policy's
+/// own memory begin anew.
 struct SessionRecord {
   std::string device_id;
   ModelState held;
   AdamState adam;
   std::uint64_t last_batch_id = 0;
   SessionCounters counters;
+  std::vector<PublishedUpdate> history;  ///< as ModelFeed::history()
 };
 
 /// Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in,
@@ -380,14 +382,16 @@ inline void check_hello(const Hello& hello, const Manifest& manifest,
 }
 
 /// Throws what the device is told.
-inline void check_frame_batch(const FrameBatch& batch, const SessionLimits& limits) {
+inline void check_frame_batch(const FrameBatch& batch, std::uint64_t last_batch_id,
+                              const SessionLimits& limits) {
   const auto refuse = [](ErrorCode code, const std::string& message) {
     throw Error(code, "FrameBatch: " + message);
   };
   const std::vector<double>& times = batch.capture_seconds;
-  if (batch.batch_id < 1 || batch.batch_id > max_batch_id) {
+  const std::uint64_t highest = std::min(max_batch_id - 1, last_batch_id + max_batch_id_gap);
+  if (batch.batch_id < 1 || batch.batch_id > highest) {
     refuse(ErrorCode::malformed_data,
-           fmt::format("batch id {}; allowed are 1 to 2^62", batch.batch_id));
+           fmt::format("batch id {}; allowed are 1 to {}", batch.batch_id, highest));
   }
   if (times.empty() || times.size() > limits.max_frames_per_batch) {
     refuse(ErrorCode::limit_exceeded, fmt::format("{} frames; allowed are 1 to {}", times.size(),
@@ -508,12 +512,18 @@ inline ServerSession::ServerSession(SessionRecord record, const ModelState& init
   adam_ = std::move(record.adam);
   last_batch_id_ = record.last_batch_id;
   counters_ = record.counters;
+  feed_.restore_history(std::move(record.history));
   // Other numbers than those that were drawn before.
   random_ = Random(mix64(options_.seed ^ counters_.phases));
 }
 
 inline SessionRecord ServerSession::record() const {
-  return {device_id_, held(), adam_, last_batch_id_, counters_};
+  return {device_id_,
+          held(),
+          adam_,
+          last_batch_id_,
+          counters_,
+          {feed_.history().begin(), feed_.history().end()}};
 }
 
 inline PhaseContext ServerSession::context() const {
@@ -772,7 +782,7 @@ inline ServerActions ServerSession::on_frame_batch(FrameBatch frames, double now
   ServerActions actions;
   if (!expect_connected("FrameBatch", actions)) return actions;
   try {
-    session_detail::check_frame_batch(frames, options_.limits);
+    session_detail::check_frame_batch(frames, last_batch_id_, options_.limits);
   } catch (const Error& error) {
     fault(error.code(), error.what(), actions);
     return actions;

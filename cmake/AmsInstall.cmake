@@ -24,6 +24,18 @@ endforeach()
 if(AMS_WITH_X264)
   string(APPEND AMS_VIDEO_DEPENDENCIES "_ams_pkg(x264 x264)")
 endif()
+# libams.pc: the rooms without sources, for those who build without CMake. Where the prefix is, it knows from where
+# it lies, as cmake --install may be given another one.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(AMS_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+else()
+  file(RELATIVE_PATH AMS_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+  string(REGEX REPLACE "/$" "" AMS_PC_PREFIX "\${pcfiledir}/${AMS_PC_PREFIX}")
+endif()
+cmake_path(APPEND AMS_PC_INCLUDEDIR "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+configure_file(${PROJECT_SOURCE_DIR}/cmake/libams.pc.in ${PROJECT_BINARY_DIR}/package/libams.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/package/libams.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
 string(REPLACE ";" " " AMS_LAYERS "${_ams_layers}")
 # Not where find_package(ams) would find it: it is for the installed tree.
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/amsConfig.cmake.in
@@ -32,6 +44,6 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/amsConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/amsConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/package/amsConfig.cmake ${PROJECT_BINARY_DIR}/package/amsConfigVersion.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/AmsLibtorch.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/AmsLibtorch.cmake ${PROJECT_SOURCE_DIR}/cmake/AmsCorePackages.cmake
         DESTINATION ${_ams_package_dir})
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/libams)

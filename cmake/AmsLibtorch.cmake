@@ -30,7 +30,7 @@ function(ams_find_libtorch)
   string(REGEX REPLACE "/$" "" _root ${_root})
   foreach(_name IN ITEMS torch torch_cpu c10)
     unset(_ams_${_name})
-    find_library(_ams_${_name} ${_name} PATHS ${_root}/lib NO_DEFAULT_PATH NO_CACHE)
+    find_library(_ams_${_name} ${_name} PATHS "${_root}/lib" NO_DEFAULT_PATH NO_CACHE)
     if(NOT _ams_${_name})
       message(WARNING "${_root} has a TorchConfig.cmake and no lib${_name} in lib: that is no libtorch")
       return()
@@ -45,7 +45,8 @@ function(ams_find_libtorch)
     if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
       # libtorch itself only names the others, CUDA's among them; a linker that drops what it sees no use for
       # would leave a program without its GPU.
-      target_link_libraries(ams::libtorch INTERFACE "-Wl,--push-state,--no-as-needed,${_ams_torch},--pop-state")
+      string(REPLACE " " "\\ " _path "${_ams_torch}")  # a flag goes to the shell as it is
+      target_link_libraries(ams::libtorch INTERFACE "-Wl,--push-state,--no-as-needed,${_path},--pop-state")
     else()
       target_link_libraries(ams::libtorch INTERFACE ${_ams_torch})
     endif()

@@ -1,7 +1,9 @@
 # Helpers that give every target of the project the same language level, warnings and sanitizers.
 include_guard()
 
-find_program(AMS_CCACHE ccache)
+if(PROJECT_IS_TOP_LEVEL)
+  find_program(AMS_CCACHE ccache)
+endif()
 if(AMS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # pch_defines,time_macros: needed for ccache to hit on units that use a precompiled header. Base folder: a
   # second checkout of the same sources hits as well.
@@ -12,15 +14,33 @@ endif()
 
 function(ams_target_defaults target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+  # A unity build, a switch that a host may set for all its targets, would join sources that use the same names
+  # for what is theirs alone.
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)
   # -ffp-contract=off: a fused multiply-add would make results differ between machines.
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -ffp-contract=off
                          $<$<BOOL:${AMS_WARNINGS_AS_ERRORS}>:-Werror>)
+  if(NOT PROJECT_IS_TOP_LEVEL AND NOT AMS_WARNINGS_AS_ERRORS)
+    # A host's -Werror goes with the host's warnings, for which these sources were not written.
+    set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR OFF)
+    target_compile_options(${target} PRIVATE -Wno-error)
+  endif()
   foreach(sanitizer IN LISTS AMS_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${sanitizer} -fno-omit-frame-pointer
                            $<$<STREQUAL:${sanitizer},undefined>:-fno-sanitize-recover=all>)
     target_link_options(${target} PRIVATE -fsanitize=${sanitizer})
   endforeach()
+endfunction()
+
+# ams_guest_defaults(<layer>): in somebody else's build, a layer's headers warn nobody, and its sources are compiled
+# when a target of the host links them, or when libams is installed.
+function(ams_guest_defaults layer)
+  if(NOT PROJECT_IS_TOP_LEVEL)
+    set_target_properties(ams_${layer} PROPERTIES SYSTEM ON)
+    if(NOT AMS_INSTALL)
+      set_target_properties(ams_${layer} PROPERTIES EXCLUDE_FROM_ALL ON)
+    endif()
+  endif()
 endfunction()
 
 # ams_add_library(<layer> SOURCES <files>): static library ams_<layer>, alias ams::<layer>.
@@ -32,6 +52,7 @@ function(ams_add_library layer)
   ams_target_defaults(ams_${layer})
   target_include_directories(ams_${layer} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  ams_guest_defaults(${layer})
   set_property(GLOBAL APPEND PROPERTY AMS_LAYERS ${layer})
 endfunction()
 
@@ -45,6 +66,7 @@ function(ams_add_headers layer)
   target_include_directories(ams_${layer} INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(ams_${layer} INTERFACE ${ARG_LIBS})
+  ams_guest_defaults(${layer})
   set_property(GLOBAL APPEND PROPERTY AMS_LAYERS ${layer})
 endfunction()
 
@@ -83,5 +105,7 @@ function(ams_add_program name)
     # Installed, it finds libtorch where it was: in no folder that the loader searches by itself.
     set_property(TARGET ${name} PROPERTY INSTALL_RPATH ${AMS_LIBTORCH_ROOT}/lib)
   endif()
-  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(AMS_INSTALL)
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
 endfunction()

@@ -67,12 +67,3 @@ if(NOT AMS_FLATC)
   list(APPEND _missing flatc)
 endif()
 ams_wheel_layer(NET "${_missing}")
-
-# Core needs these whatever is chosen; better one clear sentence than a search log.
-find_package(Eigen3 3.4 QUIET NO_MODULE)
-find_package(fmt QUIET)
-pkg_check_modules(_ams_zstd QUIET libzstd>=1.4)
-if(NOT Eigen3_FOUND OR NOT fmt_FOUND OR NOT _ams_zstd_FOUND)
-  message(FATAL_ERROR "libams needs zstd >= 1.4, Eigen >= 3.4 and fmt to be built. On a Debian-like machine:\n"
-    "  apt-get install libzstd-dev libeigen3-dev libfmt-dev pkg-config")
-endif()

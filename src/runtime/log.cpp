@@ -1,15 +1,21 @@
 #include "ams/runtime/log.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <ctime>
 #include <deque>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -18,6 +24,12 @@
 
 namespace ams {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds alike_period{10};
+/// For a reader that has stalled.
+constexpr std::chrono::seconds longest_wait{1};
 
 constexpr std::array<std::string_view, 4> level_names = {"debug", "info", "warning", "error"};
 
@@ -58,14 +70,22 @@ void append_unit(std::string& text, unsigned unit) {
   text += escaped;
 }
 
-/// A JSON string in ASCII.
-std::string quoted(std::string_view text) {
+/// In quotes, with the escapes of JSON. JSON is written in ASCII. For people, other letters stay,
+/// and a byte that is not UTF-8 becomes \xe9 or the like.
+std::string quoted(std::string_view text, LogFormat format) {
+  const bool is_json = format == LogFormat::json;
   std::string result = "\"";
   while (!text.empty()) {
     const std::size_t size = detail::utf8_sequence_bytes(text);
     const auto first = static_cast<unsigned char>(text.front());
-    if (size == 0) {
+    if (size == 0 && is_json) {
       append_unit(result, 0xfffd);
+    } else if (size == 0) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(first));
+      result += escaped;
+    } else if (size > 1 && !is_json && is_printable(text.substr(0, size))) {
+      result += text.substr(0, size);
     } else if (size > 1) {
       unsigned code = first & (0x7fU >> size);
       for (const char c : text.substr(1, size - 1)) {
@@ -96,13 +116,23 @@ std::string quoted(std::string_view text) {
   return result + '"';
 }
 
+/// A name or a value as it is, where nobody could take a part of it for another field.
+std::string plain_or_quoted(std::string_view text) {
+  const bool is_plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c <= '~' && c != '=' && c != '"' && c != '\\';
+  });
+  return is_plain ? std::string(text) : quoted(text, LogFormat::text);
+}
+
 struct ValueText {
   bool is_json;
   std::string operator()(bool value) const { return value ? "true" : "false"; }
   std::string operator()(std::int64_t value) const { return digits(value); }
   std::string operator()(std::uint64_t value) const { return digits(value); }
   std::string operator()(double value) const { return number(value); }
-  std::string operator()(const std::string& value) const { return is_json ? quoted(value) : value; }
+  std::string operator()(const std::string& value) const {
+    return is_json ? quoted(value, LogFormat::json) : plain_or_quoted(value);
+  }
 };
 
 double unix_now() {
@@ -128,43 +158,45 @@ LogFormat parse_log_format(std::string_view name) {
 
 std::string format_log_line(LogFormat format, double unix_seconds, LogLevel level,
                             std::string_view event, std::span<const LogField> fields) {
-  const bool is_json = format == LogFormat::json;
   std::string line;
-  if (is_json) {
-    line = "{\"time\":" + quoted(utc(unix_seconds)) + ",\"level\":" + quoted(name_of(level)) +
-           ",\"event\":" + quoted(event);
+  if (format == LogFormat::json) {
+    const auto text = [](std::string_view value) { return quoted(value, LogFormat::json); };
+    line = "{\"time\":" + text(utc(unix_seconds)) + ",\"level\":" + text(name_of(level)) +
+           ",\"event\":" + text(event);
     for (const LogField& field : fields) {
-      line += ',' + quoted(field.name) + ':' + std::visit(ValueText{true}, field.value);
+      line += ',' + text(field.name) + ':' + std::visit(ValueText{true}, field.value);
     }
     return line + '}';
   }
-  line = utc(unix_seconds).substr(11, 8);
+  line = utc(unix_seconds).substr(0, 19) + 'Z';
   if (level >= LogLevel::warning) line.append(" ").append(name_of(level));
-  line.append(" ").append(event);
+  line.append(" ").append(plain_or_quoted(event));
   for (const LogField& field : fields) {
-    line.append("  ").append(field.name).append("=");
+    line.append("  ").append(plain_or_quoted(field.name)).append("=");
     line += std::visit(ValueText{false}, field.value);
   }
-  for (char& c : line) {
-    if (c == '\n' || c == '\r' || c == '\t') c = ' ';
-  }
-  return printable(line);
+  return line;
 }
 
-class Logger::Impl {
+/// Shared with its thread, which a stalled reader may hold up beyond the logger's end.
+class Logger::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(std::FILE* file, std::size_t max_waiting)
-      : file_(file),
+  Impl(std::FILE* file, std::size_t max_waiting, std::size_t max_alike)
+      : descriptor_(::fileno(file)),
         max_waiting_(std::max<std::size_t>(max_waiting, 1)),
-        thread_([this] { loop(); }) {}
+        max_alike_(std::max<std::size_t>(max_alike, 1)) {}
 
-  ~Impl() {
-    {
-      const std::lock_guard lock(mutex_);
-      ended_ = true;
-    }
+  void start() {
+    thread_ = std::thread([self = shared_from_this()] { self->loop(); });
+  }
+
+  void end() {
+    std::unique_lock lock(mutex_);
+    ended_ = true;
     changed_.notify_one();
-    thread_.join();
+    const bool is_done = written_.wait_for(lock, longest_wait, [this] { return is_done_; });
+    lock.unlock();
+    is_done ? thread_.join() : thread_.detach();
   }
 
   void configure(LogLevel minimum, LogFormat format) {
@@ -177,6 +209,7 @@ class Logger::Impl {
     std::string line = format_log_line(format_, unix_now(), level, event, fields) + '\n';
     {
       const std::lock_guard lock(mutex_);
+      if (level >= LogLevel::warning && is_held_back(event)) return;
       if (lines_.size() >= max_waiting_) {
         ++dropped_;
         return;
@@ -188,15 +221,71 @@ class Logger::Impl {
 
   void flush() {
     std::unique_lock lock(mutex_);
-    written_.wait(lock, [this] { return lines_.empty() && dropped_ == 0 && !is_writing_; });
+    written_.wait_for(lock, longest_wait,
+                      [this] { return lines_.empty() && dropped_ == 0 && !is_writing_; });
   }
 
  private:
+  /// Lines of one event, within a period.
+  struct Alike {
+    Clock::time_point begin;
+    std::size_t lines = 0;
+    std::uint64_t held_back = 0;
+  };
+
+  bool is_held_back(std::string_view event) {
+    const auto now = Clock::now();
+    const auto [found, is_new] = alike_.try_emplace(std::string(event));
+    Alike& alike = found->second;
+    if (is_new || (now - alike.begin >= alike_period && alike.held_back == 0)) alike = {now};
+    if (alike.lines < max_alike_) {
+      ++alike.lines;
+      return false;
+    }
+    if (alike.held_back++ == 0) changed_.notify_one();  // the thread is to wake at the period's end
+    return true;
+  }
+
+  /// When the number of lines held back is to be told next.
+  std::optional<Clock::time_point> next_count() const {
+    std::optional<Clock::time_point> earliest;
+    for (const auto& [event, alike] : alike_) {
+      if (alike.held_back == 0) continue;
+      const auto end = alike.begin + alike_period;
+      if (!earliest || end < *earliest) earliest = end;
+    }
+    return earliest;
+  }
+
+  /// Tells of the periods that are over, or of all.
+  void tell_held_back(bool all) {
+    const auto now = Clock::now();
+    for (auto& [event, alike] : alike_) {
+      if (alike.held_back == 0 || (!all && now - alike.begin < alike_period)) continue;
+      const LogField fields[] = {{"of", event}, {"count", alike.held_back}};
+      lines_.push_back(notice("log_lines_held_back", fields));
+      alike = {now};
+    }
+  }
+
+  std::string notice(std::string_view event, std::span<const LogField> fields) const {
+    return format_log_line(format_, unix_now(), LogLevel::warning, event, fields) + '\n';
+  }
+
   void loop() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [this] { return ended_ || !lines_.empty(); });
-      if (lines_.empty()) return;
+      const auto has_news = [this] { return ended_ || !lines_.empty(); };
+      while (!has_news()) {
+        const auto wake = next_count();
+        if (!wake) {
+          changed_.wait(lock);
+        } else if (changed_.wait_until(lock, *wake) == std::cv_status::timeout) {
+          tell_held_back(false);
+        }
+      }
+      if (ended_) tell_held_back(true);
+      if (lines_.empty()) break;
       const std::deque<std::string> lines = std::exchange(lines_, {});
       const std::uint64_t dropped = std::exchange(dropped_, 0);
       is_writing_ = true;
@@ -204,37 +293,56 @@ class Logger::Impl {
       for (const std::string& line : lines) put(line);
       if (dropped > 0) {
         const LogField count("count", dropped);
-        put(format_log_line(format_, unix_now(), LogLevel::warning, "log_lines_dropped",
-                            std::span(&count, 1)) +
-            '\n');
+        put(notice("log_lines_dropped", std::span(&count, 1)));
       }
-      std::fflush(file_);
       lock.lock();
       is_writing_ = false;
       written_.notify_all();
     }
+    is_done_ = true;
+    written_.notify_all();
   }
 
-  void put(const std::string& line) { std::fwrite(line.data(), 1, line.size(), file_); }
+  /// Not through the FILE, whose lock the program's end would wait for. What cannot be written is
+  /// lost: there is nobody to tell.
+  void put(std::string_view line) const {
+    while (!line.empty()) {
+      const ssize_t size = ::write(descriptor_, line.data(), line.size());
+      if (size >= 0) {
+        line.remove_prefix(static_cast<std::size_t>(size));
+      } else if (errno == EAGAIN) {
+        pollfd writable{descriptor_, POLLOUT, 0};
+        ::poll(&writable, 1, -1);
+      } else if (errno != EINTR) {
+        return;
+      }
+    }
+  }
 
-  std::FILE* const file_;
-  const std::size_t max_waiting_;
+  const int descriptor_;
+  const std::size_t max_waiting_, max_alike_;
   std::atomic<LogLevel> minimum_{LogLevel::info};
   std::atomic<LogFormat> format_{LogFormat::text};
 
   std::mutex mutex_;
   std::condition_variable changed_, written_;
   std::deque<std::string> lines_;
+  std::map<std::string, Alike> alike_;  // by event, of which a program has few
   std::uint64_t dropped_ = 0;
   bool is_writing_ = false;
   bool ended_ = false;
-  std::thread thread_;  // the last one: it uses all of the above
+  bool is_done_ = false;
+  std::thread thread_;
 };
 
-Logger::Logger(std::FILE* file, std::size_t max_waiting)
-    : impl_(std::make_unique<Impl>(file, max_waiting)) {}
+Logger::Logger(std::FILE* file, std::size_t max_waiting, std::size_t max_alike)
+    : impl_(std::make_shared<Impl>(file, max_waiting, max_alike)) {
+  impl_->start();
+}
 
-Logger::~Logger() = default;
+Logger::~Logger() {
+  impl_->end();
+}
 
 void Logger::configure(LogLevel minimum, LogFormat format) {
   impl_->configure(minimum, format);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <limits>
@@ -45,12 +46,68 @@ TEST_CASE("lines for people") {
               {"rate", 0.1},
               {"change", -3},
               {"ok", true}}) ==
-        "22:13:20 it_happened  device=camera 7  bytes=1200  seconds=2.0  rate=0.1  change=-3  "
-        "ok=true");
-  CHECK(line(LogFormat::text, LogLevel::warning, {}) == "22:13:20 warning it_happened");
-  // Nobody else's bytes steer the terminal.
-  CHECK(line(LogFormat::text, LogLevel::info, {{"text", "a\nb\x1b[2J\xff\xc3\xa4"}}) ==
-        "22:13:20 it_happened  text=a b?[2J?\xc3\xa4");
+        "2023-11-14T22:13:20Z it_happened  device=\"camera 7\"  bytes=1200  seconds=2.0  rate=0.1  "
+        "change=-3  ok=true");
+  CHECK(line(LogFormat::text, LogLevel::warning, {}) == "2023-11-14T22:13:20Z warning it_happened");
+}
+
+TEST_CASE("nobody else's bytes steer a terminal or pass for another field or line") {
+  const auto text_line = [](const std::string& text) {
+    const std::string whole = line(LogFormat::text, LogLevel::info, {{"text", text}});
+    const std::string begin = "2023-11-14T22:13:20Z it_happened  text=";
+    REQUIRE(whole.starts_with(begin));
+    return whole.substr(begin.size());
+  };
+  CHECK(text_line("camera-7") == "camera-7");
+  CHECK(text_line("") == R"("")");
+  CHECK(text_line("a\nb\x1b[2J\xff\xc3\xa4\x7f\xc2\x9b") ==
+        "\"a\\nb\\u001b[2J\\xff\xc3\xa4\\u007f\\u009b\"");
+  CHECK(text_line("a  bytes=1") == R"("a  bytes=1")");
+  CHECK(text_line("a=1") == R"("a=1")");
+  CHECK(text_line("a\"  b=\"1\\") == R"("a\"  b=\"1\\")");
+  CHECK(text_line("a\u2003b") == "\"a\u2003b\"");
+  for (const char* turned : {"\u202e", "\u2066", "\u200f", "\u061c", "\u2028"}) {
+    const std::string written = text_line(std::string("7-aremac") + turned);
+    CHECK(written.find(turned) == std::string::npos);
+    CHECK(written.starts_with(R"("7-aremac\u)"));
+  }
+}
+
+TEST_CASE("of many warnings alike some are written, and the others counted") {
+  std::FILE* const file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  {
+    Logger logger(file, 4096, 5);
+    for (int i = 0; i < 100; ++i) {
+      logger.warning("refused", {{"n", i}});
+      logger.info("phase");
+    }
+    logger.warning("other");
+  }
+  const std::string text = contents(file);
+  CHECK(count(text, " warning refused  n=") == 5);
+  CHECK(count(text, " warning log_lines_held_back  of=refused  count=95\n") == 1);
+  CHECK(count(text, " warning other") == 1);
+  CHECK(count(text, " phase") == 100);
+  CHECK(count(text, "log_lines_held_back") == 1);
+  std::fclose(file);
+}
+
+TEST_CASE("a reader that has stalled does not hold up the end") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  std::FILE* const file = ::fdopen(ends[1], "w");
+  auto logger = std::make_unique<Logger>(file);
+  for (int i = 0; i < 100; ++i) logger->info("line", {{"text", std::string(4000, 'x')}});
+  logger.reset();  // comes back
+  std::ptrdiff_t lines = 0;
+  for (std::array<char, 4096> part{}; lines < 100;) {  // what waited is written all the same
+    const ssize_t size = ::read(ends[0], part.data(), part.size());
+    REQUIRE(size > 0);
+    lines += std::count(part.begin(), part.begin() + size, '\n');
+  }
+  std::fclose(file);
+  ::close(ends[0]);
 }
 
 TEST_CASE("lines for machines") {

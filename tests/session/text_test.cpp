@@ -26,10 +26,14 @@ std::string sequence(std::uint32_t code, int bytes) {
 
 TEST_CASE(
     "text is every code point in its shortest UTF-8 sequence, surrogates and controls aside") {
-  for (std::uint32_t code = 0; code < 0x110000; code += code < 0x1000 ? 1 : 61) {
+  for (std::uint32_t code = 0; code < 0x110000; code += code < 0x3000 ? 1 : 61) {
     const int bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     const bool is_surrogate = code >= 0xd800 && code < 0xe000;
-    const bool is_control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+    const bool turns_direction = code == 0x61c || code == 0x200e || code == 0x200f ||
+                                 (code >= 0x202a && code <= 0x202e) ||
+                                 (code >= 0x2066 && code <= 0x2069);
+    const bool is_control = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 ||
+                            code == 0x2029 || turns_direction;
     const std::string text = "a" + sequence(code, bytes) + "z";
     REQUIRE(is_printable(text) == (!is_surrogate && !is_control));
     if (!is_surrogate) REQUIRE(printable(text) == (is_control ? "a?z" : text));
@@ -70,6 +74,7 @@ TEST_CASE("a device has a name that can be printed") {
   CHECK_FALSE(
       is_device_id("cam\xc2\x9b"
                    "7"));
+  CHECK_FALSE(is_device_id("cam\u202e7"));
   CHECK_FALSE(is_device_id(std::string("cam\0", 4)));
   CHECK_FALSE(is_device_id("cam\xff"));
 }

@@ -13,7 +13,7 @@
 namespace ams {
 
 enum class LogFormat : std::uint8_t {
-  text,  ///< for people: time, event, name=value
+  text,  ///< for people: time, event, name=value; in quotes where it has more than one word
   json,  ///< for machines: one object a line, in ASCII
 };
 
@@ -23,19 +23,24 @@ LogLevel parse_log_level(std::string_view name);
 /// "text" or "json". Throws Error(invalid_argument).
 LogFormat parse_log_format(std::string_view name);
 
-/// The line of an event, without its end. unix_seconds: its time. Bytes that are not UTF-8 and
-/// control characters are replaced, so that nobody else's bytes steer a terminal.
+/// The line of an event, without its end. unix_seconds: its time. Nobody else's bytes steer a
+/// terminal, or pass for a field or a line of their own: control characters (see is_printable() of
+/// text.hpp) and bytes that are not UTF-8 are escaped, and a text that is not one ASCII word is in
+/// quotes.
 std::string format_log_line(LogFormat format, double unix_seconds, LogLevel level,
                             std::string_view event, std::span<const LogField> fields);
 
 /// Writes events as lines to a file, on a thread of its own. write() never waits for the file:
-/// while more than `max_waiting` lines wait, new ones are dropped, and a line says how many.
+/// while more than `max_waiting` lines wait, new ones are dropped, and a line says how many. Of
+/// warnings and errors of one event, `max_alike` are written in 10 s; a line says how many more
+/// there were, so that nobody fills a disk with them.
 class Logger final : public LogSink {
  public:
   /// file: stderr unless given; stays open.
-  explicit Logger(std::FILE* file = stderr, std::size_t max_waiting = 4096);
+  explicit Logger(std::FILE* file = stderr, std::size_t max_waiting = 4096,
+                  std::size_t max_alike = 20);
 
-  /// Writes what waits.
+  /// Writes what waits; gives up after 1 s when nobody reads it.
   ~Logger() override;
   Logger(const Logger&) = delete;
   Logger& operator=(const Logger&) = delete;
@@ -45,12 +50,12 @@ class Logger final : public LogSink {
 
   void write(LogLevel level, std::string_view event, std::span<const LogField> fields) override;
 
-  /// Waits until what was written so far is in the file.
+  /// Waits until what was written so far is in the file; gives up after 1 s when nobody reads it.
   void flush();
 
  private:
   class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace ams

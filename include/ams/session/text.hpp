@@ -34,17 +34,29 @@ inline std::size_t utf8_sequence_bytes(std::string_view text) noexcept {
   return code >= least[size - 2] && code <= 0x10ffff && !is_surrogate ? size : 0;
 }
 
-/// Of a well-formed sequence: U+0000 to U+001F, U+007F to U+009F.
+/// Of a well-formed sequence: U+0000 to U+001F, U+007F to U+009F; the ends of lines U+2028 and
+/// U+2029; and what turns the direction of text around: U+061C, U+200E, U+200F, U+202A to U+202E,
+/// U+2066 to U+2069.
 inline bool is_control_character(std::string_view sequence) noexcept {
-  const auto first = static_cast<unsigned char>(sequence.front());
-  if (sequence.size() == 1) return first < 0x20 || first == 0x7f;
-  return first == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
+  switch (sequence.size()) {
+    case 1:
+      return byte(0) < 0x20 || byte(0) == 0x7f;
+    case 2:
+      return (byte(0) == 0xc2 && byte(1) < 0xa0) || sequence == "\xd8\x9c";
+    case 3:
+      if (byte(0) != 0xe2) return false;
+      if (byte(1) == 0x81) return byte(2) >= 0xa6 && byte(2) <= 0xa9;
+      return byte(1) == 0x80 && ((byte(2) >= 0xa8 && byte(2) <= 0xae) || (byte(2) & 0xfe) == 0x8e);
+    default:
+      return false;
+  }
 }
 
 }  // namespace detail
 
-/// Well-formed UTF-8 (RFC 3629) without control characters (Unicode's category Cc), which move a
-/// terminal's cursor and end a line of a log.
+/// Well-formed UTF-8 (RFC 3629) without control characters: those of Unicode's category Cc move a
+/// terminal's cursor and end a line of a log, bidirectional ones show a text as another one.
 inline bool is_printable(std::string_view text) noexcept {
   while (!text.empty()) {
     const std::size_t size = detail::utf8_sequence_bytes(text);

@@ -3,16 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <sstream>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "ams/core/error.hpp"
+#include "ams/session/text_file.hpp"
+#include "ams/video/frame_times.hpp"
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
 #include "ams/video/video_writer.hpp"
@@ -28,6 +33,7 @@ constexpr std::size_t max_class_name_bytes = 64;
 constexpr std::size_t max_classes = 255;
 constexpr std::size_t max_scenes = 1000;
 constexpr double max_seconds = 1e7;
+constexpr std::size_t max_label_frames_checked = 3000;
 
 /// Takes typed, bounded fields out of an object; every refusal names the field.
 class Fields {
@@ -113,6 +119,44 @@ class Fields {
   std::string where_;
 };
 
+/// What is wrong with the ids of a label map; nothing where each is a class or the ignore_id.
+std::optional<std::string> wrong_id(const LabelMap& labels, const ClipInfo& info) {
+  std::array<bool, 256> allowed{};
+  std::fill_n(allowed.begin(), info.classes.size(), true);
+  allowed[info.ignore_id] = true;
+  const auto wrong = std::find_if(labels.ids.begin(), labels.ids.end(),
+                                  [&](std::uint8_t id) { return !allowed[id]; });
+  if (wrong == labels.ids.end()) return std::nullopt;
+  const auto at = wrong - labels.ids.begin();
+  return fmt::format(
+      "has the id {} at x = {}, y = {}; allowed are 0 to {} (\"classes\") and {} (\"ignore_id\")",
+      *wrong, at % labels.width, at / labels.width, info.classes.size() - 1, info.ignore_id);
+}
+
+/// Throws Error(malformed_data) unless frame i is shown at i / fps.
+void require_constant_rate(const std::string& video, std::span<const double> times, double fps) {
+  const double length = static_cast<double>(times.size() - 1);  // in frames
+  const auto uneven = first_uneven_frame(times, fps);
+  // One part in a hundred, and the millisecond to which some containers round.
+  const bool agrees = std::abs(times.back() * fps - length) <= 0.01 * length + 0.001 * fps;
+  if (!uneven && agrees) return;
+  const double own_fps = length / times.back();
+  if (!uneven || !first_uneven_frame(times, own_fps)) {
+    throw Error(ErrorCode::malformed_data,
+                fmt::format("{}: it has {:.6g} frames a second, but clip.json says \"fps\": {:g}; "
+                            "write \"fps\": {:.6g}",
+                            video, own_fps, fps, own_fps));
+  }
+  throw Error(
+      ErrorCode::malformed_data,
+      fmt::format("{}: its frame rate varies: frame {} is shown at {:.3f} s, not at {:.3f} s as "
+                  "\"fps\": {:g} has it. A clip needs a constant rate. Make a clip of the video "
+                  "with ams-label, or a constant rate with `ffmpeg -i video.mp4 -vf fps={:g} "
+                  "constant.mp4` and label its frames",
+                  video, *uneven, times[*uneven], static_cast<double>(*uneven) / fps, fps,
+                  constant_rate_for(times)));
+}
+
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(ErrorCode::io_error, "cannot open " + path.string());
@@ -132,7 +176,7 @@ ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
   }
   json object;
   try {
-    object = json::parse(text);
+    object = json::parse(utf8_text(text, where));
   } catch (const json::exception& error) {
     throw Error(ErrorCode::malformed_data, fmt::format("{}: not JSON: {}", where, error.what()));
   }
@@ -148,6 +192,9 @@ ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
   std::set<std::string> names;
   for (const json& name : fields.list("classes", 1, max_classes, "class names")) {
     info.classes.push_back(fields.text("classes", name, 1, max_class_name_bytes));
+    if (!is_printable(info.classes.back())) {
+      fields.refuse("classes", "has a name with a control character");
+    }
     if (!names.insert(info.classes.back()).second) {
       fields.refuse("classes",
                     fmt::format("names \"{}\" twice; names must be distinct", info.classes.back()));
@@ -244,11 +291,11 @@ Clip Clip::open(const std::filesystem::path& folder) {
   ClipInfo& info = clip.info_;
   info = parse_clip_info(read_text(folder / "clip.json"), where);
   if (info.name.empty())
-    info.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
+    info.name = printable(std::filesystem::absolute(folder).lexically_normal().filename().string());
   if (info.name.empty()) info.name = "clip";
 
   const VideoReader video(clip.video_path().string());
-  const LabelTrackReader labels(clip.labels_path());
+  LabelTrackReader labels(clip.labels_path());
   const auto require = [&](bool agrees, const std::string& says, const std::string& file_says) {
     if (!agrees)
       throw Error(ErrorCode::malformed_data, fmt::format("{}: {}, but {}", where, says, file_says));
@@ -266,16 +313,24 @@ Clip Clip::open(const std::filesystem::path& folder) {
   require(info.label_frames == 0 || info.label_frames == label_frames,
           fmt::format("\"label_frames\" is {}", info.label_frames),
           fmt::format("labels.mkv has {}", label_frames));
-  require(std::abs(video.fps() / info.fps - 1) < 0.01, fmt::format("\"fps\" is {}", info.fps),
-          fmt::format("video.mp4 has {}", video.fps()));
-  if (const auto frames = video.frame_count()) {
-    require(info.frames == 0 || info.frames == *frames,
-            fmt::format("\"frames\" is {}", info.frames), fmt::format("video.mp4 has {}", *frames));
-    require((label_frames - 1) * info.label_stride < *frames,
-            fmt::format("\"label_stride\" is {}", info.label_stride),
-            fmt::format("labels.mkv has {} frames and video.mp4 only {}", label_frames, *frames));
-    info.frames = *frames;
-  }
+  const std::vector<double> times = read_frame_times(clip.video_path());
+  const auto frames = static_cast<std::int64_t>(times.size());
+  require(info.frames == 0 || info.frames == frames, fmt::format("\"frames\" is {}", info.frames),
+          fmt::format("video.mp4 has {}", frames));
+  require((label_frames - 1) * info.label_stride < frames,
+          fmt::format("\"label_stride\" is {}", info.label_stride),
+          fmt::format("labels.mkv has {} frames and video.mp4 only {}", label_frames, frames));
+  // The last label frame may be missing: tools differ in how they round.
+  require(frames <= (label_frames + 1) * info.label_stride,
+          fmt::format("\"label_stride\" is {}", info.label_stride),
+          fmt::format("labels.mkv has {} frames, which label {} of the {} frames of video.mp4; write "
+                      "another label_stride, label the rest, or cut the video",
+                      label_frames, label_frames * info.label_stride, frames));
+  require_constant_rate(clip.video_path().string(), times, info.fps);
+  // All of them in usual clips, an even choice of a long one's: opening takes a second or two.
+  const std::size_t step = 1 + (labels.size() - 1) / max_label_frames_checked;
+  for (std::size_t j = 0; j < labels.size(); j += step) clip.require_allowed_ids(labels.at(j), j);
+  info.frames = frames;
   info.width = video.width();
   info.height = video.height();
   info.label_width = labels.width();
@@ -284,14 +339,23 @@ Clip Clip::open(const std::filesystem::path& folder) {
   return clip;
 }
 
+void Clip::require_allowed_ids(const LabelMap& labels, std::size_t index) const {
+  if (const auto wrong = wrong_id(labels, info_)) {
+    throw Error(ErrorCode::malformed_data,
+                fmt::format("{}: label frame {} (frame {} of the video) {}", labels_path().string(),
+                            index, index * static_cast<std::size_t>(info_.label_stride), *wrong));
+  }
+}
+
 std::size_t Clip::label_index(double capture_seconds) const {
-  const double last = label_seconds(static_cast<std::size_t>(info_.label_frames - 1));
   const double period = info_.label_period_seconds();
+  const double end = std::max(label_seconds(static_cast<std::size_t>(info_.label_frames)),
+                              static_cast<double>(info_.frames - 1) / info_.fps);
   const double slack = 0.01 * period;  // containers round timestamps
-  if (!(capture_seconds >= -period / 2 - slack && capture_seconds <= last + period + slack)) {
+  if (!(capture_seconds >= -period / 2 - slack && capture_seconds <= end + slack)) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("clip {}: no label for {} s; its labels stand for {} s to {} s",
-                            info_.name, capture_seconds, -period / 2, last + period));
+                            info_.name, capture_seconds, -period / 2, end));
   }
   // By way of the video frame, so that a rounded timestamp does not tip the balance.
   const std::int64_t frame = std::max<std::int64_t>(0, std::llround(capture_seconds * info_.fps));
@@ -314,6 +378,32 @@ struct ClipWriter::Impl {
     if (finished || partial.empty()) return;
     std::error_code ignored;
     std::filesystem::remove_all(partial, ignored);
+  }
+
+  /// An older folder that is replaced goes when the new one has its name, and not before.
+  void give_name() const {
+    namespace fs = std::filesystem;
+    const auto rename = [](const fs::path& from, const fs::path& to) {
+      std::error_code error;
+      fs::rename(from, to, error);
+      if (error) {
+        throw Error(ErrorCode::io_error, "cannot rename " + from.string() + " to " + to.string() +
+                                             ": " + error.message());
+      }
+    };
+    std::error_code ignored;
+    if (!options.replace || !fs::exists(folder, ignored)) return rename(partial, folder);
+    fs::path old = folder;
+    old += ".old";
+    fs::remove_all(old, ignored);
+    rename(folder, old);
+    try {
+      rename(partial, folder);
+    } catch (const Error&) {
+      fs::rename(old, folder, ignored);
+      throw;
+    }
+    fs::remove_all(old, ignored);
   }
 
   void add(const Frame& frame, const LabelMap* map) {
@@ -343,6 +433,12 @@ struct ClipWriter::Impl {
                   fmt::format("a frame of {} x {} in a clip of {} x {}", frame.width, frame.height,
                               info.width, info.height));
     }
+    if (map != nullptr) {
+      if (const auto wrong = wrong_id(*map, info)) {
+        throw Error(ErrorCode::invalid_argument,
+                    fmt::format("the label map of frame {} {}", video->frames(), *wrong));
+      }
+    }
     // Checks the labels' size before it writes anything, so that both files stay in step.
     if (map != nullptr) labels->add(*map);
     video->add(frame);
@@ -361,8 +457,15 @@ ClipWriter::ClipWriter(const std::filesystem::path& folder, const ClipInfo& info
   impl_->options = options;
   std::error_code error;
   if (std::filesystem::exists(impl_->folder, error)) {
-    throw Error(ErrorCode::invalid_argument,
-                impl_->folder.string() + " exists; remove it or name another folder for the clip");
+    if (!options.replace) {
+      throw Error(ErrorCode::invalid_argument,
+                  impl_->folder.string() +
+                      " exists; remove it, name another folder, or replace it (--replace)");
+    }
+    if (!std::filesystem::exists(impl_->folder / "clip.json", error)) {
+      throw Error(ErrorCode::invalid_argument,
+                  impl_->folder.string() + " is not a clip folder, so it is not replaced");
+    }
   }
   std::filesystem::path partial = impl_->folder;
   partial += ".partial";
@@ -400,13 +503,15 @@ void ClipWriter::finish() {
   file.close();
   if (!file)
     throw Error(ErrorCode::io_error, "cannot write " + (impl.partial / "clip.json").string());
-  std::error_code error;
-  std::filesystem::rename(impl.partial, impl.folder, error);
-  if (error) {
-    throw Error(ErrorCode::io_error, "cannot rename " + impl.partial.string() + " to " +
-                                         impl.folder.string() + ": " + error.message());
-  }
+  impl.give_name();
   impl.finished = true;
+}
+
+void ClipWriter::score_on(std::vector<std::uint8_t> eval_classes) {
+  ClipInfo changed = impl_->info;
+  changed.eval_classes = std::move(eval_classes);
+  format_clip_info(changed);  // refuses what could not be read back
+  impl_->info = std::move(changed);
 }
 
 }  // namespace ams

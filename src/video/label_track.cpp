@@ -56,17 +56,8 @@ struct LabelTrackReader::Impl {
   }
 
   void load(const std::filesystem::path& path, const LabelTrackLimits& limits) {
-    libav::quiet();
     name = path.string();
-    AVFormatContext* context = avformat_alloc_context();
-    if (context == nullptr) throw std::bad_alloc();
-    AVDictionary* options = nullptr;
-    av_dict_set(&options, "protocol_whitelist", "file", 0);
-    const int opened = avformat_open_input(&context, ("file:" + name).c_str(),
-                                           av_find_input_format("matroska"), &options);
-    av_dict_free(&options);
-    libav::check(opened, name + ": cannot open as a Matroska file");
-    const libav::InputPtr input(context);
+    const libav::InputPtr input = libav::open_file(path, "matroska");
     const int index = av_find_best_stream(input.get(), AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     if (index < 0) malformed("holds no video stream");
     const AVStream& stream = *input->streams[index];

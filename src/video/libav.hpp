@@ -11,6 +11,7 @@ extern "C" {
 }
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -45,6 +46,10 @@ using OutputPtr = std::unique_ptr<AVFormatContext, OutputDeleter>;
 FramePtr make_frame();
 PacketPtr make_packet();
 CodecPtr make_codec(const AVCodec* codec);
+
+/// Opens a file to read its packets, as the container `format` where one is named. Nothing else that
+/// the file may name is opened. Throws Error(io_error, malformed_data, unavailable).
+InputPtr open_file(const std::filesystem::path& path, const char* format = nullptr);
 
 /// A frame with its own buffer, rows padded as libav's vector code wants them.
 FramePtr make_frame(AVPixelFormat format, int width, int height);

@@ -248,6 +248,23 @@ TEST_CASE("what is not a JSON object is refused") {
   CHECK(error_of([] { parse_clip_info(std::string((1 << 20) + 1, ' ')); }) == "limit_exceeded");
 }
 
+TEST_CASE("clip.json is UTF-8, and a byte-order mark is no harm") {
+  const auto with_class = [](const std::string& name) {
+    return R"({"fps": 10, "label_stride": 1, "eval_classes": [0], "classes": [")" + name + "\"]}";
+  };
+  CHECK(parse_clip_info("\xef\xbb\xbf" + with_class("Stra\u00dfe")).classes.front() ==
+        "Stra\u00dfe");
+  std::string message;
+  CHECK(error_of([&] { parse_clip_info(with_class("Stra\xdf"), "folder/clip.json"); },
+                 &message) == "malformed_data");
+  CHECK(message.find("folder/clip.json: line 1 is not UTF-8") != std::string::npos);
+  std::string wide = "\xff\xfe";
+  for (const char c : with_class("a")) wide += {c, '\0'};
+  CHECK(error_of([&] { parse_clip_info(wide); }, &message) == "malformed_data");
+  CHECK(message.find("UTF-16") != std::string::npos);
+  CHECK(error_of([&] { parse_clip_info(with_class("a\\u202eb")); }) == "malformed_data");
+}
+
 TEST_CASE("clip.json is held against the files") {
   const Scratch scratch;
   write_clip(scratch / "c");
@@ -272,6 +289,149 @@ TEST_CASE("clip.json is held against the files") {
   opened(R"("fps": 10, "label_stride": 5)");
   std::filesystem::remove(scratch / "c" / "labels.mkv");
   CHECK(error_of([&] { Clip::open(scratch / "c"); }) == "io_error");
+}
+
+TEST_CASE("a clip whose video has another rate than a constant one of clip.json is refused") {
+  const Scratch scratch;
+  struct Case {
+    std::vector<std::int64_t> milliseconds;
+    double fps;
+    std::vector<std::string> words;  // none: accepted
+  };
+  const auto even = [](int frames, double fps) {
+    std::vector<std::int64_t> times;
+    for (int i = 0; i < frames; ++i) times.push_back(std::llround(i * 1000 / fps));
+    return times;
+  };
+  std::vector<std::int64_t> slower = even(15, 30);  // half a second of 30, then 6 a second
+  while (slower.size() < 30) slower.push_back(slower.back() + 167);
+  std::vector<std::int64_t> with_gap = even(40, 25);
+  for (std::size_t i = 20; i < with_gap.size(); ++i) with_gap[i] += 40;
+  std::vector<std::int64_t> jittered = even(40, 25);
+  for (std::size_t i = 1; i < jittered.size(); i += 2) jittered[i] += 9;
+  std::vector<std::int64_t> late = even(20, 25);
+  for (std::int64_t& at : late) at += 5000;
+  for (const Case& c : {Case{even(40, 30), 30, {}}, Case{jittered, 25, {}}, Case{late, 25, {}},
+                        Case{even(2, 60), 60, {}}, Case{even(1, 30), 7, {}},
+                        Case{even(100, 29.97), 30, {}}, Case{even(200, 59.94), 59.94, {}},
+                        Case{even(2000, 29.97), 30, {"29.97", "\"fps\": 30"}},
+                        Case{even(3, 30), 25, {"29.85", "\"fps\": 25"}},
+                        Case{even(40, 25), 50, {"write \"fps\": 25"}},
+                        Case{slower, 10, {"frame 1 ", "0.033 s", "ams-label", "fps=30"}},
+                        Case{slower, 30, {"frame 15 ", "ams-label", "fps=30"}},
+                        Case{with_gap, 25, {"frame 20 ", "ams-label", "fps=25"}}}) {
+    CAPTURE(c.milliseconds.size());
+    CAPTURE(c.fps);
+    std::vector<Picture> pictures;
+    for (const std::int64_t at : c.milliseconds)
+      pictures.push_back(flat_picture(64, 64, 1, 2, 3, at));
+    const auto folder = scratch / "c";
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directory(folder);
+    write_bare(folder / "video.mp4", {}, pictures);
+    LabelTrackWriter labels(folder / "labels.mkv", 16, 16, 5);
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      labels.add(LabelMap{16, 16, std::vector<std::uint8_t>(256)});
+    }
+    labels.finish();
+    write_json(folder, "{\"fps\": " + std::to_string(c.fps) +
+                           R"(, "label_stride": 1, "classes": ["a"], "eval_classes": [0]})");
+    std::string message;
+    const std::string code = error_of([&] { Clip::open(folder); }, &message);
+    CAPTURE(message);
+    CHECK(code == (c.words.empty() ? "none" : "malformed_data"));
+    for (const std::string& word : c.words) CHECK(message.find(word) != std::string::npos);
+    if (code != "none") continue;
+    const Clip clip = Clip::open(folder);
+    CHECK(clip.info().frames == static_cast<std::int64_t>(pictures.size()));
+    VideoReader video((folder / "video.mp4").string());
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      CHECK(clip.label_index(video.next()->capture_seconds) == i);
+    }
+  }
+}
+
+TEST_CASE("labels must reach the end of the video, but for the last label frame") {
+  const Scratch scratch;
+  write_clip(scratch / "c");  // 5 label frames, 23 frames
+  const auto opened = [&](int label_frames, std::string* message = nullptr) {
+    LabelTrackWriter labels(scratch / "c" / "labels.mkv", 32, 16, 2);
+    for (int j = 0; j < label_frames; ++j) {
+      labels.add(LabelMap{32, 16, std::vector<std::uint8_t>(512)});
+    }
+    labels.finish();
+    write_json(scratch / "c", R"({"fps": 10, "label_stride": 5, "classes": ["a"],
+                                  "eval_classes": [0]})");
+    return error_of([&] { Clip::open(scratch / "c"); }, message);
+  };
+  CHECK(opened(5) == "none");
+  CHECK(opened(4) == "none");
+  const Clip clip = Clip::open(scratch / "c");
+  CHECK(clip.label_index(2.2) == 3);  // of the last frame
+  CHECK(error_of([&] { clip.label_index(2.4); }) == "invalid_argument");
+  std::string message;
+  CHECK(opened(3, &message) == "malformed_data");
+  CHECK(message.find("label 15 of the 23 frames") != std::string::npos);
+  CHECK(opened(6, &message) == "malformed_data");
+}
+
+TEST_CASE("an id that is neither a class nor the ignore_id is named, with its frame") {
+  const Scratch scratch;
+  write_clip(scratch / "c");
+  const auto opened = [&](const std::string& fields, std::string* message = nullptr) {
+    write_json(scratch / "c",
+               R"({"fps": 10, "label_stride": 5, "eval_classes": [0], )" + fields + "}");
+    return error_of([&] { Clip::open(scratch / "c"); }, message);
+  };
+  std::string message;
+  CHECK(opened(R"("classes": ["a", "b"])", &message) == "malformed_data");
+  CHECK(message.find("labels.mkv: label frame 0 (frame 0 of the video) has the id 2 at x = ") !=
+        std::string::npos);
+  CHECK(message.find("allowed are 0 to 1 (\"classes\") and 255 (\"ignore_id\")") !=
+        std::string::npos);
+  CHECK(opened(R"("classes": ["a", "b"], "ignore_id": 2)") == "none");
+
+  LabelTrackWriter labels(scratch / "c" / "labels.mkv", 32, 16, 2);
+  for (int j = 0; j < 5; ++j) {
+    labels.add(LabelMap{32, 16, std::vector<std::uint8_t>(512, j == 4 ? 7 : 0)});
+  }
+  labels.finish();
+  CHECK(opened(R"("classes": ["a", "b"])", &message) == "malformed_data");
+  CHECK(message.find("label frame 4 (frame 20 of the video) has the id 7") != std::string::npos);
+
+  ClipWriter writer(scratch / "d", street_info());
+  CHECK(error_of(
+            [&] {
+              writer.add(scene(64, 32, 0), {32, 16, std::vector<std::uint8_t>(512, 3)});
+            },
+            &message) == "invalid_argument");
+  CHECK(message.find("the id 3") != std::string::npos);
+  writer.add(scene(64, 32, 0), {32, 16, std::vector<std::uint8_t>(512, 255)});
+}
+
+TEST_CASE("a clip folder is replaced when the new one is complete, and nothing else is") {
+  const Scratch scratch;
+  Random random(1);
+  const LabelMap labels = random_labels(32, 16, 3, random);
+  write_clip(scratch / "c");
+  const ClipWriterOptions replacing{.replace = true};
+  { ClipWriter writer(scratch / "c", street_info(), replacing); }
+  CHECK(Clip::open(scratch / "c").info().frames == 23);
+  ClipWriter writer(scratch / "c", street_info(), replacing);
+  writer.add(scene(64, 32, 0), labels);
+  writer.score_on({1});
+  CHECK(error_of([&] { writer.score_on({3}); }) == "invalid_argument");
+  CHECK(Clip::open(scratch / "c").info().frames == 23);
+  writer.finish();
+  CHECK(Clip::open(scratch / "c").info().frames == 1);
+  CHECK(Clip::open(scratch / "c").info().eval_classes == std::vector<std::uint8_t>{1});
+  CHECK(scratch.entries() == 1);
+
+  std::filesystem::create_directory(scratch / "other");
+  std::string message;
+  CHECK(error_of([&] { ClipWriter w(scratch / "other", street_info(), replacing); }, &message) ==
+        "invalid_argument");
+  CHECK(message.find("not a clip folder") != std::string::npos);
 }
 
 TEST_CASE("what the clip writer refuses, and that it leaves nothing unfinished") {

@@ -59,9 +59,12 @@ std::string format_clip_info(const ClipInfo& info);
 /// FFV1 gray8) and clip.json. A value: the parsed description and where the files are.
 class Clip {
  public:
-  /// Reads clip.json and holds it against the two files: sizes, counts and frame rates must agree.
-  /// The info then has every size, and the count of label frames, filled in. Errors: io_error (a
-  /// file is not there), malformed_data, those of VideoReader and LabelTrackReader.
+  /// Reads clip.json and holds it against the two files: sizes and counts must agree, the labels
+  /// must reach the end of the video (the last label frame may be missing), each frame must be shown
+  /// at its time of a constant rate, and every id must be a class or ignore_id (of tracks with
+  /// thousands of label frames, an even choice of them is read). The info then has every size and
+  /// count filled in. Reads the video file, decodes labels alone. Errors: io_error (a file is not
+  /// there), malformed_data, those of VideoReader and LabelTrackReader.
   static Clip open(const std::filesystem::path& folder);
 
   const ClipInfo& info() const { return info_; }
@@ -75,9 +78,13 @@ class Clip {
 
   /// The label frame nearest to a capture time; of two at the same distance the later.
   /// The time may lie up to half a label period before the first label frame, and up to a whole
-  /// period after the last (the video may go on until the next one would be due); otherwise
-  /// Error(invalid_argument).
+  /// period after the last (the video may go on until the next one would be due) or to the video's
+  /// last frame; otherwise Error(invalid_argument).
   std::size_t label_index(double capture_seconds) const;
+
+  /// Error(malformed_data), which names the id and the frame, where label frame `index` has an id
+  /// that is neither a class nor the ignore_id.
+  void require_allowed_ids(const LabelMap& labels, std::size_t index) const;
 
  private:
   std::filesystem::path folder_;
@@ -87,6 +94,7 @@ class Clip {
 struct ClipWriterOptions {
   double crf = 18;  ///< as in VideoWriterOptions
   std::string preset = "medium";
+  bool replace = false;  ///< an older clip folder of this name stays until finish() replaces it
 };
 
 /// Writes a clip folder. It appears under its name when finish() returns, complete, and not at all
@@ -94,7 +102,8 @@ struct ClipWriterOptions {
 class ClipWriter {
  public:
   /// `info` gives everything but counts and sizes, which are set from what is added. The folder
-  /// must not exist; its parent must. Frames are even-sized, as in VideoWriter. Errors:
+  /// must not exist, but for a clip folder with `replace`; its parent must. Frames are even-sized,
+  /// as in VideoWriter. Errors:
   /// invalid_argument, io_error, unavailable (AMS_WITH_X264=OFF).
   ClipWriter(const std::filesystem::path& folder, const ClipInfo& info,
              const ClipWriterOptions& options = {});
@@ -105,9 +114,14 @@ class ClipWriter {
   /// True when the next frame is one of every label_stride and so needs labels.
   bool wants_labels() const noexcept;
 
-  /// The next frame; with labels exactly when wants_labels(), else Error(invalid_argument).
+  /// The next frame; with labels exactly when wants_labels(), else Error(invalid_argument), as for
+  /// an id that is neither a class nor the ignore_id.
   void add(const Frame& frame);
   void add(const Frame& frame, const LabelMap& labels);
+
+  /// Changes info's eval_classes, for labels that decide what is scored. Before finish().
+  /// Error(invalid_argument) as for `info`.
+  void score_on(std::vector<std::uint8_t> eval_classes);
 
   /// Completes the folder. Error(invalid_argument) with nothing added or when called twice;
   /// io_error.

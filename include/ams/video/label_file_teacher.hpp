@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <utility>
 
 #include "ams/runtime/teacher.hpp"
@@ -16,9 +17,12 @@ class LabelFileTeacher : public Teacher {
   explicit LabelFileTeacher(Clip clip) : clip_(std::move(clip)), track_(clip_.labels_path()) {}
 
   /// A LabelMap; the frame itself is not looked at. Throws Error(invalid_argument) where the clip
-  /// has no label for the time.
+  /// has no label for the time, and as Clip::require_allowed_ids().
   Handle label(const Handle&, double capture_seconds) override {
-    return Handle::make(track_.at(clip_.label_index(capture_seconds)));
+    const std::size_t index = clip_.label_index(capture_seconds);
+    LabelMap labels = track_.at(index);
+    clip_.require_allowed_ids(labels, index);  // opening a long clip has not read all of them
+    return Handle::make(std::move(labels));
   }
 
   const Clip& clip() const { return clip_; }

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := $(if $(AMS_PYTHON),$(AMS_PYTHON),.venv/bin/python)
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup build demo test bench format clean
+.PHONY: help setup build demo test bench docs format clean
 help:
 	@echo 'make demo                   build everything and watch a server teach a device (out/demo)'
 	@echo '     demo CLIP=<folder>     on a recorded clip instead of the rendered street'
@@ -11,6 +11,7 @@ help:
 	@echo '     demo STUDENT=edanet    with another student: edanet, deeplabv3_mobilenetv2, model.pt'
 	@echo 'make test                   build everything and run every test'
 	@echo 'make bench                  measure each primitive beside its plain alternative'
+	@echo 'make docs                   build the site with the C++ and Python references (build-docs/html)'
 	@echo 'make build | format | clean'
 
 setup:
@@ -31,6 +32,9 @@ test:
 
 bench: build
 	@scripts/bench.sh
+
+docs:
+	@scripts/docs.sh
 
 format:
 	@git ls-files '*.hpp' '*.cpp' | xargs clang-format-14 -i

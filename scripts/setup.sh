@@ -24,6 +24,7 @@ if [ "${1:-}" = "--test" ]; then
   fi
 fi
 
+[ "${1:-}" != "--docs" ] || packages=(doxygen python3 python3-venv)  # of scripts/docs.sh
 missing=()
 if command -v dpkg-query >/dev/null; then
   for package in "${packages[@]}"; do
@@ -47,6 +48,7 @@ else
   echo "Not a Debian-like machine: make sure that the equivalents of these packages are there:"
   echo "  ${packages[*]}"
 fi
+[ "${1:-}" != "--docs" ] || exit 0
 
 # What Python needs, as "module:requirement".
 python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4' tqdm:'tqdm>=4.66,<5')

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test: the whole build, core under the sanitizers and on 64-bit Arm, the fuzz targets for a bounded time,
-# and consumers of the installed package. PYTHON and JOBS come from the Makefile.
+# Every test: the documentation, the whole build, core under the sanitizers and on 64-bit Arm, the fuzz targets
+# for a bounded time, and consumers of the installed package. PYTHON and JOBS come from the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-$PWD/.venv/bin/python}
@@ -16,6 +16,8 @@ build() {  # build <preset> [cmake arguments]
   cmake --build --preset "$preset" -j "$jobs"
 }
 
+step "Documentation: every link and reference"
+scripts/docs.sh
 step "Build everything"
 build default -DAMS_PYTHON_EXECUTABLE="$python"
 step "Core under AddressSanitizer and UndefinedBehaviorSanitizer"

@@ -67,3 +67,6 @@ if(NOT AMS_FLATC)
   list(APPEND _missing flatc)
 endif()
 ams_wheel_layer(NET "${_missing}")
+
+# The package has no binding of the store.
+set(AMS_WITH_STORE OFF CACHE BOOL "Chosen for the wheel")

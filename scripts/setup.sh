@@ -14,6 +14,7 @@ packages=(
   libzstd-dev zlib1g-dev libeigen3-dev libfmt-dev doctest-dev                                      # core
   libavcodec-dev libavformat-dev libavutil-dev libavdevice-dev libswscale-dev libx264-dev  # video
   libboost-dev libssl-dev libflatbuffers-dev flatbuffers-compiler                       # net
+  libsqlite3-dev                                                                        # store
   libcli11-dev nlohmann-json3-dev                                                       # programs
   liblzma-dev libbrotli-dev                                                             # benchmarks
 )

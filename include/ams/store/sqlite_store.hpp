@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ams/core/digest.hpp"
+#include "ams/core/manifest.hpp"
+#include "ams/runtime/session_store.hpp"
+
+namespace ams {
+
+struct SqliteStoreOptions {
+  /// Keeps the sessions of different students apart, beside the manifest: of the initial values.
+  Digest student_fingerprint = 0;
+  /// The whole model is written again after so many updates, >= 1. What is read at a restart is a
+  /// model and at most so many updates.
+  std::size_t max_updates_after_model = 256;
+  /// Adam's moments are written with every so many updates, >= 1. Training goes on from moments
+  /// that are so old after a kill; what the device holds is always the newest.
+  std::size_t updates_per_moments = 16;
+};
+
+/// Sessions in one SQLite database, `sessions.db` in a folder. save() writes what has changed: the
+/// update, and now and then the model and Adam's moments. It returns when the disk has it, so that
+/// a server which is killed at any moment goes on with the version that its device has been sent.
+///
+/// load() reads one device's session, so the number of sessions on disk costs nothing at the start.
+/// A session whose newest updates cannot be read goes on from the newest version that can.
+///
+/// Thread-safe. One process has a folder open at a time.
+class SqliteStore final : public SessionStore {
+ public:
+  /// Makes the folder where there is none, readable by its owner alone. A file that is no database
+  /// is set aside as `sessions.db.damaged`. Throws Error(invalid_argument) on a null manifest and
+  /// options out of range, and Error(unavailable), naming the file, when it cannot be opened, is
+  /// open in another process, or was written by a newer version of libams.
+  SqliteStore(const std::string& folder, std::shared_ptr<const Manifest> manifest,
+              SqliteStoreOptions options = {});
+  ~SqliteStore() override;
+
+  /// Throws Error(unavailable) when the disk cannot be read, and Error(malformed_data) when the
+  /// session's model cannot.
+  std::optional<SessionRecord> load(const std::string& device_id) override;
+
+  /// Throws Error(unavailable), e.g. when the disk is full; what was kept before stays. The next
+  /// save() brings what this one could not.
+  void save(const SessionRecord& record) override;
+
+  void erase(const std::string& device_id) override;
+
+  /// Where a damaged database was moved to; empty: there was none.
+  const std::string& damaged_file() const noexcept;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ams

@@ -1,0 +1,108 @@
+#include "record_fields.hpp"
+
+#include <array>
+#include <cstring>
+#include <sstream>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "ams/core/codec/zstd_frame.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
+
+namespace ams::store_detail {
+namespace {
+
+using C = SessionCounters;
+using Member = std::variant<std::uint64_t C::*, double C::*>;
+
+constexpr std::array members = {
+    std::pair<std::string_view, Member>{"connections", &C::connections},
+    std::pair<std::string_view, Member>{"resumed_in_step", &C::resumed_in_step},
+    std::pair<std::string_view, Member>{"resumed_with_updates", &C::resumed_with_updates},
+    std::pair<std::string_view, Member>{"resumed_with_snapshot", &C::resumed_with_snapshot},
+    std::pair<std::string_view, Member>{"batches", &C::batches},
+    std::pair<std::string_view, Member>{"batch_bytes", &C::batch_bytes},
+    std::pair<std::string_view, Member>{"batches_repeated", &C::batches_repeated},
+    std::pair<std::string_view, Member>{"batches_dropped", &C::batches_dropped},
+    std::pair<std::string_view, Member>{"batches_failed", &C::batches_failed},
+    std::pair<std::string_view, Member>{"samples", &C::samples},
+    std::pair<std::string_view, Member>{"samples_dropped", &C::samples_dropped},
+    std::pair<std::string_view, Member>{"phases", &C::phases},
+    std::pair<std::string_view, Member>{"phases_failed", &C::phases_failed},
+    std::pair<std::string_view, Member>{"phases_withheld", &C::phases_withheld},
+    std::pair<std::string_view, Member>{"phases_abandoned", &C::phases_abandoned},
+    std::pair<std::string_view, Member>{"phase_seconds", &C::phase_seconds},
+    std::pair<std::string_view, Member>{"iterations", &C::iterations},
+    std::pair<std::string_view, Member>{"updates", &C::updates},
+    std::pair<std::string_view, Member>{"update_bytes", &C::update_bytes},
+    std::pair<std::string_view, Member>{"update_coordinates", &C::update_coordinates},
+    std::pair<std::string_view, Member>{"updates_sent_again", &C::updates_sent_again},
+    std::pair<std::string_view, Member>{"snapshots", &C::snapshots},
+    std::pair<std::string_view, Member>{"snapshot_bytes", &C::snapshot_bytes},
+    std::pair<std::string_view, Member>{"acks", &C::acks},
+    std::pair<std::string_view, Member>{"acks_wrong", &C::acks_wrong},
+    std::pair<std::string_view, Member>{"refusals", &C::refusals},
+    std::pair<std::string_view, Member>{"faults", &C::faults},
+    std::pair<std::string_view, Member>{"trials", &C::trials},
+    std::pair<std::string_view, Member>{"restarts", &C::restarts},
+    std::pair<std::string_view, Member>{"restarts_initial", &C::restarts_initial},
+    std::pair<std::string_view, Member>{"score_held", &C::score_held},
+    std::pair<std::string_view, Member>{"score_initial", &C::score_initial}};
+
+constexpr int zstd_level = 1;
+
+}  // namespace
+
+std::string write_counters(const SessionCounters& counters) {
+  std::string text;
+  for (const auto& [name, member] : members) {
+    std::visit([&](auto m) { text += fmt::format("{} {}\n", name, counters.*m); }, member);
+  }
+  return text;
+}
+
+SessionCounters read_counters(const std::string& text) {
+  SessionCounters counters;
+  std::istringstream lines(text);
+  for (std::string name, value; lines >> name >> value;) {
+    for (const auto& [known, member] : members) {
+      if (name != known) continue;
+      std::istringstream number(value);
+      std::visit([&](auto m) { number >> counters.*m; }, member);
+    }
+  }
+  return counters;
+}
+
+std::vector<std::byte> write_moments(const AdamState& adam) {
+  const std::size_t bytes = adam.first_moment.size() * sizeof(float);
+  std::vector<std::byte> both(2 * bytes);
+  if (bytes > 0) {
+    std::memcpy(both.data(), adam.first_moment.data(), bytes);
+    std::memcpy(both.data() + bytes, adam.second_moment.data(), bytes);
+  }
+  std::vector<std::byte> compressed;
+  detail::append_zstd_frame(compressed, both, zstd_level);
+  return compressed;
+}
+
+AdamState read_moments(std::span<const std::byte> bytes, std::int64_t step_count,
+                       std::size_t dimension) {
+  constexpr const char* name = "moments of the session";
+  const std::size_t size = dimension * sizeof(float);
+  if (step_count < 0 || detail::zstd_content_size(bytes, name) != 2 * size) {
+    throw Error(ErrorCode::malformed_data, "the moments of the session are of another model");
+  }
+  const std::vector<std::byte> both = detail::zstd_decompress(bytes, 2 * size, name);
+  AdamState adam(dimension);
+  if (size > 0) {
+    std::memcpy(adam.first_moment.data(), both.data(), size);
+    std::memcpy(adam.second_moment.data(), both.data() + size, size);
+  }
+  adam.step_count = step_count;
+  return adam;
+}
+
+}  // namespace ams::store_detail

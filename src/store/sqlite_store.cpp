@@ -1,0 +1,357 @@
+#include "ams/store/sqlite_store.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ams/core/bytes.hpp"
+#include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
+#include "ams/core/update_codec.hpp"
+#include "database.hpp"
+#include "record_fields.hpp"
+
+namespace ams {
+namespace {
+
+using store_detail::Database;
+using store_detail::Statement;
+using store_detail::Transaction;
+
+constexpr std::int64_t format_version = 1;
+constexpr int model_zstd_level = 1;
+
+// student: manifest and initial values. version: what the device holds. model: a snapshot of
+// model_version, which the updates behind it lead on from; those before it are for a device that is
+// behind.
+constexpr const char* schema = R"(
+CREATE TABLE IF NOT EXISTS sessions (
+  student TEXT NOT NULL, device TEXT NOT NULL,
+  version INTEGER NOT NULL, digest INTEGER NOT NULL,
+  model_version INTEGER NOT NULL, model BLOB NOT NULL,
+  moments_version INTEGER NOT NULL, moments BLOB NOT NULL, steps INTEGER NOT NULL,
+  last_batch INTEGER NOT NULL, counters TEXT NOT NULL,
+  PRIMARY KEY (student, device));
+CREATE TABLE IF NOT EXISTS updates (
+  student TEXT NOT NULL, device TEXT NOT NULL, version INTEGER NOT NULL,
+  base_digest INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (student, device, version)) WITHOUT ROWID;
+)";
+
+std::int64_t as_integer(Digest digest) {
+  return std::bit_cast<std::int64_t>(digest);
+}
+Digest as_digest(std::int64_t integer) {
+  return std::bit_cast<Digest>(integer);
+}
+
+std::string student_key(const Manifest& manifest, Digest fingerprint) {
+  return fmt::format("{:016x}-{:016x}", manifest.digest(), fingerprint);
+}
+
+/// Opens the database, sets one aside that is none, and takes it for this process.
+class OpenedDatabase {
+ public:
+  explicit OpenedDatabase(const std::filesystem::path& file) {
+    for (;;) {
+      auto database = std::make_unique<Database>(file.string());
+      try {
+        take(*database);
+        database_ = std::move(database);
+        return;
+      } catch (const Error&) {
+        const int code = database->failure_code();
+        if (code == SQLITE_BUSY) {
+          throw Error(ErrorCode::unavailable,
+                      file.string() + " is open in another process; a server needs a folder of its "
+                                      "own for its sessions");
+        }
+        if (!Database::is_damage(code) || !damaged_file_.empty()) throw;
+      }
+      database.reset();
+      damaged_file_ = file.string() + ".damaged";
+      std::filesystem::rename(file, damaged_file_);
+      for (const char* companion : {"-wal", "-journal"}) {
+        std::filesystem::remove(file.string() + companion);
+      }
+    }
+  }
+
+  Database& operator*() { return *database_; }
+  const std::string& damaged_file() const noexcept { return damaged_file_; }
+
+ private:
+  static void take(Database& database) {
+    database.run("PRAGMA locking_mode = EXCLUSIVE");
+    database.run("PRAGMA journal_mode = WAL");  // with FULL: on the disk when COMMIT returns
+    database.run("PRAGMA synchronous = FULL");
+    Statement version(database, "PRAGMA user_version");
+    version.step();
+    const std::int64_t found = version.integer(0);
+    if (found > format_version) {
+      throw Error(ErrorCode::unsupported_version,
+                  fmt::format("{} is of format {}; this version of libams reads up to {}",
+                              database.file(), found, format_version));
+    }
+    version.run();
+    Transaction transaction(database);
+    database.run(schema);
+    database.run(fmt::format("PRAGMA user_version = {}", format_version).c_str());
+    transaction.commit();
+  }
+
+  std::unique_ptr<Database> database_;
+  std::string damaged_file_;
+};
+
+std::filesystem::path make_folder(const std::string& folder) {
+  const std::filesystem::path path(folder);
+  std::error_code error;
+  if (std::filesystem::create_directories(path, error)) {
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  }
+  if (!std::filesystem::is_directory(path)) {
+    throw Error(ErrorCode::unavailable,
+                "cannot keep sessions in " + folder + ": it is no folder and cannot be made one");
+  }
+  return path;
+}
+
+}  // namespace
+
+class SqliteStore::Impl {
+ public:
+  Impl(const std::string& folder, std::shared_ptr<const Manifest> manifest,
+       SqliteStoreOptions options)
+      : manifest_(std::move(manifest)),
+        options_(options),
+        student_(student_key(*manifest_, options.student_fingerprint)),
+        database_(make_folder(folder) / "sessions.db") {}
+
+  std::optional<SessionRecord> load(const std::string& device_id) {
+    const std::lock_guard lock(mutex_);
+    Statement row(*database_,
+                  "SELECT model_version, model, moments, steps, last_batch, counters, version "
+                  "FROM sessions WHERE student = ? AND device = ?");
+    row.bind(student_).bind(device_id);
+    if (!row.step()) return std::nullopt;
+    SessionRecord record;
+    record.device_id = device_id;
+    record.held = decode_snapshot(row.bytes(1), manifest_);
+    if (record.held.version().number != row.integer(0)) {
+      throw Error(ErrorCode::malformed_data, "the model of the session is of another version");
+    }
+    record.last_batch_id = static_cast<std::uint64_t>(row.integer(4));
+    record.counters = store_detail::read_counters(row.text(5));
+    try {
+      record.adam =
+          store_detail::read_moments(row.bytes(2), row.integer(3), manifest_->dimension());
+    } catch (const Error&) {  // training finds new ones
+      record.adam = AdamState(manifest_->dimension());
+    }
+    read_updates(record);
+    return record;
+  }
+
+  void save(const SessionRecord& record) {
+    const std::lock_guard lock(mutex_);
+    const std::string& device = record.device_id;
+    Transaction transaction(*database_);
+    std::optional<Saved> saved = find(device);
+    // The updates that lead from what is saved to what the device will hold.
+    const auto& history = record.history;
+    const auto next = std::find_if(history.begin(), history.end(), [&](const PublishedUpdate& u) {
+      return saved && u.base == saved->version;
+    });
+    if (!saved || next == history.end()) {
+      write_model(record);
+      for (const PublishedUpdate& update : history) write_update(device, update);
+    } else {
+      for (auto update = next; update != history.end(); ++update) write_update(device, *update);
+      const std::size_t behind_model = record.held.version().number - saved->model_version;
+      if (behind_model > options_.max_updates_after_model) {
+        write_model(record);
+      } else {
+        write_state(record, *saved);
+      }
+    }
+    forget_old_updates(record);
+    transaction.commit();
+  }
+
+  void erase(const std::string& device_id) {
+    const std::lock_guard lock(mutex_);
+    Transaction transaction(*database_);
+    for (const char* sql : {"DELETE FROM sessions WHERE student = ? AND device = ?",
+                            "DELETE FROM updates WHERE student = ? AND device = ?"}) {
+      Statement(*database_, sql).bind(student_).bind(device_id).run();
+    }
+    transaction.commit();
+  }
+
+  const std::string& damaged_file() const noexcept { return database_.damaged_file(); }
+
+ private:
+  /// What the database has of a device.
+  struct Saved {
+    ModelVersion version;
+    std::uint32_t model_version = 0;
+    std::uint32_t moments_version = 0;
+  };
+
+  std::optional<Saved> find(const std::string& device) {
+    Statement row(*database_,
+                  "SELECT version, digest, model_version, moments_version FROM sessions "
+                  "WHERE student = ? AND device = ?");
+    row.bind(student_).bind(device);
+    if (!row.step()) return std::nullopt;
+    return Saved{{static_cast<std::uint32_t>(row.integer(0)), as_digest(row.integer(1))},
+                 static_cast<std::uint32_t>(row.integer(2)),
+                 static_cast<std::uint32_t>(row.integer(3))};
+  }
+
+  /// Moves record.held on from the model as far as the updates can be read.
+  void read_updates(SessionRecord& record) {
+    Statement rows(*database_,
+                   "SELECT version, base_digest, bytes FROM updates "
+                   "WHERE student = ? AND device = ? ORDER BY version");
+    rows.bind(student_).bind(record.device_id);
+    while (rows.step()) {
+      const auto version = static_cast<std::uint32_t>(rows.integer(0));
+      const ModelVersion base{version - 1, as_digest(rows.integer(1))};
+      Bytes bytes(rows.bytes(2));
+      const std::uint32_t held = record.held.version().number;
+      if (version > held) {
+        if (base != record.held.version()) break;
+        try {
+          apply_update(bytes.span(), record.held);
+        } catch (const Error&) {
+          break;
+        }
+      }
+      // A gap: what is before it leads nowhere.
+      if (!record.history.empty() && record.history.back().base.number + 1 != base.number) {
+        record.history.clear();
+      }
+      record.history.push_back({base, std::move(bytes)});
+    }
+    if (!record.history.empty() &&
+        record.history.back().base.number + 1 != record.held.version().number) {
+      record.history.clear();
+    }
+  }
+
+  void write_model(const SessionRecord& record) {
+    const std::vector<std::byte> model = encode_snapshot(record.held, model_zstd_level);
+    const std::vector<std::byte> moments = store_detail::write_moments(record.adam);
+    const std::string counters = store_detail::write_counters(record.counters);
+    const ModelVersion version = record.held.version();
+    Statement(*database_,
+              "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(student_)
+        .bind(record.device_id)
+        .bind(std::int64_t{version.number})
+        .bind(as_integer(version.digest))
+        .bind(std::int64_t{version.number})
+        .bind(std::span<const std::byte>(model))
+        .bind(std::int64_t{version.number})
+        .bind(std::span<const std::byte>(moments))
+        .bind(std::int64_t{record.adam.step_count})
+        .bind(static_cast<std::int64_t>(record.last_batch_id))
+        .bind(counters)
+        .run();
+  }
+
+  /// All but the model.
+  void write_state(const SessionRecord& record, const Saved& saved) {
+    const ModelVersion version = record.held.version();
+    Statement(*database_,
+              "UPDATE sessions SET version = ?, digest = ?, last_batch = ?, counters = ? "
+              "WHERE student = ? AND device = ?")
+        .bind(std::int64_t{version.number})
+        .bind(as_integer(version.digest))
+        .bind(static_cast<std::int64_t>(record.last_batch_id))
+        .bind(store_detail::write_counters(record.counters))
+        .bind(student_)
+        .bind(record.device_id)
+        .run();
+    if (version.number - saved.moments_version < options_.updates_per_moments) return;
+    const std::vector<std::byte> moments = store_detail::write_moments(record.adam);
+    Statement(*database_,
+              "UPDATE sessions SET moments_version = ?, moments = ?, steps = ? "
+              "WHERE student = ? AND device = ?")
+        .bind(std::int64_t{version.number})
+        .bind(std::span<const std::byte>(moments))
+        .bind(std::int64_t{record.adam.step_count})
+        .bind(student_)
+        .bind(record.device_id)
+        .run();
+  }
+
+  void write_update(const std::string& device, const PublishedUpdate& update) {
+    Statement(*database_, "INSERT OR REPLACE INTO updates VALUES (?, ?, ?, ?, ?)")
+        .bind(student_)
+        .bind(device)
+        .bind(std::int64_t{update.base.number} + 1)
+        .bind(as_integer(update.base.digest))
+        .bind(update.bytes.span())
+        .run();
+  }
+
+  /// Those that neither the model nor a device that is behind needs, and those of another life.
+  void forget_old_updates(const SessionRecord& record) {
+    const std::int64_t oldest = record.history.empty()
+                                    ? std::int64_t{record.held.version().number} + 1
+                                    : std::int64_t{record.history.front().base.number} + 1;
+    Statement(*database_,
+              "DELETE FROM updates WHERE student = ?1 AND device = ?2 AND (version > ?3 OR "
+              "(version < ?4 AND version <= (SELECT model_version FROM sessions "
+              "WHERE student = ?1 AND device = ?2)))")
+        .bind(student_)
+        .bind(record.device_id)
+        .bind(std::int64_t{record.held.version().number})
+        .bind(oldest)
+        .run();
+  }
+
+  const std::shared_ptr<const Manifest> manifest_;
+  const SqliteStoreOptions options_;
+  const std::string student_;
+  std::mutex mutex_;
+  OpenedDatabase database_;
+};
+
+SqliteStore::SqliteStore(const std::string& folder, std::shared_ptr<const Manifest> manifest,
+                         SqliteStoreOptions options) {
+  const auto require = [](bool ok, const char* what) {
+    if (!ok) throw Error(ErrorCode::invalid_argument, std::string("SqliteStore: ") + what);
+  };
+  require(manifest != nullptr, "the manifest is null");
+  require(options.max_updates_after_model >= 1,
+          "max_updates_after_model is 0; allowed is 1 or more");
+  require(options.updates_per_moments >= 1, "updates_per_moments is 0; allowed is 1 or more");
+  impl_ = std::make_unique<Impl>(folder, std::move(manifest), options);
+}
+
+SqliteStore::~SqliteStore() = default;
+
+std::optional<SessionRecord> SqliteStore::load(const std::string& device_id) {
+  return impl_->load(device_id);
+}
+void SqliteStore::save(const SessionRecord& record) {
+  impl_->save(record);
+}
+void SqliteStore::erase(const std::string& device_id) {
+  impl_->erase(device_id);
+}
+const std::string& SqliteStore::damaged_file() const noexcept {
+  return impl_->damaged_file();
+}
+
+}  // namespace ams

@@ -1,0 +1,293 @@
+#include "ams/store/sqlite_store.hpp"
+
+#include <doctest/doctest.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ams/core/update_codec.hpp"
+#include "ams/session/model_feed.hpp"
+#include "core/expect_error.hpp"
+
+using namespace ams;
+using ams::test::expect_error;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t dimension = 300;
+
+std::shared_ptr<const Manifest> manifest() {
+  return std::make_shared<const Manifest>(std::vector<TensorSpec>{{"weight", {dimension}}});
+}
+
+/// A folder that goes with the test.
+struct Folder {
+  fs::path path;
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "ams-store-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~Folder() { fs::remove_all(path); }
+  std::string text() const { return (path / "data").string(); }
+  fs::path file() const { return path / "data" / "sessions.db"; }
+};
+
+/// A session as far as a store sees it.
+struct Session {
+  ModelFeed feed{ModelState(manifest(), std::vector<float>(dimension, 0.5F)),
+                 {.max_history_updates = 5}};
+  AdamState adam{dimension};
+  SessionCounters counters;
+  Random random{1};
+
+  void train() {
+    std::vector<float> trained(feed.held().values().begin(), feed.held().values().end());
+    std::vector<std::uint32_t> moved;
+    for (std::uint32_t i = 0; i < dimension; i += 7) {
+      trained[i] += static_cast<float>(random.uniform()) - 0.5F;
+      moved.push_back(i);
+      adam.first_moment[i] = trained[i];
+      adam.second_moment[i] = 1 + trained[i];
+    }
+    ++adam.step_count;
+    const EncodeOptions encode{.profile = counters.updates % 2 ? UpdateProfile::compact
+                                                               : UpdateProfile::reference};
+    feed.publish(trained, CoordinateSet::from_sorted(dimension, std::move(moved)), 0, encode);
+    ++counters.updates;
+    counters.score_held = random.uniform();
+  }
+
+  SessionRecord record(const std::string& id = "camera 1") const {
+    return {id,       feed.held(), adam,
+            counters.updates + 3, counters, {feed.history().begin(), feed.history().end()}};
+  }
+};
+
+/// Equal but for moments that are older.
+void check_equal(const SessionRecord& found, const SessionRecord& wanted) {
+  CHECK(found.device_id == wanted.device_id);
+  CHECK(found.held.version() == wanted.held.version());
+  CHECK(std::equal(found.held.values().begin(), found.held.values().end(),
+                   wanted.held.values().begin(), wanted.held.values().end()));
+  CHECK(found.last_batch_id == wanted.last_batch_id);
+  CHECK(found.counters.updates == wanted.counters.updates);
+  CHECK(found.counters.score_held == wanted.counters.score_held);
+  // Updates for a device that is behind: at least those that the session had.
+  REQUIRE(found.history.size() >= wanted.history.size());
+  const std::size_t more = found.history.size() - wanted.history.size();
+  for (std::size_t i = 0; i < wanted.history.size(); ++i) {
+    CHECK(found.history[more + i].base == wanted.history[i].base);
+    CHECK(found.history[more + i].bytes == wanted.history[i].bytes);
+  }
+}
+
+void run_sql(const fs::path& file, const char* sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+  std::ofstream(file, std::ios::binary) << text;
+}
+
+}  // namespace
+
+TEST_CASE("every life of a store has what the one before kept") {
+  const Folder folder;
+  Session session, other;
+  other.train();
+  std::mt19937 dice(7);
+  std::unique_ptr<SqliteStore> store;
+  const SqliteStoreOptions options{.max_updates_after_model = 4, .updates_per_moments = 3};
+  for (int i = 0; i < 60; ++i) {
+    CAPTURE(i);
+    if (!store || dice() % 3 == 0) {
+      store.reset();
+      store = std::make_unique<SqliteStore>(folder.text(), manifest(), options);
+      CHECK(store->damaged_file().empty());
+      const auto found = store->load("camera 1");
+      REQUIRE(found.has_value() == (i > 0));
+      if (found) {
+        check_equal(*found, session.record());
+        CHECK(found->adam.step_count + 3 > session.adam.step_count);
+        // A server that goes on from it is in step with every device of the history.
+        ModelFeed feed(found->held, {.max_history_updates = 5});
+        CHECK_NOTHROW(feed.restore_history(found->history));
+      }
+      if (i == 0) store->save(other.record("camera 2"));
+    }
+    for (unsigned updates = dice() % 8; updates-- > 0;) session.train();
+    store->save(session.record());
+  }
+  check_equal(*store->load("camera 2"), other.record("camera 2"));
+  store->erase("camera 1");
+  CHECK_FALSE(store->load("camera 1"));
+  CHECK(store->load("camera 2"));
+}
+
+TEST_CASE("students are kept apart") {
+  const Folder folder;
+  Session session;
+  session.train();
+  {
+    SqliteStore store(folder.text(), manifest(), {.student_fingerprint = 1});
+    store.save(session.record());
+  }
+  {
+    SqliteStore store(folder.text(), manifest(), {.student_fingerprint = 2});
+    CHECK_FALSE(store.load("camera 1"));
+  }
+  SqliteStore store(folder.text(), manifest(), {.student_fingerprint = 1});
+  CHECK(store.load("camera 1"));
+}
+
+TEST_CASE("a server that is killed has kept what it said it had") {
+  for (int round = 0; round < 12; ++round) {
+    CAPTURE(round);
+    const Folder folder;
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      Session session;
+      SqliteStore store(folder.text(), manifest(), {.max_updates_after_model = 3});
+      for (;;) {
+        session.train();
+        store.save(session.record());
+        const std::uint32_t version = session.feed.held().version().number;
+        if (write(ends[1], &version, sizeof version) != sizeof version) _exit(1);
+      }
+    }
+    close(ends[1]);
+    std::uint32_t kept = 0, version = 0;
+    const std::uint32_t enough = 2 + static_cast<std::uint32_t>(round) * 2;
+    while (kept < enough && read(ends[0], &version, sizeof version) == sizeof version) {
+      kept = version;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    while (read(ends[0], &version, sizeof version) == sizeof version) kept = version;
+    close(ends[0]);
+
+    SqliteStore store(folder.text(), manifest());
+    CHECK(store.damaged_file().empty());
+    const auto found = store.load("camera 1");
+    REQUIRE(found);
+    CHECK(found->held.version().number >= kept);
+    Session same;  // the same numbers
+    while (same.feed.held().version().number < found->held.version().number) same.train();
+    check_equal(*found, same.record());
+  }
+}
+
+TEST_CASE("a full disk loses nothing, and the next save brings what was missed") {
+  const Folder folder;
+  Session session;
+  session.train();
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  {
+    SqliteStore store(folder.text(), manifest());
+    store.save(session.record());
+    const SessionRecord kept = session.record();
+    const rlimit none{1, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    for (int i = 0; i < 3; ++i) {
+      session.train();
+      CHECK_THROWS_AS(store.save(session.record()), Error);
+    }
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    check_equal(*store.load("camera 1"), kept);
+    session.train();
+    store.save(session.record());
+    check_equal(*store.load("camera 1"), session.record());
+  }
+  SqliteStore store(folder.text(), manifest());
+  check_equal(*store.load("camera 1"), session.record());
+}
+
+TEST_CASE("a file that is no database is set aside") {
+  for (const std::string& content : {std::string("what?"), std::string(5000, '\1')}) {
+    const Folder folder;
+    fs::create_directories(folder.text());
+    write_text(folder.file(), content);
+    SqliteStore store(folder.text(), manifest());
+    CHECK(store.damaged_file() == folder.file().string() + ".damaged");
+    CHECK(fs::exists(store.damaged_file()));
+    CHECK_FALSE(store.load("camera 1"));
+    Session session;
+    session.train();
+    store.save(session.record());
+    CHECK(store.load("camera 1"));
+  }
+}
+
+TEST_CASE("what is damaged in one session costs that session its newest updates at most") {
+  const Folder folder;
+  Session session, older;
+  {
+    SqliteStore store(folder.text(), manifest());
+    for (int i = 0; i < 4; ++i) {
+      session.train();
+      if (i < 2) older.train();
+      store.save(session.record());
+      if (i == 0) store.save(session.record("camera 2"));
+    }
+  }
+  run_sql(folder.file(),
+          "UPDATE updates SET bytes = x'0102' WHERE device = 'camera 1' AND version = 3");
+  {
+    SqliteStore store(folder.text(), manifest());
+    const auto found = store.load("camera 1");
+    REQUIRE(found);
+    CHECK(found->held.version() == older.feed.held().version());
+    CHECK(store.load("camera 2"));
+  }
+  run_sql(folder.file(),
+          "UPDATE sessions SET model = x'0102', moments = x'03' WHERE device = 'camera 1'");
+  SqliteStore store(folder.text(), manifest());
+  CHECK_THROWS_AS(store.load("camera 1"), Error);
+  CHECK(store.load("camera 2"));
+  Session anew;  // what the host then begins
+  anew.train();
+  store.save(anew.record());
+  check_equal(*store.load("camera 1"), anew.record());
+}
+
+TEST_CASE("one process has a folder, and formats to come are refused") {
+  const Folder folder;
+  {
+    SqliteStore store(folder.text(), manifest());
+    expect_error(
+        ErrorCode::unavailable, [&] { SqliteStore(folder.text(), manifest()); }, "another process");
+  }
+  run_sql(folder.file(), "PRAGMA user_version = 9");
+  expect_error(
+      ErrorCode::unsupported_version, [&] { SqliteStore(folder.text(), manifest()); }, "format 9");
+  const Folder other;
+  write_text(other.path / "data", "");
+  expect_error(
+      ErrorCode::unavailable, [&] { SqliteStore(other.text(), manifest()); }, other.text().c_str());
+  expect_error(
+      ErrorCode::invalid_argument, [&] { SqliteStore(folder.text(), nullptr); }, "manifest");
+  expect_error(
+      ErrorCode::invalid_argument,
+      [&] { SqliteStore(folder.text(), manifest(), {.updates_per_moments = 0}); },
+      "updates_per_moments");
+}

@@ -94,14 +94,15 @@ def write_cpp_pages() -> None:
     folder = SOURCE / "cpp"
     folder.mkdir(exist_ok=True)
     include = ROOT / "include"
-    lines = ["# C++", "", "Everything is in namespace `ams`.", "", "| room | what it has |", "|---|---|"]
+    lines = ["# C++", "", "Everything is in namespace `ams`.", ""]
+    lines += ["| room | what it has |", "|---|---|"]
     for room, text in ROOMS.items():
         lines.append(f"| [`ams::{room}`]({room}.md) | {text} |")
-        page = [f"# ams::{room}", "", f"{text[0].upper()}{text[1:]}.".replace("; header", ". Header")]
+        page = [f"# ams::{room}", "", f"{text[0].upper()}{text[1:]}."]
         for header in sorted((include / "ams" / room).rglob("*.hpp")):
             if "codec" not in header.parts:
-                name = header.relative_to(include)
-                page += ["", f"## {name.relative_to('ams/' + room)}", "", f"```{{doxygenfile}} {name}", "```"]
+                path = header.relative_to(include)
+                page += ["", f"## {path}", "", f"```{{doxygenfile}} {path}", "```"]
         (folder / f"{room}.md").write_text("\n".join(page) + "\n")
     lines += ["", "```{toctree}", ":hidden:", "", *ROOMS, "```"]
     (folder / "index.md").write_text("\n".join(lines) + "\n")
@@ -120,7 +121,8 @@ autoapi_options = ["members", "imported-members", "show-inheritance"]
 autoapi_add_toctree_entry = False
 autoapi_member_order = "groupwise"
 autoapi_python_class_content = "both"
-PUBLIC = {f"ams.{name}" for name in ("torch", "video", "sim", "export", "protocol", "parts", "synthetic")}
+MODULES = ("export", "parts", "protocol", "sim", "synthetic", "torch", "video")
+PUBLIC = {f"ams.{name}" for name in MODULES}
 ITEM = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*): (.*)")
 
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ams/core/error.hpp"
+#include "ams/segmentation/label_resize.hpp"
 #include "ams/session/text_file.hpp"
 #include "ams/video/frame_times.hpp"
 #include "ams/video/label_track.hpp"
@@ -406,6 +407,14 @@ struct ClipWriter::Impl {
     fs::remove_all(old, ignored);
   }
 
+  /// Enlarged by a whole factor where a label track cannot hold it: whoever takes the nearest label
+  /// then finds the same one.
+  static LabelMap fit_for_track(const LabelMap& map) {
+    const int side = std::min(map.width, map.height);
+    const int factor = side < 1 ? 1 : (min_label_track_side + side - 1) / side;
+    return factor == 1 ? map : resize_nearest(map, factor * map.width, factor * map.height);
+  }
+
   void add(const Frame& frame, const LabelMap* map) {
     const bool wanted = (video ? video->frames() : 0) % info.label_stride == 0;
     if (finished) throw Error(ErrorCode::invalid_argument, "a frame added after finish()");
@@ -487,7 +496,8 @@ void ClipWriter::add(const Frame& frame) {
   impl_->add(frame, nullptr);
 }
 void ClipWriter::add(const Frame& frame, const LabelMap& labels) {
-  impl_->add(frame, &labels);
+  const LabelMap fitting = Impl::fit_for_track(labels);
+  impl_->add(frame, &fitting);
 }
 
 void ClipWriter::finish() {

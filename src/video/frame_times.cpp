@@ -86,6 +86,7 @@ std::vector<double> read_frame_times(const std::filesystem::path& path, double m
       times.push_back(static_cast<double>(i) * interval);
     }
   }
+  times.erase(std::upper_bound(times.begin() + 1, times.end(), max_seconds), times.end());
   return times;
 }
 

@@ -217,9 +217,10 @@ struct LabelTrackWriter::Impl {
   }
 
   static AVRational checked_rate(int w, int h, double fps) {
-    if (w < 16 || h < 16 || w > 4096 || h > 4096) {
+    if (w < min_label_track_side || h < min_label_track_side || w > 4096 || h > 4096) {
       throw Error(ErrorCode::invalid_argument,
-                  fmt::format("a label track of {} x {}; both sides may be 16 to 4096", w, h));
+                  fmt::format("a label track of {} x {}; both sides may be {} to 4096", w, h,
+                              min_label_track_side));
     }
     if (!(fps > 0) || fps > 1000) {
       throw Error(ErrorCode::invalid_argument,

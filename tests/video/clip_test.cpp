@@ -1,5 +1,6 @@
 #include "ams/video/clip.hpp"
 
+#include "ams/segmentation/label_resize.hpp"
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
 #include "support.hpp"
@@ -407,6 +408,28 @@ TEST_CASE("an id that is neither a class nor the ignore_id is named, with its fr
             &message) == "invalid_argument");
   CHECK(message.find("the id 3") != std::string::npos);
   writer.add(scene(64, 32, 0), {32, 16, std::vector<std::uint8_t>(512, 255)});
+}
+
+TEST_CASE("labels too small for a label track are enlarged, and none moves") {
+  const Scratch scratch;
+  Random random(3);
+  struct Size {
+    int width, height;
+  };
+  for (const Size size : {Size{16, 8}, Size{1, 1}, Size{5, 40}, Size{16, 16}}) {
+    CAPTURE(size.width);
+    const LabelMap coarse = random_labels(size.width, size.height, 3, random);
+    const std::string name = "c" + std::to_string(size.width) + "x" + std::to_string(size.height);
+    ClipWriter writer(scratch / name, street_info());
+    writer.add(scene(64, 32, 0), coarse);
+    writer.finish();
+    const LabelMap written = LabelTrackReader(scratch / name / "labels.mkv").at(0);
+    CHECK(std::min(written.width, written.height) >= 16);
+    for (const Size student : {Size{64, 32}, Size{33, 47}, Size{16, 9}}) {
+      CHECK(resize_nearest(written, student.width, student.height).ids ==
+            resize_nearest(coarse, student.width, student.height).ids);
+    }
+  }
 }
 
 TEST_CASE("a clip folder is replaced when the new one is complete, and nothing else is") {

@@ -71,8 +71,7 @@ TEST_CASE("frames that are coded in another order are in the order in which they
   for (int i = 0; i < 40; ++i) writer.add(scene(64, 32, i));
   writer.finish();
   check_equal(read_frame_times(scratch / "v.mp4"), evenly(40, 12.5));
-  CHECK(read_frame_times(scratch / "v.mp4", 0.5).size() < 40);
-  CHECK(read_frame_times(scratch / "v.mp4", 0.5).size() >= 7);
+  check_equal(read_frame_times(scratch / "v.mp4", 0.5), evenly(7, 12.5));
 }
 #endif
 

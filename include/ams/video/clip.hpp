@@ -115,7 +115,8 @@ class ClipWriter {
   bool wants_labels() const noexcept;
 
   /// The next frame; with labels exactly when wants_labels(), else Error(invalid_argument), as for
-  /// an id that is neither a class nor the ignore_id.
+  /// an id that is neither a class nor the ignore_id. Labels of less than 16 pixels a side are
+  /// enlarged to what a label track can hold, by a whole factor, so that no label moves.
   void add(const Frame& frame);
   void add(const Frame& frame, const LabelMap& labels);
 

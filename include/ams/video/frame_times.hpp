@@ -12,7 +12,7 @@ namespace ams {
 /// When the frames of a video file are shown: seconds, ascending, the first at 0, one for each frame
 /// that plays. Read from the file's packets, so nothing is decoded: an hour of video takes about as
 /// long as reading its file. Frames are spaced evenly where the file does not say when they are
-/// shown. `max_seconds`: reads about so far and no further; the last times may then be incomplete.
+/// shown. Nothing behind max_seconds is read.
 ///
 /// Errors: io_error, malformed_data (no video, or no frame in it).
 std::vector<double> read_frame_times(

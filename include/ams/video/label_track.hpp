@@ -8,6 +8,9 @@
 
 namespace ams {
 
+/// Pixels of the smallest side that LabelTrackWriter takes.
+inline constexpr int min_label_track_side = 16;
+
 struct LabelTrackLimits {
   int max_width = 4096;   ///< pixels
   int max_height = 4096;  ///< pixels

@@ -12,6 +12,8 @@
 
 #include "ams/core/error.hpp"
 #include "ams/core/format.hpp"
+#include "ams/core/manifest_difference.hpp"
+#include "ams/runtime/frame_allowance.hpp"
 #include "ams/session/text.hpp"
 #include "ams/session/write_update.hpp"
 
@@ -20,6 +22,8 @@ namespace {
 
 constexpr std::size_t max_phases_reported = 10000;
 constexpr std::size_t max_unacknowledged = 64;
+/// A connection that was heard of so lately is alive: no other address takes it over.
+constexpr double alive_seconds = 10;
 constexpr double metrics_period_seconds = 1, least_metrics_period_seconds = 0.05;
 
 double wall_seconds() {
@@ -64,6 +68,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     require(parts_.trainer, "trainer");
     require(parts_.codec, "frame codec");
     require(parts_.initial.manifest_ptr(), "initial model's manifest");
+    require(parts_.trainer->manifest(), "trainer's manifest");
+    if (const std::string difference =
+            manifest_difference(parts_.initial.manifest(), *parts_.trainer->manifest(),
+                                "the initial model", "the trainer's");
+        !difference.empty()) {
+      throw Error(ErrorCode::manifest_mismatch,
+                  "ServerHost: the trainer trains another network: " + difference);
+    }
     if (!parts_.store) parts_.store = std::make_shared<NoStore>();
     validate(options_.session);
     if (options_.max_devices < 1) {
@@ -104,6 +116,10 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       if (found == devices_.end()) {
         turn_away(connection, Fault{ErrorCode::protocol_violation,
                                     "the first message of a connection must be Hello"});
+        return;
+      }
+      found->second.heard_seconds = executor_.now_seconds();
+      if (const auto* frames = std::get_if<FrameBatch>(&message); frames && !allows(*found, *frames)) {
         return;
       }
       if (const auto* ack = std::get_if<Ack>(&message)) note_ack(*found, ack->held.number);
@@ -225,6 +241,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     LinkCounters ended_links = {};
     std::deque<double> phase_seconds = {};
     double last_seen_seconds = 0;
+    double heard_seconds = 0;        ///< the latest message
+    FrameAllowance allowance = {};   ///< of the teacher's time
+    std::uint64_t batches_beyond = 0;  ///< that it did not allow
     StageTimes stages = {};
     std::optional<double> labelled_seconds = {};  ///< since then labels wait for a phase
     double phase_begin_seconds = 0;               ///< of the phase that runs
@@ -251,6 +270,25 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const std::string reason = fault.message;
     transport_.send(connection, std::move(fault));
     transport_.close(connection, reason);
+  }
+
+  /// Without the port.
+  static std::string host_of(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
+
+  /// Whether the device may have these labelled now. Otherwise they are dropped.
+  bool allows(Entry& entry, const FrameBatch& batch) {
+    Device& device = entry.second;
+    const std::size_t frames = batch.capture_seconds.size();
+    const double told_fps = device.session.sampling_rate_fps();
+    if (device.allowance.take(frames, told_fps, executor_.now_seconds())) return true;
+    // Once in so many: whoever floods the server must not flood its log.
+    if (device.batches_beyond++ % 1000 == 0) {
+      log_.warning("frames_beyond_rate", {{"device", entry.first},
+                                          {"frames", frames},
+                                          {"sampling_rate_fps", told_fps},
+                                          {"batches_dropped", device.batches_beyond}});
+    }
+    return false;
   }
 
   void greet(ConnectionId connection, const Hello& hello, std::unique_lock<std::mutex>& lock,
@@ -294,11 +332,22 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     Entry& entry = *devices_.find(hello.device_id);
     Device& device = entry.second;
     if (device.connection) {
+      const std::string& older = links_.at(*device.connection).peer;
+      const bool is_alive = executor_.now_seconds() - device.heard_seconds < alive_seconds;
+      if (is_alive && host_of(older) != host_of(link->second.peer)) {
+        log_.warning("two_devices_of_one_id", {{"device", hello.device_id},
+                                               {"peer", older},
+                                               {"refused_peer", link->second.peer}});
+        return turn_away(connection, {ErrorCode::unavailable,
+                                      "another device of this id is connected: give each device "
+                                      "an id of its own (--device-id)"});
+      }
       drive(entry, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
       links_.at(*device.connection).is_closing = true;  // its bytes count until it is closed
       transport_.close(*device.connection, "the device has connected again");
     }
     device.connection = connection;
+    device.heard_seconds = executor_.now_seconds();
     link->second.device_id = hello.device_id;
     log_.info("hello", {{"device", hello.device_id},
                         {"held_version", hello.held.number},

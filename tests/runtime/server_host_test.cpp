@@ -73,8 +73,9 @@ struct Fixture {
     message.held = held;
     return message;
   }
-  void connect(ConnectionId connection, const std::string& device) {
-    host->on_connected(connection, "1.2.3.4:5");
+  void connect(ConnectionId connection, const std::string& device,
+               const std::string& peer = "1.2.3.4:5") {
+    host->on_connected(connection, peer);
     host->on_message(connection, hello(device));
   }
   /// Five frames.
@@ -165,6 +166,39 @@ TEST_CASE("a newer connection of a device takes over") {
   f.leave(2);
   CHECK_FALSE(f.host->session("a")->connected());
   CHECK(f.host->report()[0].ended_links.uplink_bytes == 3);
+}
+
+TEST_CASE("a device that is alive is not taken over from another address") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "camera", "1.2.3.4:5");
+  f.connect(2, "camera", "1.2.3.5:5");  // a clone
+  REQUIRE(f.transport.of<Fault>(2).size() == 1);
+  CHECK(f.transport.of<Fault>(2)[0].message.find("--device-id") != std::string::npos);
+  CHECK(f.transport.closed.contains(2));
+  CHECK_FALSE(f.transport.closed.contains(1));
+  CHECK(f.log.count("two_devices_of_one_id") == 1);
+  f.host->on_disconnected(2, "refused");
+  f.connect(3, "camera", "1.2.3.4:6");  // the same one, restarted
+  CHECK(f.transport.closed.contains(1));
+  f.clock.now = 30;  // silent: it has got another address
+  f.connect(4, "camera", "[2001:db8::1]:6");
+  CHECK(f.transport.closed.contains(3));
+  CHECK(f.transport.of<Welcome>(4).size() == 1);
+}
+
+TEST_CASE("frames beyond the rate that a device was told are not labelled") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "flood");
+  f.connect(2, "honest");
+  for (std::uint64_t id = 1; id <= 200; ++id) f.batch(1, id);  // a thousand frames at once
+  f.batch(2, 1);
+  const std::vector<SessionReport> reports = f.host->report();
+  CHECK(reports[0].device_id == "flood");
+  CHECK(reports[0].counters.batches + reports[0].counters.batches_dropped == 256 / 5);
+  CHECK(reports[1].counters.batches == 1);
+  CHECK(f.log.count("frames_beyond_rate") == 1);
 }
 
 TEST_CASE("a full host makes room for a device by the one that is away longest") {
@@ -423,6 +457,15 @@ TEST_CASE("what does not fit says so at the start") {
   CHECK_THROWS_AS(make([](ServerParts& p) { p.teacher = nullptr; }), Error);
   CHECK_THROWS_AS(make([](ServerParts& p) { p.trainer = nullptr; }), Error);
   CHECK_THROWS_AS(make([](ServerParts& p) { p.codec = nullptr; }), Error);
+  CHECK_THROWS_WITH_AS(
+      make([](ServerParts& p) {
+        TensorSpec other;
+        other.name = "other";
+        const auto manifest = std::make_shared<const Manifest>(std::vector<TensorSpec>{other});
+        p.initial = ModelState(manifest, {0.0F});
+      }),
+      doctest::Contains("the trainer trains another network: only the initial model has 'other'"),
+      Error);
   CHECK_THROWS_AS(make([](ServerParts& p) { p.make_policy = nullptr; }), Error);
   CHECK_THROWS_AS(make([](ServerParts& p) { p.make_policy = [] { return nullptr; }; }), Error);
   f.setup.strategy = make_selection_strategy("normalization", 1);  // the toy has no such layer

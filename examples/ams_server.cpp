@@ -1,11 +1,18 @@
 // ams-server: teaches any number of devices. Flags and wiring; what it does is in ams::ServerHost.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "ams/net/certificate.hpp"
 #include "ams/net/token.hpp"
@@ -28,6 +35,11 @@ namespace {
 
 using namespace ams;
 
+using Authorize = std::function<std::optional<Fault>(const Hello&)>;
+
+/// SIGTERM ends the server within about twice this, whatever is being trained or labelled.
+constexpr std::chrono::duration<double> longest_last_phase{2.5};
+
 ServerFlags flags;
 
 int write_certificate(const std::filesystem::path& folder) {
@@ -43,6 +55,47 @@ int write_certificate(const std::filesystem::path& folder) {
   return 0;
 }
 
+void tell_of_certificate(const CertificateInfo& certificate) {
+  constexpr double soon_seconds = 14 * 86400;
+  const double left_seconds = certificate.valid_until_unix_seconds - double(std::time(nullptr));
+  if (left_seconds > soon_seconds) return;
+  log::warning("certificate_expires_soon", {{"valid_until", certificate.valid_until}});
+}
+
+/// New connections get what the files now hold, or what they got before if something is wrong with
+/// the files.
+void reload(WebSocketServerTransport& network, std::optional<ReplaceableTokens>& tokens) {
+  try {
+    const std::string token = options::read_token(flags.token, flags.token_file);
+    network.reload_certificate();
+    if (tokens) tokens->replace({token});
+    const CertificateInfo certificate =
+        check_certificate(flags.network.certificate_file, flags.network.private_key_file);
+    log::info("reloaded", {{"certificate_valid_until", certificate.valid_until}});
+    tell_of_certificate(certificate);
+  } catch (const std::exception& error) {
+    log::warning("not_reloaded", {{"message", error.what()}});
+  }
+}
+
+/// Calls `work`, which may be left running on a thread: false when it takes longer.
+bool ends_within(std::chrono::duration<double> time, std::function<void()> work) {
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> future = done->get_future();
+  std::thread([work = std::move(work), done] {
+    work();
+    done->set_value();
+  }).detach();
+  return future.wait_for(time) == std::future_status::ready;
+}
+
+/// Waits for what was posted so far.
+void drain(Executor& executor) {
+  std::promise<void> done;
+  executor.post([&] { done.set_value(); });
+  done.get_future().wait();
+}
+
 int serve() {
   if (!flags.generate_certificate.empty()) return write_certificate(flags.generate_certificate);
   flags.check();
@@ -53,10 +106,15 @@ int serve() {
                           : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   const std::string token = options::read_token(flags.token, flags.token_file);
   if (token.empty()) {
+    flags.require_safe_without_token();
     log::warning(
         "no_token",
         {{"message", "every device that reaches this server is let in; see --token-file"}});
   }
+  const CertificateInfo certificate =
+      check_certificate(flags.network.certificate_file, flags.network.private_key_file);
+  tell_of_certificate(certificate);
+  Signals signals(Signals::Hangup::reloads);
   if (!flags.student.has_values()) {
     log::warning("no_weights", {{"message", "the student starts untrained; see --weights"}});
   }
@@ -69,7 +127,8 @@ int serve() {
                     .make_policy = flags.make_policy(),
                     .teacher = teacher,
                     .trainer = make_segmentation_trainer(spec, flags.trainer),
-                    .codec = std::make_shared<H264Codec>()};
+                    .codec = std::make_shared<H264Codec>(),
+                    .store = flags.make_store(student)};
   ServerHostOptions options{.session = flags.session,
                             .max_devices = flags.max_devices,
                             .student_fingerprint = student.fingerprint};
@@ -88,19 +147,26 @@ int serve() {
   options.full_text = "the server has as many devices as it takes (--max-devices)";
 
   ThreadExecutor executor;
-  WebSocketServerTransport network(flags.network, token.empty() ? nullptr : accept_tokens({token}),
-                                   executor, &log::logger());
+  std::optional<ReplaceableTokens> tokens;
+  if (!token.empty()) tokens.emplace(std::vector{token});
+  WebSocketServerTransport network(flags.network, tokens ? Authorize(*tokens) : nullptr, executor,
+                                   &log::logger());
   DamagingTransport transport(network, flags.damage_update);
   ServerHost host(std::move(parts), options, executor, transport, &log::logger());
+  bool has_ended = true;
   {
     const AtEnd stop{[&] {
+      signals.set_on_hangup(nullptr);
       host.stop();
-      executor.stop_work();  // what came of the phase under way still goes out
+      // What came of the phase under way still goes out, if it ends soon.
+      has_ended = ends_within(longest_last_phase, [&] { executor.stop_work(); });
       network.stop();
-      executor.stop();
+      has_ended ? executor.stop() : drain(executor);  // the ends of connections count, too
     }};
     executor.set_tick([&] { host.on_time(); });
     network.start(host);
+    signals.set_on_hangup([&] { reload(network, tokens); });
+    signals.begin();
     if (!flags.port_file.empty()) {
       write_file_atomically(flags.port_file, std::to_string(network.port()) + "\n");
     }
@@ -108,23 +174,28 @@ int serve() {
                             {"port", network.port()},
                             {"student", flags.student.name()},
                             {"parameters", student.manifest->dimension()},
+                            {"certificate_valid_until", certificate.valid_until},
                             {"torch", torch_version()}});
-    int signal = 0;
-    while (signal == 0) signal = wait_for_stop_signal(3600);
-    log::info("stopping", {{"signal", signal}});
+    log::info("stopping", {{"signal", signals.wait()}});
   }
-  if (flags.report.empty()) return 0;
-  const nlohmann::json report =
-      server_report(host.report(), network.total_counters(), *student.manifest, flags);
-  write_file_atomically(
-      flags.report, report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  if (!flags.report.empty()) {
+    const nlohmann::json report =
+        server_report(host.report(), network.total_counters(), *student.manifest, flags);
+    write_file_atomically(
+        flags.report, report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
+  if (!has_ended) {  // its thread still uses all of the above
+    log::warning("phase_abandoned");
+    log::logger().flush();
+    std::_Exit(0);
+  }
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  block_stop_signals();
+  prepare_signals();
   CLI::App app(
       "Teaches devices: labels their sampled frames with a teacher, trains a copy of each one's "
       "student on its last\n"

@@ -196,7 +196,7 @@ def stream(arguments, clip, out):
 
     teacher = teacher_flags(arguments) if arguments.video else ["--teacher", f"clip:{clip}"]
     server_command = [
-        arguments.bin / "ams-server", "--port", 0, "--port-file", port_file, "--certificate",
+        arguments.bin / "ams-server", "--data-dir", "none", "--port", 0, "--port-file", port_file, "--certificate",
         certificates / "certificate.pem", "--private-key", certificates / "private_key.pem", "--token-file",
         token_file, *teacher, "--clip", clip, *what_is_sent(arguments), "--learning-rate", arguments.learning_rate, "--iterations", arguments.iterations,
         "--batch-size", arguments.batch_size, "--update-interval-seconds", arguments.update_interval_seconds,

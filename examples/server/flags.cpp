@@ -1,6 +1,9 @@
 #include "server/flags.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -11,9 +14,11 @@
 #include "ams/policy/fixed.hpp"
 #include "ams/policy/paper.hpp"
 #include "ams/session/client_options.hpp"
+#include "ams/store/sqlite_store.hpp"
 #include "ams/torch/network_teacher.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_file_teacher.hpp"
+#include "common/log.hpp"
 
 namespace ams {
 namespace {
@@ -23,6 +28,26 @@ std::string joined(std::span<const std::string_view> names) {
   std::string text;
   for (const std::string_view name : names) text.append(text.empty() ? "" : ", ").append(name);
   return text;
+}
+
+bool is_loopback(const std::string& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  return ::inet_pton(AF_INET6, address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/// Where a program keeps what it must not lose: systemd's folder for the service, or the user's.
+std::string default_data_dir() {
+  const auto folder = [](const char* variable, const char* below) -> std::string {
+    const char* value = std::getenv(variable);
+    return value && *value ? std::string(value) + below : std::string();
+  };
+  for (std::string found : {folder("STATE_DIRECTORY", ""), folder("XDG_STATE_HOME", "/ams-server"),
+                            folder("HOME", "/.local/state/ams-server")}) {
+    if (!found.empty()) return found;
+  }
+  return "none";
 }
 
 [[noreturn]] void refuse(const std::string& message) {
@@ -39,6 +64,7 @@ void ServerFlags::add_to(CLI::App& app) {
       "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript) or "
       "model.pt2 (AOTInductor)");
   app.add_option("--clip", clip, "clip folder whose classes are the selected ones");
+  add_data_to(app);
   add_training_to(app);
   app.add_option("--report", report, "write a JSON report here at the end");
   app.add_option("--trace", trace,
@@ -63,7 +89,11 @@ void ServerFlags::add_network_to(CLI::App& app) {
       ->delimiter(',')
       ->capture_default_str();
   group->add_option("--token", token, "secret that devices must show (visible in process lists)");
-  group->add_option("--token-file", token_file, "file whose first line is that secret");
+  group->add_option("--token-file", token_file,
+                    "file whose first line is that secret. SIGHUP reads it and the certificate "
+                    "again, for the devices that come");
+  group->add_flag("--open", open,
+                  "let in every device that reaches an address beyond loopback, without a token");
   group
       ->add_option("--max-devices", max_devices,
                    "devices that have a session; a new one takes the place of one that is away")
@@ -74,6 +104,14 @@ void ServerFlags::add_network_to(CLI::App& app) {
                    "memory that the samples of one device may take; the oldest make room")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
+}
+
+void ServerFlags::add_data_to(CLI::App& app) {
+  data_dir = default_data_dir();
+  app.add_option("--data-dir", data_dir,
+                 "folder for the devices' sessions: after a restart each goes on where it was. One "
+                 "server has a folder at a time. none: keep nothing")
+      ->capture_default_str();
 }
 
 void ServerFlags::add_training_to(CLI::App& app) {
@@ -247,16 +285,24 @@ void ServerFlags::check() {
   session.limits.max_buffer_bytes = max_buffer_mib << 20;
   validate(session);
   if (teacher.text().empty()) refuse("--teacher is required; see --help");
+  if (teacher.clip_folder().empty()) teacher.network();  // throws on what is no teacher
   if (network.certificate_file.empty() || network.private_key_file.empty()) {
     refuse(
         "--certificate and --private-key are required; `ams-server --generate-certificate "
         "tls` makes both");
   }
+  network.close_timeout_seconds = 2.5;  // a device that has gone must not hold up the end
   trainer.device = teacher.device();
   // Strangers that are still to say who they are, and health checks, have connections too.
   network.max_connections = max_devices + 64;
   // No device says more than a batch of samples at once.
   network.max_message_bytes = session.limits.max_bitstream_bytes + (64U << 10);
+}
+
+void ServerFlags::require_safe_without_token() const {
+  if (open || is_loopback(network.address)) return;
+  refuse("without a token every device that reaches " + network.address +
+         " is let in: give --token-file, listen on --address 127.0.0.1, or say --open");
 }
 
 StudentSpec ServerFlags::student_spec() const {
@@ -301,6 +347,19 @@ std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
   const std::string folder = teacher.clip_folder();
   if (!folder.empty()) return std::make_shared<LabelFileTeacher>(Clip::open(folder));
   return make_network_teacher(teacher.network());
+}
+
+std::shared_ptr<SessionStore> ServerFlags::make_store(const StudentValues& student) const {
+  if (data_dir == "none") return nullptr;
+  auto store = std::make_shared<SqliteStore>(
+      data_dir, student.manifest,
+      SqliteStoreOptions{.student_fingerprint = student.fingerprint});
+  if (!store->damaged_file().empty()) {
+    log::warning("sessions_damaged",
+                 {{"message", "the sessions in --data-dir cannot be read and begin anew"},
+                  {"set_aside", store->damaged_file()}});
+  }
+  return store;
 }
 
 nlohmann::json ServerFlags::training_report(const Manifest& manifest) const {

@@ -15,6 +15,7 @@
 #include "ams/net/server.hpp"
 #include "ams/policy/learning_rates.hpp"
 #include "ams/policy/pace.hpp"
+#include "ams/runtime/session_store.hpp"
 #include "ams/runtime/teacher.hpp"
 #include "ams/session/session_options.hpp"
 #include "ams/session/update_policy.hpp"
@@ -28,6 +29,8 @@ namespace ams {
 struct ServerFlags {
   WebSocketServerOptions network;
   std::string generate_certificate, port_file, token, token_file, clip, report, trace;
+  std::string data_dir;  ///< "none": sessions are not kept
+  bool open = false;
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;
@@ -56,6 +59,10 @@ struct ServerFlags {
   /// that do not go together.
   void check();
 
+  /// Throws Error(invalid_argument) unless only this machine can reach the server, or --open was
+  /// given.
+  void require_safe_without_token() const;
+
   /// The student, with the classes that the flags or the clip name.
   StudentSpec student_spec() const;
 
@@ -63,6 +70,9 @@ struct ServerFlags {
   std::function<std::unique_ptr<UpdatePolicy>()> make_policy() const;
 
   std::shared_ptr<Teacher> make_teacher() const;
+
+  /// Where sessions are kept; null: nowhere.
+  std::shared_ptr<SessionStore> make_store(const StudentValues& student) const;
 
   /// What is in force, for the report. With a budget the policy chooses strategy and rates, and
   /// those here are times them.
@@ -72,6 +82,7 @@ struct ServerFlags {
   StrategyPtr named_strategy() const;  // null: the recommended one
   CLI::App* training_ = nullptr;  // the group of these flags
   void add_network_to(CLI::App& app);
+  void add_data_to(CLI::App& app);
   void add_training_to(CLI::App& app);
 };
 

@@ -142,6 +142,33 @@ class Interruptions(ProgramsTest):
         self.assertGreater(len(self.events("edge", "model")), models_before + 1)  # the snapshot, then updates
         self.assertEqual(report["digest"], session["digest"])
 
+    def test_a_server_that_is_killed_again_and_again_costs_no_version(self):
+        data = self.work / "data"
+        server = self.start_server(data=data)
+        edge = self.start_edge()
+        for killed in range(1, 4):
+            self.wait_until(lambda: len(self.events("edge", "model")) >= 2 * killed, 60, "an update arrived", server, edge)
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+            server = self.start_server(port=self.port, data=data)
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        report = self.report()
+        self.assertEqual(report["snapshots"], 0)
+        self.assertEqual(session["resumed_with_snapshot"], 0)
+        versions = [event["version"] for event in self.events("edge", "model")]
+        self.assertEqual(versions, sorted(set(versions)))
+        self.assertEqual(report["digest"], session["digest"])
+        self.assertGreaterEqual(report["connections"], 3)
+
+    def test_two_servers_do_not_share_a_data_folder(self):
+        server = self.start_server(data=self.work / "data")
+        other = subprocess.run(
+            [*server.args, "--port", "0", "--port-file", self.work / "other"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn("open in another process", other.stderr)
+        self.stop_server(server)
+
     def test_signals_end_both_programs_cleanly(self):
         server = self.start_server()
         edge = self.start_edge()

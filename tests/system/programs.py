@@ -58,14 +58,15 @@ class ProgramsTest(unittest.TestCase):
         return process
 
     def start_server(self, *flags, port=0, report="server.json", student=STUDENT, teacher=None,
-                     training=TRAINING):
+                     training=TRAINING, data="none"):
         port_file = self.work / "port"
         port_file.unlink(missing_ok=True)
         process = self.start("server", [
             BIN / "ams-server", "--address", "127.0.0.1", "--port", port, "--port-file", port_file, "--certificate",
             self.folder / "tls" / "certificate.pem", "--private-key", self.folder / "tls" / "private_key.pem",
             "--token-file", self.folder / "token", *(teacher or ["--teacher", f"clip:{self.clip}"]), "--log-format",
-            "json", "--log-level", "debug", "--report", self.work / report, *training, *student, *flags])
+            "json", "--log-level", "debug", "--report", self.work / report, "--data-dir", data, *training, *student,
+            *flags])
         self.wait_until(lambda: port_file.is_file() and port_file.read_text().strip(), 60, "the server listens", process)
         self.port = int(port_file.read_text())
         return process

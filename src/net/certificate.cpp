@@ -11,24 +11,20 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <system_error>
 
 #include "ams/core/error.hpp"
+#include "credentials.hpp"
+#include "openssl_pointers.hpp"
 
 namespace ams {
+
+using namespace detail;
+
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
 using AddressPtr = std::unique_ptr<ASN1_OCTET_STRING, Freer<ASN1_OCTET_STRING_free>>;
 
@@ -186,6 +182,16 @@ void write_self_signed_certificate(const std::filesystem::path& certificate_file
     ::unlink(private_key_file.c_str());
     throw;
   }
+}
+
+CertificateInfo check_certificate(const std::filesystem::path& certificate_file,
+                                  const std::filesystem::path& private_key_file) {
+  const Credentials credentials = read_credentials(certificate_file, private_key_file);
+  const X509* own = credentials.chain.front().get();
+  const ASN1_TIME* end = X509_get0_notAfter(own);
+  std::tm utc{};
+  ASN1_TIME_to_tm(end, &utc);
+  return {hosts_of(own), to_text(end), static_cast<double>(::timegm(&utc))};
 }
 
 }  // namespace ams

@@ -5,7 +5,6 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
-#include <fstream>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "ams/net/wire.hpp"
 #include "ams/session/text.hpp"
 #include "channel.hpp"
+#include "credentials.hpp"
 #include "io_thread.hpp"
 
 namespace ams {
@@ -32,8 +32,16 @@ std::string host_and_port(const WebSocketClientOptions& options) {
   return (is_ipv6 ? "[" + options.host + "]" : options.host) + ":" + std::to_string(options.port);
 }
 
+std::string made_out_to(const X509* certificate) {
+  std::string text;
+  for (const std::string& host : hosts_of(certificate)) text += (text.empty() ? "" : ", ") + host;
+  return text.empty() ? "no host" : text;
+}
+
 // Why OpenSSL did not believe the server's certificate, and what the user can do about it.
-std::string verification_problem(long result, const WebSocketClientOptions& options) {
+std::string verification_problem(SSL* ssl, long result, const WebSocketClientOptions& options) {
+  const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl);
+  const X509* own = chain != nullptr && sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : nullptr;
   std::string text = "TLS: certificate verify failed (";
   text += X509_verify_cert_error_string(result);
   text += ")";
@@ -50,10 +58,15 @@ std::string verification_problem(long result, const WebSocketClientOptions& opti
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       text += ": it was not made out to " + options.host +
+              (own != nullptr ? " but to " + made_out_to(own) : "") +
               " (ams-server --generate-certificate takes --certificate-hosts)";
       break;
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
+      if (own != nullptr) {
+        text += ": valid from " + to_text(X509_get0_notBefore(own)) + " to " +
+                to_text(X509_get0_notAfter(own));
+      }
       text += ": or is this machine's clock wrong?";
       break;
     default:
@@ -202,7 +215,7 @@ class WebSocketClient::Impl::Attempt : public std::enable_shared_from_this<Attem
           if (error && !self->done_) {
             SSL* ssl = self->websocket_.next_layer().native_handle();
             if (const long result = SSL_get_verify_result(ssl); result != X509_V_OK) {
-              self->fail(verification_problem(result, self->client_.options_));
+              self->fail(verification_problem(ssl, result, self->client_.options_));
               return;
             }
           }
@@ -273,21 +286,20 @@ void WebSocketClient::Impl::prepare_tls() {
   tls_.set_verify_mode(asio::ssl::verify_peer);
   // A certificate in ca_file is trusted itself, whoever signed it.
   X509_STORE_set_flags(SSL_CTX_get_cert_store(tls_.native_handle()), X509_V_FLAG_PARTIAL_CHAIN);
-  error_code error;
   if (options_.ca_file.empty()) {
+    error_code error;
     tls_.set_default_verify_paths(error);
     if (error) {
       throw Error(ErrorCode::unavailable, "the system's certificates: " + describe(error));
     }
     return;
   }
-  if (!std::ifstream(options_.ca_file)) {
-    throw Error(ErrorCode::io_error, "cannot read " + options_.ca_file.string());
-  }
-  tls_.load_verify_file(options_.ca_file.string(), error);
-  if (error) {
-    throw Error(ErrorCode::malformed_data,
-                options_.ca_file.string() + " holds no certificate in PEM: " + describe(error));
+  X509_STORE* store = SSL_CTX_get_cert_store(tls_.native_handle());
+  for (const CertificatePtr& certificate : read_certificates(options_.ca_file)) {
+    if (X509_STORE_add_cert(store, certificate.get()) != 1) {
+      throw Error(ErrorCode::unavailable,
+                  "OpenSSL does not take a certificate of " + options_.ca_file.string());
+    }
   }
 }
 

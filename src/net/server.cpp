@@ -1,7 +1,6 @@
 #include "ams/net/server.hpp"
 
 #include <boost/beast/http.hpp>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -11,6 +10,7 @@
 #include "ams/net/wire.hpp"
 #include "ams/session/text.hpp"
 #include "channel.hpp"
+#include "credentials.hpp"
 #include "io_thread.hpp"
 
 namespace ams {
@@ -30,10 +30,16 @@ std::string to_string(const tcp::endpoint& endpoint) {
   return text.str();
 }
 
-void require_readable(const std::filesystem::path& file, const char* what) {
-  if (!std::ifstream(file)) {
-    throw Error(ErrorCode::io_error, std::string("cannot read the ") + what + " " + file.string());
-  }
+using TlsContext = asio::ssl::context;
+
+/// With the certificate and the key of the files as they are now.
+std::shared_ptr<TlsContext> make_tls(const WebSocketServerOptions& options) {
+  auto context = std::make_shared<TlsContext>(TlsContext::tls_server);
+  harden(*context);
+  use_credentials(context->native_handle(),
+                  read_credentials(options.certificate_file, options.private_key_file),
+                  options.certificate_file);
+  return context;
 }
 
 LinkCounters to_link(const SocketCounters& counters) {
@@ -61,6 +67,12 @@ class WebSocketServer::Impl {
   std::shared_ptr<Channel> channel(ConnectionId id) const;
   std::size_t connection_count() const;
 
+  void reload_certificate() {
+    auto context = make_tls(options_);
+    const std::lock_guard lock(tls_mutex_);
+    tls_ = std::move(context);
+  }
+
   std::uint16_t port() const noexcept { return port_; }
   LinkCounters total_counters() const { return to_link(*total_); }
   void post(std::function<void()> function) { thread_.post(std::move(function)); }
@@ -77,7 +89,11 @@ class WebSocketServer::Impl {
   void forget(ConnectionId id);
   void shut_down();
   void refused(const std::string& peer, const std::string& reason) const;
-  std::string metrics() const;
+  std::string metrics(bool of_devices) const;
+  std::shared_ptr<TlsContext> tls() const {
+    const std::lock_guard lock(tls_mutex_);
+    return tls_;
+  }
 
   const WebSocketServerOptions options_;
   const WebSocketServerCallbacks callbacks_;
@@ -88,7 +104,6 @@ class WebSocketServer::Impl {
 
   IoThread thread_{"server"};
   asio::io_context& io_ = thread_.context();
-  asio::ssl::context tls_{asio::ssl::context::tls_server};
   tcp::acceptor acceptor_{io_};
   asio::steady_timer accept_timer_{io_};
   asio::steady_timer stop_timer_{io_};
@@ -100,6 +115,9 @@ class WebSocketServer::Impl {
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
   std::size_t websockets_ = 0;
   bool stopping_ = false;
+
+  mutable std::mutex tls_mutex_;
+  std::shared_ptr<TlsContext> tls_;  // of the connections to come
 
   // Those that are let in, for every thread.
   mutable std::mutex channels_mutex_;
@@ -116,7 +134,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
         hello_timer_(server.io_),
         counters_(std::make_shared<SocketCounters>()) {
     TcpStream stream(CountingPolicy(counters_, server.total_), std::move(socket));
-    tls_.emplace(std::move(stream), server.tls_);
+    tls_.emplace(std::move(stream), *server.tls());  // a connection keeps what it began with
   }
 
   void begin() {
@@ -178,10 +196,24 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     }
   }
 
+  /// Who knows the token sees everything, and others what names no device.
   void respond_with_metrics() {
+    const auto& request = request_.get();
+    const auto field = request.find(http::field::authorization);
+    bool is_known = !server_.callbacks_.authorize;
     std::string text;
     try {
-      text = server_.metrics();
+      if (!is_known && field != request.end()) {
+        const std::string_view value(field->value().data(), field->value().size());
+        constexpr std::string_view scheme = "Bearer ";
+        Hello asking;
+        if (value.starts_with(scheme)) asking.token = value.substr(scheme.size());
+        if (server_.callbacks_.authorize(asking)) {
+          return respond(http::status::unauthorized, "the server does not know this token\n");
+        }
+        is_known = true;
+      }
+      text = server_.metrics(is_known);
     } catch (const std::exception& error) {  // a stranger's question must not end the server
       respond(http::status::internal_server_error, "the metrics could not be computed\n",
               error.what());
@@ -386,22 +418,7 @@ WebSocketServer::Impl::Impl(WebSocketServerOptions options, WebSocketServerCallb
                     std::to_string(max_encoded_hello_bytes) + " to " +
                     std::to_string(max_encoded_message_bytes) + " allowed)");
   }
-  require_readable(options_.certificate_file, "certificate");
-  require_readable(options_.private_key_file, "private key");
-  harden(tls_);
-  error_code error;
-  tls_.use_certificate_chain_file(options_.certificate_file.string(), error);
-  if (error) {
-    throw Error(ErrorCode::malformed_data, options_.certificate_file.string() +
-                                               " holds no certificate in PEM: " + describe(error));
-  }
-  tls_.use_private_key_file(options_.private_key_file.string(), asio::ssl::context::pem, error);
-  if (error) {
-    throw Error(ErrorCode::malformed_data, options_.private_key_file.string() +
-                                               " holds no private key in PEM that belongs to " +
-                                               options_.certificate_file.string() + ": " +
-                                               describe(error));
-  }
+  tls_ = make_tls(options_);
   listen();
 }
 
@@ -483,7 +500,7 @@ void WebSocketServer::Impl::refused(const std::string& peer, const std::string& 
   }
 }
 
-std::string WebSocketServer::Impl::metrics() const {
+std::string WebSocketServer::Impl::metrics(bool of_devices) const {
   const LinkCounters total = total_counters();
   std::ostringstream text;
   text << "# HELP ams_connections Devices that are connected.\n"
@@ -498,7 +515,7 @@ std::string WebSocketServer::Impl::metrics() const {
           "# TYPE ams_downlink_bytes_total counter\n"
           "ams_downlink_bytes_total "
        << total.downlink_bytes << "\n";
-  if (callbacks_.metrics) {
+  if (of_devices && callbacks_.metrics) {
     text << callbacks_.metrics();
   }
   return text.str();
@@ -574,6 +591,10 @@ void WebSocketServer::run() {
 }
 void WebSocketServer::stop() {
   impl_->stop();
+}
+
+void WebSocketServer::reload_certificate() {
+  impl_->reload_certificate();
 }
 
 bool WebSocketServer::send(ConnectionId connection, const ServerMessage& message) {

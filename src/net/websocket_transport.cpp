@@ -80,6 +80,9 @@ void WebSocketServerTransport::start(ServerHost& host) {
 void WebSocketServerTransport::stop() {
   impl_->server.stop();
 }
+void WebSocketServerTransport::reload_certificate() {
+  impl_->server.reload_certificate();
+}
 std::uint16_t WebSocketServerTransport::port() const noexcept {
   return impl_->server.port();
 }

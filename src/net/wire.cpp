@@ -49,6 +49,7 @@ class Checker {
     size(hello.device_id.size(), 1, max_device_id_bytes, "bytes of device_id");
     require(is_device_id(hello.device_id), "device_id must be UTF-8 without control characters");
     size(hello.token.size(), 0, max_token_bytes, "bytes of token");
+    require(is_printable(hello.token), "token must be UTF-8 without control characters");
   }
 
   void frame_batch(const FrameBatch& batch) const {

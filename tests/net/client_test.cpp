@@ -12,6 +12,7 @@
 #include "ams/core/random.hpp"
 #include "ams/net/wire.hpp"
 #include "fixtures.hpp"
+#include "odd_certificates.hpp"
 #include "raw_peer.hpp"
 
 namespace {
@@ -39,11 +40,13 @@ std::string failure(const WebSocketClientOptions& options) {
 class HandMadeServer {
  public:
   template <typename Serve>
-  explicit HandMadeServer(Serve serve)
-      : thread_([this, serve] {
+  explicit HandMadeServer(
+      Serve serve,
+      const std::filesystem::path& certificate = fixtures::Credentials::get().certificate,
+      const std::filesystem::path& key = fixtures::Credentials::get().key)
+      : thread_([this, serve, certificate, key] {
           if (auto socket = listener_.accept()) {
-            raw::WebSocket websocket(std::move(*socket), fixtures::Credentials::get().certificate,
-                                     fixtures::Credentials::get().key);
+            raw::WebSocket websocket(std::move(*socket), certificate, key);
             serve(websocket);
           }
         }) {}
@@ -213,6 +216,22 @@ TEST_CASE("connecting again after the connection or the server was lost") {
   CHECK(client.events().get().connected == 3);
 }
 
+TEST_CASE("a certificate that has expired is named with its dates") {
+  const fixtures::TemporaryDirectory directory;
+  const auto key = fixtures::ec_key();
+  const auto made =
+      fixtures::make_certificate(key.get(), {.name = "old", .begin_days = -9, .end_days = -2});
+  const auto certificate = fixtures::write_certificates(directory / "a.crt", {made.get()});
+  const auto key_file = fixtures::write_key(directory / "a.key", key.get());
+  HandMadeServer server([](raw::WebSocket&) {}, certificate, key_file);
+  WebSocketClientOptions options = fixtures::client_options(server.port());
+  options.ca_file = certificate;
+  const std::string reason = failure(options);
+  CHECK(contains(reason, "certificate has expired"));
+  CHECK(contains(reason, " UTC to 20"));
+  CHECK(contains(reason, "clock"));
+}
+
 TEST_CASE("connect may be called from on_disconnected") {
   RecordingServer server;
   fixtures::Watched<int> connected;
@@ -257,7 +276,7 @@ TEST_CASE("certificates that are not to be trusted") {
     }());
     options.port = other->port();
     CHECK(contains(failure(options), "IP address mismatch"));
-    CHECK(contains(failure(options), "not made out to 127.0.0.2"));
+    CHECK(contains(failure(options), "not made out to 127.0.0.2 but to localhost, 127.0.0.1"));
     options.insecure_accept_any_host_name = true;
     RecordingClient client(options);
     CHECK(client.connect());
@@ -495,6 +514,8 @@ TEST_CASE("options that make no sense") {
   CHECK(code([](auto& o) { o.connect_timeout_seconds = 0; }) == invalid_argument);
   CHECK(code([](auto& o) { o.ca_file = "/none"; }) == io_error);
   CHECK(code([](auto& o) { o.ca_file = fixtures::Credentials::get().key; }) == malformed_data);
+  CHECK(code([](auto& o) { o.ca_file = "/"; }) == io_error);
+  CHECK(code([](auto& o) { o.ca_file = "/dev/null"; }) == malformed_data);
 }
 
 }  // namespace

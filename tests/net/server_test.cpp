@@ -546,6 +546,72 @@ TEST_CASE("metrics that cannot be computed are a failed request, and no more") {
   check_alive(server);
 }
 
+TEST_CASE("metrics name devices to those who know the token") {
+  WebSocketServerCallbacks callbacks;
+  callbacks.authorize = accept_tokens({"red"});
+  callbacks.metrics = [] { return std::string("ams_tests_total 7\n"); };
+  RecordingServer server(fixtures::server_options(), callbacks);
+  const auto ask = [&](const std::string& authorization) {
+    const std::string header = authorization.empty() ? "" : "\r\nAuthorization: " + authorization;
+    raw::Tls tls(raw::Socket::connect(server->port()));
+    REQUIRE(tls.shaken());
+    REQUIRE(tls.write("GET /metrics HTTP/1.1\r\nHost: localhost" + header + "\r\n\r\n"));
+    return tls.read_to_the_end();
+  };
+  const auto has = [](const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+  };
+  CHECK(has(ask("Bearer red"), "\nams_tests_total 7\n"));
+  const std::string for_strangers = ask("");
+  CHECK(starts_with(for_strangers, "HTTP/1.1 200"));
+  CHECK(has(for_strangers, "\nams_connections 0\n"));
+  CHECK(!has(for_strangers, "ams_tests_total"));
+  for (const char* wrong : {"Bearer blue", "Bearer ", "Basic red", "red"}) {
+    const std::string answer = ask(wrong);
+    CHECK(starts_with(answer, "HTTP/1.1 401"));
+    CHECK(!has(answer, "ams_"));
+  }
+}
+
+TEST_CASE("a certificate is exchanged while devices stay") {
+  const fixtures::TemporaryDirectory directory;
+  WebSocketServerOptions options = fixtures::server_options();
+  options.certificate_file = directory / "a.crt";
+  options.private_key_file = directory / "a.key";
+  const auto renew = [&](const char* trusted) {
+    std::filesystem::remove(options.certificate_file);
+    std::filesystem::remove(options.private_key_file);
+    write_self_signed_certificate(options.certificate_file, options.private_key_file,
+                                  {"127.0.0.1"}, 1);
+    std::filesystem::copy_file(options.certificate_file, directory / trusted);
+  };
+  renew("first.crt");
+  RecordingServer server(options);
+  const auto client_of = [&](const char* trusted) {
+    WebSocketClientOptions trusting = fixtures::client_options(server->port());
+    trusting.ca_file = directory / trusted;
+    return trusting;
+  };
+  RecordingClient stays(client_of("first.crt"));
+  REQUIRE(stays.connect());
+  renew("second.crt");
+  server->reload_certificate();
+  RecordingClient comes(client_of("second.crt"));
+  CHECK(comes.connect());
+  RecordingClient fails(client_of("first.crt"));
+  fails->connect();
+  CHECK(fails.wait_disconnected().find("certificate") != std::string::npos);
+
+  std::ofstream(options.private_key_file) << "";  // a bad file changes nothing
+  CHECK_THROWS_AS(server->reload_certificate(), Error);
+  RecordingClient comes_later(client_of("second.crt"));
+  CHECK(comes_later.connect());
+  REQUIRE(server.wait_messages(3));
+  CHECK(stays->send(Ack{}));
+  CHECK(server.wait_messages(4));
+  CHECK(server.events().get().disconnected.empty());
+}
+
 TEST_CASE("plain HTTP requests") {
   WebSocketServerCallbacks callbacks;
   callbacks.metrics = [] { return std::string("ams_tests_total 7\n"); };

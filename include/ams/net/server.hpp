@@ -21,7 +21,7 @@ struct WebSocketServerOptions {
   std::uint16_t port = 8443;        ///< 0: any free port, port() then tells which
   std::string path = "/ams";        ///< the WebSocket's path
 
-  /// PEM files. write_self_signed_certificate() makes a pair.
+  /// PEM files, as check_certificate() wants them. write_self_signed_certificate() makes a pair.
   std::filesystem::path certificate_file;
   std::filesystem::path private_key_file;
 
@@ -63,8 +63,10 @@ struct WebSocketServerCallbacks {
   /// server full.
   std::function<void(const std::string& peer, const std::string& reason)> on_refused;
 
-  /// Prometheus text for GET /metrics, after the few lines that the server itself has. No token is
-  /// needed to read it.
+  /// Prometheus text for GET /metrics, after the few lines that the server itself has. With
+  /// `authorize` it is for those who send `Authorization: Bearer <token>` with a token that
+  /// `authorize` takes in a Hello without a device id. Others get the server's own lines, and HTTP
+  /// 401 with another token.
   std::function<std::string()> metrics;
 };
 
@@ -74,8 +76,8 @@ struct WebSocketServerCallbacks {
 class WebSocketServer {
  public:
   /// Listens, but accepts nothing before run() or start(). Throws Error(invalid_argument) on
-  /// options that make no sense, Error(io_error) when the address is taken or a file cannot be
-  /// read, and Error(malformed_data) when the certificate and the key do not belong together.
+  /// options that make no sense, Error(io_error) when the address is taken, and what
+  /// check_certificate() throws.
   WebSocketServer(WebSocketServerOptions options, WebSocketServerCallbacks callbacks);
 
   /// Stops. Not from a callback.
@@ -92,6 +94,10 @@ class WebSocketServer {
   /// after close_timeout_seconds. Returns when the own thread of start() has ended, except on the
   /// io thread.
   void stop();
+
+  /// Reads the certificate and its key again, for the connections to come; those that are there
+  /// stay. Throws what check_certificate() throws, and then goes on with what it had.
+  void reload_certificate();
 
   /// Queues a message. Control messages overtake chunks of big ones; messages of one kind stay in
   /// order; a Bye goes after everything queued, a Fault at once, and both close the connection when

@@ -44,6 +44,9 @@ class WebSocketServerTransport final : public ServerTransport {
   /// Closes all connections in order. Not from the executor's threads.
   void stop();
 
+  /// As WebSocketServer::reload_certificate().
+  void reload_certificate();
+
   std::uint16_t port() const noexcept;  ///< the port listened on
   LinkCounters total_counters() const;  ///< every connection and request, past ones too
 

@@ -38,7 +38,7 @@ inline void require_client_range(const char* field, T value, T lowest, T highest
 /// Everything that can be set about a device's client.
 struct ClientOptions {
   std::string device_id = "device";  ///< is_device_id() (text.hpp); names the session to resume
-  std::string token = {};            ///< up to 1024 bytes
+  std::string token = {};            ///< up to 1024 bytes of UTF-8 without control characters
   Digest student_fingerprint = 0;    ///< goes into Hello as it is
 
   // ---- sampling (section 3.2) ----
@@ -82,6 +82,10 @@ inline void validate(const ClientOptions& options) {
   }
   detail::require_client_range<std::size_t>("token (length)", options.token.size(), 0,
                                             max_token_bytes);
+  if (!is_printable(options.token)) {
+    throw Error(ErrorCode::invalid_argument,
+                "client option token must be UTF-8 without control characters");
+  }
   detail::require_client_range("max_sampling_rate_fps", options.max_sampling_rate_fps,
                                min_sampling_rate_fps, max_sampling_rate_fps);
   detail::require_client_range("sampling_rate_fps", options.sampling_rate_fps,

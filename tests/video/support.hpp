@@ -12,6 +12,8 @@ extern "C" {
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -147,7 +149,10 @@ struct BareVideo {
   AVColorSpace matrix = AVCOL_SPC_UNSPECIFIED;
   AVColorRange range = AVCOL_RANGE_UNSPECIFIED;
   int gop = 1;
+  int b_frames = 0;
   double rotation_degrees = 0;  // clockwise, as the container asks the player
+  std::optional<std::array<std::int32_t, 9>> display_matrix;  // in place of rotation_degrees
+  const char* muxer_flags = nullptr;                          // movflags
 };
 
 /// Writes a video with bare libav calls.
@@ -171,6 +176,7 @@ inline void write_bare(const std::filesystem::path& path, const BareVideo& video
   encoder->pix_fmt = video.format;
   encoder->time_base = video.tick;
   encoder->gop_size = video.gop;
+  encoder->max_b_frames = video.b_frames;
   encoder->colorspace = video.matrix;
   encoder->color_range = video.range;
   encoder->thread_count = 1;
@@ -180,13 +186,18 @@ inline void write_bare(const std::filesystem::path& path, const BareVideo& video
   AVStream* stream = avformat_new_stream(output.get(), nullptr);
   check(avcodec_parameters_from_context(stream->codecpar, encoder.get()));
   stream->time_base = video.tick;
-  if (video.rotation_degrees != 0) {
-    std::uint8_t* matrix =
-        av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(std::int32_t));
-    av_display_rotation_set(reinterpret_cast<std::int32_t*>(matrix), video.rotation_degrees);
+  if (video.rotation_degrees != 0 || video.display_matrix) {
+    auto* matrix = reinterpret_cast<std::int32_t*>(
+        av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(std::int32_t)));
+    av_display_rotation_set(matrix, video.rotation_degrees);
+    if (video.display_matrix) std::copy_n(video.display_matrix->data(), 9, matrix);
   }
   check(avio_open(&output->pb, path.c_str(), AVIO_FLAG_WRITE));
-  check(avformat_write_header(output.get(), nullptr));
+  AVDictionary* muxing = nullptr;
+  if (video.muxer_flags != nullptr) av_dict_set(&muxing, "movflags", video.muxer_flags, 0);
+  const int header = avformat_write_header(output.get(), &muxing);
+  av_dict_free(&muxing);
+  check(header);
   const auto free_packet = [](AVPacket* p) { av_packet_free(&p); };
   const std::unique_ptr<AVPacket, void (*)(AVPacket*)> packet(av_packet_alloc(), free_packet);
   const auto drain = [&](const AVFrame* frame) {
@@ -207,7 +218,8 @@ inline void write_bare(const std::filesystem::path& path, const BareVideo& video
     frame->pts = picture.pts;
     check(av_frame_get_buffer(frame.get(), 0));
     for (std::size_t p = 0; p < picture.planes.size(); ++p) {
-      const int shift = p > 0 && video.format == AV_PIX_FMT_YUV420P ? 1 : 0;
+      const bool halved = video.format == AV_PIX_FMT_YUV420P || video.format == AV_PIX_FMT_YUVJ420P;
+      const int shift = p > 0 && halved ? 1 : 0;
       const int w = video.width >> shift;
       const int h = video.height >> shift;
       REQUIRE(picture.planes[p].size() == static_cast<std::size_t>(w) * h);

@@ -34,7 +34,8 @@ suppress_warnings = ["duplicate_declaration.cpp", "source_code_parser.cpp"]
 
 CHAPTERS = {
     "Guides": ("embed", "experiment", "own-model", "deployment"),
-    "Reference": ("sessions", "format", "protocol", "cpp/index", "Python <python/ams/index>"),
+    "Reference": ("sessions", "format", "predictions", "protocol")
+    + ("cpp/index", "Python <python/ams/index>"),
     "Background": ("results", "trials", "hacking"),
 }
 with (SOURCE / "index.md").open("a") as index_page:
@@ -57,6 +58,7 @@ ROOMS = {
     "torch": "students, teachers and training on libtorch",
     "video": "videos, clips, label tracks, H.264",
     "net": "messages as bytes, WebSocket over TLS",
+    "store": "sessions in SQLite",
 }
 
 
@@ -94,6 +96,8 @@ def write_cpp_pages() -> None:
     folder = SOURCE / "cpp"
     folder.mkdir(exist_ok=True)
     include = ROOT / "include"
+    if undescribed := {path.name for path in (include / "ams").iterdir()} - set(ROOMS):
+        raise SystemExit(f"docs/conf.py: describe in ROOMS: {', '.join(sorted(undescribed))}")
     lines = ["# C++", "", "Everything is in namespace `ams`.", ""]
     lines += ["| room | what it has |", "|---|---|"]
     for room, text in ROOMS.items():

@@ -122,3 +122,17 @@ def test_learning_rates_by_size():
             ams.learning_rate_ranges(manifest, tensor_scales=wrong)
     with pytest.raises(ams.InvalidArgumentError, match=r"\(name, shape\)"):
         ams.Manifest([("w", (1,), "parameter", "weight", 0.5)])
+
+
+def test_what_differs_is_named():
+    one = ams.Manifest([("stem", (8, 3)), ("head", (4, 8)), ("mean", (4,), "statistic")])
+    other = ams.Manifest([("stem", (8, 3)), ("head", (5, 8)), ("bias", (5,))])
+    assert one.difference(one) == ""
+    assert one.difference(one.with_roles(head=["head"])) == ""
+    assert one.difference(other) == (
+        "only this has 'mean'; only the other has 'bias'; "
+        "'head' is [4, 8] in this and [5, 8] in the other"
+    )
+    assert "in the server and [5, 8] in the device" in one.difference(
+        other, "the server", "the device"
+    )

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/core/manifest_difference.hpp"
 #include "ams/torch/open_device.hpp"
 #include "ams/torch/tensor_adam.hpp"
 #include "autocast.hpp"
@@ -45,7 +46,10 @@ bool trains_spatial_kernels(const Manifest& manifest, const std::vector<bool>& r
 
 void check(const TrainingJob& job, const Manifest& own) {
   if (job.manifest == nullptr || job.manifest->digest() != own.digest()) {
-    throw Error(ErrorCode::manifest_mismatch, "the training job belongs to another network");
+    throw Error(ErrorCode::manifest_mismatch,
+                "the training job belongs to another network: " +
+                    manifest_difference(own, job.manifest ? *job.manifest : Manifest(),
+                                        "this network", "the job"));
   }
   const std::size_t dimension = own.dimension();
   if (job.parameters.size() != dimension || job.adam.first_moment.size() != dimension ||

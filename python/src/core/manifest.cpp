@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ams/core/manifest.hpp"
+#include "ams/core/manifest_difference.hpp"
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "errors.hpp"
@@ -109,6 +110,15 @@ repeated name, an extent below 1, more than 8 extents or a vector of 2^32 values
 The same layout, of the same digest, with roles by name: where a role is given patterns, exactly the parameters that
 match one have it, and who had it before is a 'weight'; one that matches both is the head's. A pattern is a name in
 which * stands for any characters and ? for one. Raises InvalidArgumentError for a pattern that no parameter matches.)")
+      .def(
+          "difference",
+          [](const Manifest& self, const Manifest& other, const std::string& own_name,
+             const std::string& other_name) {
+            return manifest_difference(self, other, own_name, other_name);
+          },
+          "other"_a, "own_name"_a = "this", "other_name"_a = "the other", R"(
+What differs, by name, for people: tensors that only one has, other shapes, kinds or places. Empty when the digests are
+equal. own_name, other_name: whose the two are, in that text.)")
       .def("tensor_of", &Manifest::tensor_of, "coordinate"_a,
            "Index into tensors of the one that holds this coordinate.")
       .def(

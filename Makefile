@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 
 .PHONY: help setup build demo test bench docs format clean
 help:
-	@echo 'make demo                   build everything and watch a server teach a device (out/demo)'
+	@echo 'make demo                   build four programs and watch a server teach a device (out/demo)'
 	@echo '     demo CLIP=<folder>     on a recorded clip instead of the rendered street'
 	@echo '     demo VIDEO=<file> TEACHER=<file>   on your own video and teacher network'
 	@echo '     demo STUDENT=edanet    with another student: edanet, deeplabv3_mobilenetv2, model.pt'
@@ -17,18 +17,25 @@ help:
 setup:
 	@scripts/setup.sh
 
+# $(call configure,<arguments of cmake>)
+configure = cmake $(1) -DAMS_PYTHON_EXECUTABLE="$(abspath $(PYTHON))" >build-configure.log 2>&1 || \
+  { cat build-configure.log; exit 1; }; rm -f build-configure.log
+
 build: setup
-	@cmake --preset default -DAMS_PYTHON_EXECUTABLE=$(abspath $(PYTHON)) >build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
-	@rm -f build-configure.log
+	@$(call configure,--preset default)
 	@cmake --build build -j $(JOBS)
 
-demo: build
+# A build folder that is there keeps its parts: what was compiled stays.
+demo:
+	@scripts/setup.sh --demo
+	@$(call configure,$(if $(wildcard build/CMakeCache.txt),-B build,--preset demo))
+	@cmake --build build -j $(JOBS) --target demo $(if $(VIDEO),ams-label)
 	@$(PYTHON) scripts/demo.py $(if $(CLIP),--clip "$(CLIP)") $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(TEACHER),--teacher "$(TEACHER)") $(if $(STUDENT),--student "$(STUDENT)") $(DEMO_ARGS)
 
 test:
 	@scripts/setup.sh --test
-	@PYTHON=$(abspath $(PYTHON)) JOBS=$(JOBS) scripts/test.sh
+	@PYTHON="$(abspath $(PYTHON))" JOBS=$(JOBS) scripts/test.sh
 
 bench: build
 	@scripts/bench.sh

@@ -2,6 +2,11 @@
 # Installs what is missing: Debian packages, and a Python environment with torch. Does nothing on a
 # machine that has everything. Safe to run again.
 #
+#   scripts/setup.sh           for `make build`: every library, program and benchmark, and the Python package
+#   scripts/setup.sh --demo    for `make demo`: the programs alone
+#   scripts/setup.sh --test    for `make test`: everything, the second compiler and 64-bit Arm
+#   scripts/setup.sh --docs    for `make docs`
+#
 #   AMS_PYTHON=/path/to/python   use that environment's torch (>= 2.7) instead of .venv
 #   AMS_TORCH=torch==2.13.0      the torch to install into .venv when it has none
 #   PIP_INDEX_URL, PIP_EXTRA_INDEX_URL are honoured, e.g. to take a CPU-only build of torch
@@ -9,15 +14,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-  build-essential cmake ninja-build ccache pkg-config git ca-certificates
-  python3 python3-venv python3-dev
-  libzstd-dev zlib1g-dev libeigen3-dev libfmt-dev doctest-dev                                      # core
+  build-essential cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
+  libzstd-dev libeigen3-dev libfmt-dev                                                  # core
   libavcodec-dev libavformat-dev libavutil-dev libavdevice-dev libswscale-dev libx264-dev  # video
   libboost-dev libssl-dev libflatbuffers-dev flatbuffers-compiler                       # net
   libsqlite3-dev                                                                        # store
   libcli11-dev nlohmann-json3-dev                                                       # programs
-  liblzma-dev libbrotli-dev                                                             # benchmarks
 )
+if [ "${1:-}" != "--demo" ]; then
+  packages+=(python3-dev doctest-dev zlib1g-dev liblzma-dev libbrotli-dev)  # Python package, tests, benchmarks
+fi
 if [ "${1:-}" = "--test" ]; then
   packages+=(clang libclang-rt-dev libpng-dev)  # fuzzing; reading probe pictures
   if command -v dpkg >/dev/null && [ "$(dpkg --print-architecture)" = amd64 ]; then
@@ -52,8 +58,11 @@ fi
 [ "${1:-}" != "--docs" ] || exit 0
 
 # What Python needs, as "module:requirement".
-python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4' tqdm:'tqdm>=4.66,<5')
-if [ "${1:-}" = "--test" ] || [ -z "${AMS_PYTHON:-}" ]; then
+python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4')
+if [ "${1:-}" != "--demo" ]; then
+  python_packages+=(tqdm:'tqdm>=4.66,<5')
+fi
+if [ "${1:-}" = "--test" ] || { [ "${1:-}" != "--demo" ] && [ -z "${AMS_PYTHON:-}" ]; }; then
   python_packages+=(cv2:'opencv-python-headless>=4.8,<6')  # experiments
 fi
 if [ "${1:-}" = "--test" ]; then
@@ -83,9 +92,9 @@ fi
 [ -x .venv/bin/python ] || python3 -m venv .venv
 if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
   echo "Preparing .venv with ${AMS_TORCH:-torch==2.13.0}"
-  .venv/bin/pip install --quiet --disable-pip-version-check "${AMS_TORCH:-torch==2.13.0}"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check "${AMS_TORCH:-torch==2.13.0}"
 fi
 find_missing .venv/bin/python
 if [ ${#wanted[@]} -gt 0 ]; then
-  .venv/bin/pip install --quiet --disable-pip-version-check "${wanted[@]}"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check "${wanted[@]}"
 fi

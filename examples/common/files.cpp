@@ -20,6 +20,17 @@ namespace {
 
 }  // namespace
 
+void sync_folder_of(const std::filesystem::path& path) {
+  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  const int folder = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;  // one that may not be listed
+  const bool has_failed = ::fsync(folder) != 0 && errno == EIO;  // some file systems cannot
+  const int reason = errno;
+  ::close(folder);
+  errno = reason;
+  if (has_failed) fail(parent, "cannot write");
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   std::error_code ignored;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), ignored);
@@ -48,6 +59,7 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
     errno = reason;
     fail(path, "cannot write");
   }
+  sync_folder_of(path);
 }
 
 void require_writable(const std::filesystem::path& path) {

@@ -15,6 +15,10 @@ namespace ams {
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+/// After a rename to `path`: else a power cut could bring back what was there before. Throws
+/// Error(io_error).
+void sync_folder_of(const std::filesystem::path& path);
+
 /// Throws Error(io_error) unless write_file_atomically() could write `path` now: hours of work
 /// should not end in a file that cannot be written. Creates the folder.
 void require_writable(const std::filesystem::path& path);

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "ams/core/error.hpp"
+#include "ams/session/text_file.hpp"
 
 namespace ams::options {
 
@@ -104,10 +105,18 @@ std::string read_token(const std::string& token, const std::string& token_file) 
   std::ifstream file(token_file);
   std::string line;
   std::getline(file, line);
-  if (line.ends_with('\r')) line.pop_back();
-  if (!file || line.empty()) {
-    throw Error(ErrorCode::io_error,
-                "token file '" + token_file + "' cannot be read or its first line is empty");
+  const bool is_read = !file.fail();
+  const std::string name = "token file '" + token_file + "'";
+  line = std::string(without_byte_order_mark(line, name));
+  // Editors leave these behind, and nobody sees them.
+  line.erase(line.find_last_not_of(" \t\r") + 1);
+  if (!is_read || line.empty()) {
+    throw Error(ErrorCode::io_error, name + " cannot be read or its first line is empty");
+  }
+  if (line.size() > max_token_bytes || !is_printable(line)) {
+    throw Error(ErrorCode::invalid_argument,
+                name + ": its first line is no token: 1 to " + std::to_string(max_token_bytes) +
+                    " bytes of UTF-8 without control characters are allowed");
   }
   return line;
 }

@@ -57,7 +57,9 @@ class TeacherFlags {
   int classes_ = 19;
 };
 
-/// The token of --token or --token-file, without a trailing newline. Throws Error(io_error).
+/// The token of --token, or the first line of --token-file without a byte-order mark and without
+/// what is blank at its end. Throws Error: io_error, malformed_data for UTF-16, invalid_argument
+/// for what is no token.
 std::string read_token(const std::string& token, const std::string& token_file);
 
 }  // namespace ams::options

@@ -2,11 +2,18 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <istream>
+#include <iterator>
+#include <memory>
+#include <sstream>
 #include <string_view>
+#include <vector>
 
 #include "ams/core/error.hpp"
 #include "ams/core/version.hpp"
+#include "ams/session/text_file.hpp"
 #include "common/log.hpp"
+#include "common/signals.hpp"
 
 namespace ams::options {
 
@@ -47,11 +54,24 @@ CLI::Validator size_between(int smallest, int largest) {
 namespace {
 std::string log_level = "info";
 std::string log_format = "text";
+
+/// A file that people write with whatever editor they have.
+class ConfigFile final : public CLI::ConfigTOML {
+ public:
+  std::vector<CLI::ConfigItem> from_config(std::istream& file) const override {
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    // Not all of it need be UTF-8: names of files are in it.
+    std::istringstream text(std::string(without_byte_order_mark(bytes, "--config")));
+    return CLI::ConfigTOML::from_config(text);
+  }
+};
+
 }  // namespace
 
 void add_common(CLI::App& app) {
   app.set_config("--config", "",
                  "file that holds any of these flags, one `name = value` a line (TOML or INI)");
+  app.config_formatter(std::make_shared<ConfigFile>());
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
   app.add_option("--log-format", log_format, "text (for people) or json (one object a line)")
@@ -109,6 +129,9 @@ int run(CLI::App& app, int argc, char** argv, int (*body)()) {
     return refuse_config(app, error);
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
+  } catch (const Stopped& stopped) {
+    log::warning("stopped", {{"signal", stopped.signal}});
+    return 128 + stopped.signal;
   } catch (const Error& error) {
     log::error(to_string(error.code()), {{"message", error.what()}});
   } catch (const std::exception& error) {

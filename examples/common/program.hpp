@@ -18,6 +18,7 @@ CLI::Validator size_between(int smallest, int largest);
 void add_common(CLI::App& app);
 
 /// Parses, runs `body`, and turns every failure into one line on stderr and a non-zero exit status.
+/// Stopped (signals.hpp) gives a shell's status for its signal.
 int run(CLI::App& app, int argc, char** argv, int (*body)());
 
 }  // namespace ams::options

@@ -22,9 +22,22 @@ __all__ = [
 
 
 class Error(RuntimeError):
-    """Whatever libams refuses. The message names what was wrong and what is allowed."""
+    """Whatever libams refuses. The message names what was wrong and what is allowed.
+
+    It can always be printed: what a file's name has that is no text is escaped, as in "caf\\xe9".
+    """
 
     code: str = "unknown"
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_printable(arg) if isinstance(arg, str) else arg for arg in args))
+
+
+def _printable(text: str) -> str:
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # lone surrogates that os.fsdecode() does not make
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class InvalidArgumentError(Error, ValueError):

@@ -54,10 +54,10 @@ py::array as_array(const py::object& object, const char* name, py::ssize_t dimen
           : py::array(py::module_::import("numpy").attr("asarray")(object).cast<py::array>());
   if (!py::dtype::of<T>().equal(array.dtype()) || array.ndim() != dimensions ||
       !(array.flags() & py::array::c_style)) {
-    throw_invalid(std::string(name) + " is " + py::str(array.dtype()).cast<std::string>() + " " +
+    throw_invalid(std::string(name) + " is " + to_text(array.dtype()) + " " +
                   shape_text(array) +
                   ((array.flags() & py::array::c_style) ? "" : ", not C-contiguous") +
-                  "; allowed is a C-contiguous " + py::str(py::dtype::of<T>()).cast<std::string>() +
+                  "; allowed is a C-contiguous " + to_text(py::dtype::of<T>()) +
                   " array of " + std::to_string(dimensions) +
                   (dimensions == 1 ? " dimension" : " dimensions"));
   }
@@ -102,7 +102,7 @@ class ConstBytes {
     if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) {
       PyErr_Clear();
       throw py::type_error(std::string(name) + " is " +
-                           py::str(py::type::of(object).attr("__name__")).cast<std::string>() +
+                           to_text(py::type::of(object).attr("__name__")) +
                            "; allowed is a bytes-like object, such as bytes");
     }
   }
@@ -156,7 +156,7 @@ inline CoordinateSet to_coordinates(const py::object& object, std::size_t dimens
   const bool empty_list = array.size() == 0 && !py::isinstance<py::array>(object);
   if (array.ndim() != 1 || (kind != 'b' && kind != 'i' && kind != 'u' && !empty_list)) {
     throw_invalid(
-        "coordinates are " + py::str(array.dtype()).cast<std::string>() + " " + shape_text(array) +
+        "coordinates are " + to_text(array.dtype()) + " " + shape_text(array) +
         "; allowed are a CoordinateSet, ascending integers [n], or a boolean mask [dimension]");
   }
   std::vector<std::uint32_t> indices;

@@ -3,7 +3,9 @@
 #include <pybind11/pybind11.h>
 
 #include <exception>
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -14,10 +16,33 @@ namespace ams::python {
 
 namespace py = pybind11;
 
-/// Raises `error` in Python, as the subclass of its code.
+/// Text of C++, which may quote anybody's bytes, as a Python string. A byte that is not UTF-8
+/// becomes \xe9 or the like.
+inline py::str to_str(std::string_view text) {
+  auto decoded = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+      text.data(), static_cast<py::ssize_t>(text.size()), "backslashreplace"));
+  if (!decoded) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(decoded.release());
+}
+
+/// str(object) as UTF-8: a lone surrogate becomes \udce9 or the like.
+inline std::string to_text(const py::handle& object) {
+  const auto bytes = py::reinterpret_steal<py::bytes>(
+      PyUnicode_AsEncodedString(py::str(object).ptr(), "utf-8", "backslashreplace"));
+  if (!bytes) throw py::error_already_set();
+  return bytes;
+}
+
+/// repr(object), likewise.
+inline std::string repr_text(const py::handle& object) {
+  return to_text(py::repr(object));
+}
+
+/// Raises `error` in Python, as the subclass of its code. The one place where an error's text
+/// becomes Python's.
 inline void set_error(const Error& error) {
   const py::dict classes = py::module_::import("ams.errors").attr("_BY_CODE");
-  PyErr_SetString(classes[to_string(error.code())].ptr(), error.what());
+  PyErr_SetObject(classes[to_string(error.code())].ptr(), to_str(error.what()).ptr());
 }
 
 /// The code that a word of to_string(ErrorCode) names; invalid_argument for any other.
@@ -47,8 +72,7 @@ decltype(auto) call_python(F&& f) {
     throw;
   } catch (const py::error_already_set& raised) {
     if (raised.matches(py::module_::import("ams.errors").attr("Error"))) {
-      throw Error(parse_error_code(py::str(raised.value().attr("code"))),
-                  py::str(raised.value()).cast<std::string>());
+      throw Error(parse_error_code(to_text(raised.value().attr("code"))), to_text(raised.value()));
     }
     note_callback_exception();
     throw;
@@ -91,6 +115,8 @@ inline void register_errors() {
       if (thrown) std::rethrow_exception(thrown);
     } catch (const Error& error) {
       set_error(error);
+    } catch (const std::filesystem::filesystem_error& error) {
+      set_error(Error(ErrorCode::io_error, error.what()));
     }
   });
 }

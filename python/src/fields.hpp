@@ -43,10 +43,6 @@ E parse_word(const std::string& name, const std::string& text) {
   throw_invalid(name + " is '" + text + "'; allowed are " + allowed);
 }
 
-inline std::string repr_text(const py::handle& value) {
-  return py::repr(value).cast<std::string>();
-}
-
 /// Another type of argument; specialise it with its type's name for signatures, `read` as
 /// read_argument() below, and `write`, which gives it back as a Python object.
 template <class T>
@@ -74,7 +70,7 @@ void read_argument(T& target, const std::string& name, const py::handle& value) 
     if (!value.is_none()) read_argument(target.emplace(), name, value);
   } else if constexpr (std::is_enum_v<T>) {
     if (!py::isinstance<py::str>(value)) refuse("a string");
-    target = parse_word<T>(name, value.cast<std::string>());
+    target = parse_word<T>(name, to_text(value));
   } else if constexpr (std::same_as<T, bool>) {
     if (!py::isinstance<py::bool_>(value)) refuse("True or False");
     target = value.cast<bool>();
@@ -97,6 +93,10 @@ void read_argument(T& target, const std::string& name, const py::handle& value) 
   } else {
     static_assert(std::same_as<T, std::string>);
     if (!py::isinstance<py::str>(value)) refuse("a string");
+    if (PyUnicode_AsUTF8(value.ptr()) == nullptr) {
+      PyErr_Clear();
+      refuse("a string without lone surrogates");
+    }
     target = value.cast<std::string>();
   }
 }
@@ -199,7 +199,7 @@ class Fields {
                           const std::string& allowed) {
     for (const auto& argument : arguments) {
       throw py::type_error(std::string(owner) + "() has no keyword argument '" +
-                           py::str(argument.first).cast<std::string>() + "'; allowed are " +
+                           to_text(argument.first) + "'; allowed are " +
                            allowed);
     }
   }

@@ -2,13 +2,26 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
+
+namespace ams::python {
+
+/// A path as a str of Python's, as os.fsdecode() has it: open() takes it, whatever bytes it has.
+inline pybind11::str path_text(const std::string& path) {
+  const auto text = pybind11::reinterpret_steal<pybind11::object>(PyUnicode_DecodeFSDefaultAndSize(
+      path.data(), static_cast<pybind11::ssize_t>(path.size())));
+  if (!text) throw pybind11::error_already_set();
+  return text;
+}
+
+}  // namespace ams::python
+
 /// std::filesystem::path in signatures of bindings.
 #if __has_include(<pybind11/stl/filesystem.h>)
 #include <pybind11/stl/filesystem.h>
 #else  // the copy of pybind11 that torch 2.7 brings lacks that header
 
 #include <filesystem>
-#include <string>
 
 namespace pybind11::detail {
 

@@ -48,7 +48,7 @@ std::function<std::unique_ptr<UpdatePolicy>()> policy_maker(
     return call_python([&] {
       const py::object made = make_policy->get()();
       if (!py::isinstance<UpdatePolicy>(made)) {
-        throw_invalid("make_policy gave " + py::repr(made).cast<std::string>() +
+        throw_invalid("make_policy gave " + repr_text(made) +
                       "; allowed is an UpdatePolicy");
       }
       References not_counted;

@@ -51,7 +51,7 @@ inline std::shared_ptr<LabelledFrame> to_labelled_frame(const py::handle& sample
                                                         const std::string& where) {
   if (!py::isinstance<LabelledFrame>(sample)) {
     throw_invalid(where + " is a " +
-                  py::str(py::type::handle_of(sample).attr("__name__")).cast<std::string>() +
+                  to_text(py::type::handle_of(sample).attr("__name__")) +
                   "; allowed are LabelledFrame objects");
   }
   return sample.cast<std::shared_ptr<LabelledFrame>>();

@@ -100,7 +100,7 @@ UnavailableError.)")
              spec.input_height = input_height;
              spec.selected_classes = std::move(selected_classes);
              spec.normalization = to_normalization(mean, standard_deviation);
-             spec.device = py::str(device).cast<std::string>();
+             spec.device = to_text(device);
              const py::gil_scoped_release release;
              return std::make_unique<SharedTeacher>(spec);
            }),

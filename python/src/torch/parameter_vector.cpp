@@ -27,7 +27,7 @@ std::vector<NetworkTensor> collect_tensors(const py::object& named, Keep keep) {
       pair = item.cast<std::pair<std::string, at::Tensor>>();
     } catch (const py::cast_error&) {
       throw_invalid("tensors are given as (name, tensor) pairs; found " +
-                    py::repr(item).cast<std::string>().substr(0, 80));
+                    repr_text(item).substr(0, 80));
     }
     NetworkTensor tensor{std::move(pair.first), std::move(pair.second)};
     if (keep(tensor)) tensors.push_back(std::move(tensor));
@@ -59,23 +59,31 @@ std::unique_ptr<ParameterVector> make_parameter_vector(const py::object& source,
   const auto trainable = [](const NetworkTensor& item) { return item.tensor.requires_grad(); };
   std::vector<NetworkTensor> parameters;
   std::vector<NetworkTensor> statistics;
+  const bool is_module = py::hasattr(source, "named_modules");
+  py::object names;
+  if (is_module) names = py::module_::import("ams.torch.wrappers");
   if (py::isinstance<Network>(source)) {
     parameters = source.cast<const Network&>().parameters();
     std::erase_if(parameters, std::not_fn(trainable));
+  } else if (is_module) {
+    parameters = collect_tensors(names.attr("named_parameters")(source), trainable);
+    assign_roles(parameters, source);
   } else if (py::hasattr(source, "named_parameters")) {
     parameters = collect_tensors(source.attr("named_parameters")(), trainable);
-    if (py::hasattr(source, "named_modules")) assign_roles(parameters, source);
   } else {
     if (!py::isinstance<py::iterable>(source)) {
       throw_invalid("parameters are those of a module, or (name, tensor) pairs; found " +
-                    py::repr(source).cast<std::string>().substr(0, 80));
+                    repr_text(source).substr(0, 80));
     }
     if (with_statistics) throw_invalid("with_statistics needs a module, not only its parameters");
     parameters = collect_tensors(source, trainable);
   }
   assign_roles(parameters, patterns);
-  if (with_statistics)
-    statistics = collect_tensors(source.attr("named_buffers")(), is_batch_norm_statistic);
+  if (with_statistics) {
+    statistics = collect_tensors(
+        is_module ? names.attr("named_buffers")(source) : source.attr("named_buffers")(),
+        is_batch_norm_statistic);
+  }
   return std::make_unique<ParameterVector>(std::move(parameters), std::move(statistics));
 }
 

@@ -58,8 +58,10 @@ Raises InvalidArgumentError that names the field and its range.)")
            "standard_deviation"_a = to_triple(Normalization{}.standard_deviation),
            "train_batch_norm_statistics"_a = false, "seed"_a = 1,
            "normalization"_a = std::vector<std::string>{}, "head"_a = std::vector<std::string>{})
-      .def_readonly("network", &StudentSpec::network)
-      .def_readonly("weights", &StudentSpec::weights)
+      .def_property_readonly("network",
+                             [](const StudentSpec& s) { return path_text(s.network); })
+      .def_property_readonly("weights",
+                             [](const StudentSpec& s) { return path_text(s.weights); })
       .def_readonly("num_classes", &StudentSpec::num_classes)
       .def_readonly("input_width", &StudentSpec::input_width)
       .def_readonly("input_height", &StudentSpec::input_height)
@@ -75,10 +77,10 @@ Raises InvalidArgumentError that names the field and its range.)")
                              [](const StudentSpec& s) { return s.roles.normalization; })
       .def_property_readonly("head", [](const StudentSpec& s) { return s.roles.head; })
       .def("__repr__", [](const StudentSpec& s) {
-        return "StudentSpec(network='" + s.network +
-               "', num_classes=" + std::to_string(s.num_classes) +
-               ", input_width=" + std::to_string(s.input_width) +
-               ", input_height=" + std::to_string(s.input_height) + ")";
+        return to_str("StudentSpec(network='" + s.network +
+                      "', num_classes=" + std::to_string(s.num_classes) +
+                      ", input_width=" + std::to_string(s.input_width) +
+                      ", input_height=" + std::to_string(s.input_height) + ")");
       });
 
   py::class_<StudentValues>(m, "StudentValues", "What server and device start from (version 0).")

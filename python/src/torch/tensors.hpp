@@ -30,9 +30,9 @@ inline NamedTensors to_pairs(const std::vector<NetworkTensor>& tensors) {
 inline at::Device to_device(const py::object& device) {
   if (!py::isinstance<py::str>(device) && !THPDevice_Check(device.ptr())) {
     throw_invalid("a device is a torch.device or its name; found " +
-                  py::repr(device).cast<std::string>().substr(0, 80));
+                  repr_text(device).substr(0, 80));
   }
-  return open_device(py::str(device));
+  return open_device(to_text(device));
 }
 
 }  // namespace ams::python

@@ -133,7 +133,7 @@ Raises as load_student_values(), and UnavailableError for a device that is not t
              options.ignore_id = ignore_id;
              options.class_balance = class_balance;
              options.bfloat16 = bfloat16;
-             options.device = py::str(device).cast<std::string>();
+             options.device = to_text(device);
              options.cache_bytes = cache_bytes;
              const py::gil_scoped_release release;
              return std::make_unique<SegmentationTrainer>(spec, options);

@@ -109,10 +109,10 @@ Reads clip.json and holds it against the two files. Raises IoError, MalformedDat
           "info", [](const Clip& self) { return ClipInfo(self.info()); },
           "ClipInfo, all sizes filled in.")
       .def_property_readonly(
-          "video_path", [](const Clip& self) { return self.video_path().string(); },
+          "video_path", [](const Clip& self) { return path_text(self.video_path()); },
           "For VideoReader.")
       .def_property_readonly(
-          "labels_path", [](const Clip& self) { return self.labels_path().string(); },
+          "labels_path", [](const Clip& self) { return path_text(self.labels_path()); },
           "For LabelTrackReader.")
       .def("label_seconds", &Clip::label_seconds, "index"_a, "Capture time of label frame `index`.")
       .def("label_index", &Clip::label_index, "capture_seconds"_a, R"(

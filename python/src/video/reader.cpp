@@ -15,6 +15,7 @@
 #include "ams/video/video_reader.hpp"
 #include "arrays.hpp"
 #include "fields.hpp"
+#include "paths.hpp"
 #include "video/common.hpp"
 
 namespace py = pybind11;
@@ -60,8 +61,13 @@ void bind_reader(py::module_& m) {
            "of the frames that come out, pixels; 0 x 0 keeps the video's own")
       .add("height", &VideoReaderOptions::height, "likewise")
       .add("scaling", &VideoReaderOptions::scaling, "'area' or 'bicubic'")
+      .add("fps", &VideoReaderOptions::fps,
+           "frames a second of a folder or pattern of pictures, which need it, and of raw streams; "
+           "0: the source's own")
+      .add("live", &VideoReaderOptions::live,
+           "whether an address or a pipe is live; None: told by the source. Not for files")
       .add("timeout_seconds", &VideoReaderOptions::timeout_seconds,
-           "how long opening a network stream, or its next frame, may take")
+           "how long opening a network stream or a pipe, or its next frame, may take")
       .add("camera_width", &VideoReaderOptions::camera_width,
            "what to ask of a camera; 0: its own choice")
       .add("camera_height", &VideoReaderOptions::camera_height, "likewise")
@@ -75,28 +81,34 @@ Reads the frames of a video file, a camera or a network stream in presentation o
     for capture_seconds, frame in VideoReader("drive.mp4", width=512, height=256):
         ...
 
-frame: uint8 [height, width, 3], RGB. capture_seconds: from 0, strictly ascending. One thread at a time, but for
-cancel(). Ctrl-C ends waiting for a camera or a network stream.)");
+frame: uint8 [height, width, 3], RGB, turned and mirrored as the container asks. capture_seconds: from 0, strictly
+ascending; the stream's own times. One thread at a time, but for cancel(). Ctrl-C ends waiting for a live source.
+
+Live or recorded: files are recordings. Cameras, RTSP and MJPEG over HTTP are live. Another address or pipe is a
+recording where it tells its duration (MP4, a complete HLS playlist) or its size (a file over HTTP), and live where it
+tells neither. Frames of a live stream that carries no times (MJPEG, raw H.264) have the times at which they come.)");
   {
     py::options options;
     options.disable_function_signatures();
-    reader.def(py::init([fields](const py::object& source, py::kwargs arguments) {
-                 VideoReaderOptions parsed = fields.parse(std::move(arguments), "VideoReader");
-                 const auto name =
-                     py::module_::import("os").attr("fspath")(source).cast<std::string>();
-                 std::stop_source stop;
-                 parsed.stop = stop.get_token();
-                 return wait_for([&] { return std::make_unique<VideoReader>(name, parsed); },
-                                 [&] { stop.request_stop(); });
-               }),
-               signature_doc(
-                   "__init__",
-                   "self: VideoReader, source: str | os.PathLike, *, " + fields.signature(), "None",
-                   "source: a file's path, 'camera:0', or an rtsp:// or http:// address.\n" +
-                       fields.doc() +
-                       "Raises IoError, MalformedDataError, LimitExceededError, UnavailableError, "
-                       "UnauthorizedError or InvalidArgumentError.")
-                   .c_str());
+    reader.def(
+        py::init([fields](const Path& source, py::kwargs arguments) {
+          VideoReaderOptions parsed = fields.parse(std::move(arguments), "VideoReader");
+          std::stop_source stop;
+          parsed.stop = stop.get_token();
+          const auto open = [&] { return std::make_unique<VideoReader>(source.string(), parsed); };
+          return wait_for(open, [&] { stop.request_stop(); });
+        }),
+        signature_doc(
+            "__init__", "self: VideoReader, source: str | os.PathLike, *, " + fields.signature(),
+            "None",
+            "source: a file's path; a folder of pictures, 'f%03d.png' or 'f*.png' with fps; "
+            "'camera:0'; an rtsp(s)://, http(s)://, rtmp(s)://, rtp://, udp://, tcp:// or "
+            "srt:// address; a FIFO's path, or '-' for standard input. A picture alone is a "
+            "video of one frame.\n" +
+                fields.doc() +
+                "Raises IoError, MalformedDataError, LimitExceededError, UnavailableError, "
+                "UnauthorizedError or InvalidArgumentError.")
+            .c_str());
   }
   const auto next = [](VideoReader& self) -> std::optional<std::pair<double, Frame>> {
     std::optional<Frame> frame;
@@ -121,14 +133,22 @@ cancel(). Ctrl-C ends waiting for a camera or a network stream.)");
       .def("cancel", &VideoReader::cancel,
            "Makes a waiting next(), and all later ones, return None. From any thread.")
       .def_property_readonly("width", &VideoReader::width,
-                             "Of the frames, as far as the header tells; pixels.")
+                             "Of the frames, pixels; of a live source what its header says.")
       .def_property_readonly("height", &VideoReader::height, "Likewise.")
       .def_property_readonly("fps", &VideoReader::fps,
-                             "The rate that the container names, or its mean; 25 where none.")
+                             "The rate that the container names, or its mean; 25 where none. Of a "
+                             "live stream without times of its own: the mean so far.")
       .def_property_readonly("frame_count", &VideoReader::frame_count,
+                             "As the container claims; None where it does not. After the end: the "
+                             "frames that have come.")
+      .def_property_readonly("duration_seconds", &VideoReader::duration_seconds,
                              "As the container claims; None where it does not.")
-      .def_property_readonly("duration_seconds", &VideoReader::duration_seconds, "Likewise.")
-      .def_property_readonly("live", &VideoReader::live, "True for cameras and RTSP.")
+      .def_property_readonly("live", &VideoReader::live,
+                             "True for cameras and streams without an end.")
+      .def_property_readonly("reopenable", &VideoReader::reopenable,
+                             "False for standard input: what has ended there does not come back.")
+      .def_property_readonly("still_picture", &VideoReader::still_picture,
+                             "True for a picture in one file: a video of one frame.")
       .def_property_readonly("refused_packets", &VideoReader::refused_packets,
                              "Packets skipped so far because they could not be decoded.");
 

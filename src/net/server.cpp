@@ -1,5 +1,6 @@
 #include "ams/net/server.hpp"
 
+#include <algorithm>
 #include <boost/beast/http.hpp>
 #include <map>
 #include <mutex>
@@ -20,8 +21,10 @@ namespace http = boost::beast::http;
 
 namespace {
 
-// Sockets beyond max_connections that may be in a handshake or ask for /healthz.
-constexpr std::size_t spare_sockets = 32;
+// Strangers: sockets that have said no good Hello. Beyond these numbers the oldest one makes room
+// for the newest, so that those who never speak keep nobody out.
+constexpr std::size_t max_strangers = 64;
+constexpr std::size_t max_strangers_of_address = 24;
 constexpr std::size_t max_http_header_bytes = 8192;
 
 std::string to_string(const tcp::endpoint& endpoint) {
@@ -86,10 +89,12 @@ class WebSocketServer::Impl {
   void listen();
   void accept();
   void take(tcp::socket socket);
+  void make_room(const asio::ip::address& address);
   void forget(ConnectionId id);
   void shut_down();
   void refused(const std::string& peer, const std::string& reason) const;
   std::string metrics(bool of_devices) const;
+  bool is_full() const { return connection_count() >= options_.max_connections; }
   std::shared_ptr<TlsContext> tls() const {
     const std::lock_guard lock(tls_mutex_);
     return tls_;
@@ -113,7 +118,7 @@ class WebSocketServer::Impl {
   // Used on the io thread.
   ConnectionId next_id_ = 1;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
-  std::size_t websockets_ = 0;
+  std::map<ConnectionId, asio::ip::address> strangers_;  // of these, those not let in yet
   bool stopping_ = false;
 
   mutable std::mutex tls_mutex_;
@@ -153,11 +158,11 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     }
   }
 
-  void cut() {
+  void cut(const std::string& reason) {
     if (channel_) {
-      channel_->cut("the server stops");
+      channel_->cut(reason);
     } else {
-      refuse("the server stops");
+      refuse(reason);
     }
   }
 
@@ -178,7 +183,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     } else if (target == server_.options_.path) {
       if (!websocket::is_upgrade(request)) {
         respond(http::status::upgrade_required, "this path is for WebSockets\n");
-      } else if (server_.stopping_ || server_.websockets_ >= server_.options_.max_connections) {
+      } else if (server_.stopping_ || server_.is_full()) {
         respond(http::status::service_unavailable,
                 server_.stopping_ ? "the server stops\n"
                                   : "the server has all the devices that it takes\n");
@@ -241,8 +246,6 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
   }
 
   void upgrade() {
-    ++server_.websockets_;
-    counted_ = true;
     WebSocket socket(std::move(*tls_));
     tls_.reset();
     Channel::Options options;
@@ -327,7 +330,11 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
         throw Error(fault->code, fault->message);
       }
     }
+    if (server_.is_full()) {
+      throw Error(ErrorCode::limit_exceeded, "the server has all the devices that it takes");
+    }
     hello_timer_.cancel();
+    server_.strangers_.erase(id_);
     channel_->set_max_message_bytes(server_.options_.max_message_bytes);
     {
       const std::lock_guard lock(server_.channels_mutex_);
@@ -370,9 +377,6 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     if (tls_) {
       beast::get_lowest_layer(*tls_).close();
     }
-    if (counted_) {
-      --server_.websockets_;
-    }
     server_.forget(id_);
   }
 
@@ -387,7 +391,6 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
   http::request_parser<http::empty_body> request_;
   std::shared_ptr<Channel> channel_;
 
-  bool counted_ = false;  // among the WebSockets
   bool let_in_ = false;
   bool quiet_ = false;  // a plain request that was answered is nobody's concern
   bool ended_ = false;
@@ -476,19 +479,34 @@ void WebSocketServer::Impl::take(tcp::socket socket) {
     return;  // gone already
   }
   const std::string peer = to_string(endpoint);
-  if (connections_.size() >= options_.max_connections + spare_sockets) {
-    refused(peer, "too many connections");
-    return;
-  }
+  make_room(endpoint.address());
   socket.set_option(tcp::no_delay(true), error);
   const ConnectionId id = next_id_++;
   const auto connection = std::make_shared<Connection>(*this, id, std::move(socket), peer);
   connections_.emplace(id, connection);
+  strangers_.emplace(id, endpoint.address());
   connection->begin();
+}
+
+/// For one more stranger.
+void WebSocketServer::Impl::make_room(const asio::ip::address& address) {
+  const auto is_same = [&](const auto& stranger) { return stranger.second == address; };
+  const auto of_address = std::count_if(strangers_.begin(), strangers_.end(), is_same);
+  auto oldest = strangers_.end();
+  if (static_cast<std::size_t>(of_address) >= max_strangers_of_address) {
+    oldest = std::find_if(strangers_.begin(), strangers_.end(), is_same);
+  } else if (strangers_.size() >= max_strangers) {
+    oldest = strangers_.begin();
+  }
+  if (oldest == strangers_.end()) return;
+  const auto connection = connections_.at(oldest->first);
+  strangers_.erase(oldest);  // also when its end takes a moment
+  connection->cut("too many connections without a Hello; the oldest makes room");
 }
 
 void WebSocketServer::Impl::forget(ConnectionId id) {
   connections_.erase(id);
+  strangers_.erase(id);
   if (stopping_ && connections_.empty()) {
     thread_.end();
   }
@@ -539,7 +557,7 @@ void WebSocketServer::Impl::shut_down() {
     if (!error) {
       const auto left = connections_;
       for (const auto& [id, connection] : left) {
-        connection->cut();
+        connection->cut("the server stops");
       }
       thread_.end();
     }

@@ -397,7 +397,9 @@ TEST_CASE("connections over the limit are turned away and the others stay") {
     sockets.push_back(raw::Socket::connect(server->port()));
   }
   CHECK(server.events().wait([](const ServerEvents& e) {
-    return std::count(e.refused.begin(), e.refused.end(), "too many connections") > 0;
+    return std::any_of(e.refused.begin(), e.refused.end(), [](const std::string& reason) {
+      return starts_with(reason, "too many connections");
+    });
   }));
   for (std::size_t i = 0; i < devices.size(); ++i) {
     REQUIRE(devices[i]->send_message(encoded(DeviceMessage(Ack{}))));
@@ -409,6 +411,31 @@ TEST_CASE("connections over the limit are turned away and the others stay") {
   devices.pop_back();
   CHECK(server.wait_disconnected() != "");
   check_alive(server);
+}
+
+TEST_CASE("those who never say Hello keep no device out") {
+  WebSocketServerOptions options = fixtures::server_options();
+  options.max_connections = 20;
+  RecordingServer server(options);
+  std::vector<raw::Socket> silent;
+  for (int i = 0; i < 165; ++i) silent.push_back(raw::Socket::connect(server->port()));
+  std::vector<std::unique_ptr<raw::WebSocket>> waiting;
+  for (int i = 0; i < 40; ++i) {
+    waiting.push_back(std::make_unique<raw::WebSocket>(server->port()));
+  }
+  std::vector<std::unique_ptr<raw::WebSocket>> devices;
+  for (std::size_t i = 0; i < 15; ++i) {
+    CAPTURE(i);
+    devices.push_back(std::make_unique<raw::WebSocket>(server->port()));
+    REQUIRE(devices.back()->open());
+    REQUIRE(devices.back()->send_message(hello_bytes()));
+    REQUIRE(server.connection(i) != 0);
+  }
+  CHECK(server->connection_count() == 15);
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    REQUIRE(devices[i]->send_message(encoded(DeviceMessage(Ack{}))));
+  }
+  CHECK(server.wait_messages(30));
 }
 
 TEST_CASE("a TCP reset is a disconnection, once") {

@@ -25,7 +25,7 @@ struct WebSocketServerOptions {
   std::filesystem::path certificate_file;
   std::filesystem::path private_key_file;
 
-  std::size_t max_connections = 256;          ///< devices at a time; more get HTTP 503
+  std::size_t max_connections = 256;  ///< devices at a time; more get HTTP 503 or a Fault
   std::size_t max_message_bytes = 64U << 20;  ///< of one message from a device
   /// Bytes waiting for one device; a device that reads too slowly is disconnected beyond it.
   std::size_t max_queue_bytes = 128U << 20;

@@ -125,7 +125,7 @@ autoapi_options = ["members", "imported-members", "show-inheritance"]
 autoapi_add_toctree_entry = False
 autoapi_member_order = "groupwise"
 autoapi_python_class_content = "both"
-MODULES = ("export", "parts", "protocol", "sim", "synthetic", "torch", "video")
+MODULES = ("export", "outputs", "parts", "protocol", "sim", "synthetic", "torch", "video")
 PUBLIC = {f"ams.{name}" for name in MODULES}
 ITEM = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*): (.*)")
 

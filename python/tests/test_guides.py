@@ -60,6 +60,14 @@ def test_a_checkpoint_becomes_a_weights_file(tmp_path, monkeypatch):
     assert safetensors.load_file("edanet.safetensors")["weight"].tolist() == [1, 1]
 
 
+def test_the_prediction_that_is_shown_is_read(tmp_path, capsys):
+    page = blocks((ROOT / "docs" / "predictions.md").read_text())
+    (record,) = (code for language, code in page if language == "json")
+    (tmp_path / "out").write_text(" ".join(record.split()) + "\n")
+    run_python("docs/predictions.md", names={"where": str(tmp_path / "out")})
+    assert capsys.readouterr().out == "0.567 {0: 0.4125, 8: 0.5875} None\n"
+
+
 def test_commands_of_experiments_are_understood():
     found = 0
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):

@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REPOSITORY = "https://github.com/libams/libams/"
-RUN_BY_PYTHON_TESTS = ("README.md", "own-model.md", "deployment.md")  # python/tests/test_guides.py
+# By python/tests/test_guides.py.
+RUN_BY_PYTHON_TESTS = ("README.md", "own-model.md", "deployment.md", "predictions.md")
 
 
 def blocks(page, language=r"\w*"):

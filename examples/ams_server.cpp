@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ams/net/certificate.hpp"
-#include "ams/net/token.hpp"
+#include "ams/net/device_credentials.hpp"
 #include "ams/net/websocket_transport.hpp"
 #include "ams/runtime/server_host.hpp"
 #include "ams/runtime/thread_executor.hpp"
@@ -27,6 +27,7 @@
 #include "common/log.hpp"
 #include "common/signals.hpp"
 #include "common/trace.hpp"
+#include "server/access.hpp"
 #include "server/damaging_transport.hpp"
 #include "server/flags.hpp"
 #include "server/report.hpp"
@@ -42,19 +43,6 @@ constexpr std::chrono::duration<double> longest_last_phase{2.5};
 
 ServerFlags flags;
 
-int write_certificate(const std::filesystem::path& folder) {
-  const auto certificate = folder / "certificate.pem", key = folder / "private_key.pem";
-  create_folder(folder);
-  if (std::filesystem::exists(certificate) && std::filesystem::exists(key)) {
-    std::printf("%s and %s are there already and stay as they are; delete them to make new ones\n",
-                certificate.c_str(), key.c_str());
-    return 0;
-  }
-  write_self_signed_certificate(certificate, key, flags.certificate_hosts, 3650);
-  std::printf("wrote %s and %s\n", certificate.c_str(), key.c_str());
-  return 0;
-}
-
 void tell_of_certificate(const CertificateInfo& certificate) {
   constexpr double soon_seconds = 14 * 86400;
   const double left_seconds = certificate.valid_until_unix_seconds - double(std::time(nullptr));
@@ -64,11 +52,16 @@ void tell_of_certificate(const CertificateInfo& certificate) {
 
 /// New connections get what the files now hold, or what they got before if something is wrong with
 /// the files.
-void reload(WebSocketServerTransport& network, std::optional<ReplaceableTokens>& tokens) {
+void reload(WebSocketServerTransport& network, ServerHost& host, Access& access,
+            std::optional<Authorization>& authorization) {
   try {
-    const std::string token = options::read_token(flags.token, flags.token_file);
+    Access renewed = read_access(flags);
     network.reload_certificate();
-    if (tokens) tokens->replace({token});
+    if (authorization) authorization->replace(renewed.shared_tokens, renewed.devices);
+    for (const std::string& id : access.devices.devices()) {
+      if (!renewed.devices.knows(id)) host.disconnect(id, "its token was revoked");
+    }
+    access = std::move(renewed);
     const CertificateInfo certificate =
         check_certificate(flags.network.certificate_file, flags.network.private_key_file);
     log::info("reloaded", {{"certificate_valid_until", certificate.valid_until}});
@@ -97,19 +90,23 @@ void drain(Executor& executor) {
 }
 
 int serve() {
-  if (!flags.generate_certificate.empty()) return write_certificate(flags.generate_certificate);
+  if (flags.devices.is_given()) return flags.devices.run(flags.data_dir);
+  if (!flags.generate_certificate.empty()) {
+    return write_certificate(flags.generate_certificate, flags.certificate_hosts);
+  }
   flags.check();
   if (!flags.report.empty()) require_writable(flags.report);
   tune_allocator_for_training();
   set_compute_threads(flags.threads > 0
                           ? flags.threads
                           : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-  const std::string token = options::read_token(flags.token, flags.token_file);
-  if (token.empty()) {
+  Access access = read_access(flags);
+  const bool is_open = access.is_open();
+  if (is_open) {
     flags.require_safe_without_token();
-    log::warning(
-        "no_token",
-        {{"message", "every device that reaches this server is let in; see --token-file"}});
+    log::warning("no_token", {{"message",
+                               "every device that reaches this server is let in; see `ams-server "
+                               "devices` and --token-file"}});
   }
   const CertificateInfo certificate =
       check_certificate(flags.network.certificate_file, flags.network.private_key_file);
@@ -145,11 +142,13 @@ int serve() {
     };
   }
   options.full_text = "the server has as many devices as it takes (--max-devices)";
+  if (flags.check_only) return 0;
 
   ThreadExecutor executor;
-  std::optional<ReplaceableTokens> tokens;
-  if (!token.empty()) tokens.emplace(std::vector{token});
-  WebSocketServerTransport network(flags.network, tokens ? Authorize(*tokens) : nullptr, executor,
+  std::optional<Authorization> authorization;
+  if (!is_open) authorization.emplace(access.shared_tokens, access.devices);
+  WebSocketServerTransport network(flags.network,
+                                   authorization ? Authorize(*authorization) : nullptr, executor,
                                    &log::logger());
   DamagingTransport transport(network, flags.damage_update);
   ServerHost host(std::move(parts), options, executor, transport, &log::logger());
@@ -165,7 +164,7 @@ int serve() {
     }};
     executor.set_tick([&] { host.on_time(); });
     network.start(host);
-    signals.set_on_hangup([&] { reload(network, tokens); });
+    signals.set_on_hangup([&] { reload(network, host, access, authorization); });
     signals.begin();
     if (!flags.port_file.empty()) {
       write_file_atomically(flags.port_file, std::to_string(network.port()) + "\n");

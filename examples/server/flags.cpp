@@ -54,6 +54,23 @@ std::string default_data_dir() {
   throw Error(ErrorCode::invalid_argument, message);
 }
 
+/// The student's classes must be ones that the teacher gives, and the other way round.
+void require_labels_for(const StudentSpec& spec, int teacher_classes) {
+  const std::string outputs = "the teacher has " + std::to_string(teacher_classes) +
+                              " outputs (--teacher-classes)";
+  for (const int id : spec.selected_classes) {
+    if (id >= teacher_classes) {
+      refuse("class " + std::to_string(id) + " is selected, but " + outputs +
+             "; see --selected-classes and --clip");
+    }
+  }
+  if (spec.selected_classes.empty() && teacher_classes > spec.num_classes) {
+    refuse(outputs + " and the student " + std::to_string(spec.num_classes) +
+           " (--classes): give a student with as many, or name the classes that both know with "
+           "--selected-classes");
+  }
+}
+
 }  // namespace
 
 void ServerFlags::add_to(CLI::App& app) {
@@ -65,7 +82,9 @@ void ServerFlags::add_to(CLI::App& app) {
       "model.pt2 (AOTInductor)");
   app.add_option("--clip", clip, "clip folder whose classes are the selected ones");
   add_data_to(app);
+  devices.add_to(app);
   add_training_to(app);
+  app.add_flag("--check", check_only, "check the flags and the files that they name, and end");
   app.add_option("--report", report, "write a JSON report here at the end");
   app.add_option("--trace", trace,
                  "JSON lines: how long every sample and update took in each stage");
@@ -302,7 +321,7 @@ void ServerFlags::check() {
 void ServerFlags::require_safe_without_token() const {
   if (open || is_loopback(network.address)) return;
   refuse("without a token every device that reaches " + network.address +
-         " is let in: give --token-file, listen on --address 127.0.0.1, or say --open");
+         " is let in: give each device a token (`ams-server devices add`), or --token-file, listen on --address 127.0.0.1, or say --open");
 }
 
 StudentSpec ServerFlags::student_spec() const {
@@ -314,6 +333,7 @@ StudentSpec ServerFlags::student_spec() const {
   }
   StudentSpec spec = student.spec(default_classes);
   spec.roles = roles;
+  if (teacher.clip_folder().empty()) require_labels_for(spec, teacher.network().num_classes);
   return spec;
 }
 

@@ -22,6 +22,7 @@
 #include "ams/torch/segmentation_trainer.hpp"
 #include "ams/torch/student_spec.hpp"
 #include "common/options.hpp"
+#include "server/access.hpp"
 
 namespace ams {
 
@@ -30,7 +31,9 @@ struct ServerFlags {
   WebSocketServerOptions network;
   std::string generate_certificate, port_file, token, token_file, clip, report, trace;
   std::string data_dir;  ///< "none": sessions are not kept
+  DevicesCommand devices;
   bool open = false;
+  bool check_only = false;
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;

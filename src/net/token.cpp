@@ -4,7 +4,6 @@
 #include <openssl/sha.h>
 
 #include <array>
-#include <mutex>
 #include <utility>
 
 #include "ams/net/wire.hpp"
@@ -57,27 +56,6 @@ std::function<std::optional<Fault>(const Hello&)> accept_tokens(std::vector<std:
                                               ? "the server wants a token"
                                               : "the server does not know this token"};
   };
-}
-
-struct ReplaceableTokens::State {
-  mutable std::mutex mutex;
-  std::function<std::optional<Fault>(const Hello&)> authorize;
-};
-
-ReplaceableTokens::ReplaceableTokens(std::vector<std::string> tokens)
-    : state_(std::make_shared<State>()) {
-  replace(std::move(tokens));
-}
-
-void ReplaceableTokens::replace(std::vector<std::string> tokens) {
-  auto authorize = accept_tokens(std::move(tokens));
-  const std::lock_guard lock(state_->mutex);
-  state_->authorize = std::move(authorize);
-}
-
-std::optional<Fault> ReplaceableTokens::operator()(const Hello& hello) const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->authorize(hello);
 }
 
 }  // namespace ams

@@ -185,6 +185,13 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     return earliest;
   }
 
+  void disconnect(const std::string& device_id, const std::string& reason) {
+    const std::lock_guard lock(mutex_);
+    const auto found = devices_.find(device_id);
+    if (ended_ || found == devices_.end() || !found->second.connection) return;
+    transport_.close(*found->second.connection, reason);
+  }
+
   void stop() { stopped_ = true; }
 
   /// The host is going: nobody is called from now on.
@@ -851,6 +858,9 @@ void ServerHost::on_time() {
 }
 std::optional<double> ServerHost::next_wake_seconds() const {
   return impl_->next_wake_seconds();
+}
+void ServerHost::disconnect(const std::string& device_id, const std::string& reason) {
+  impl_->disconnect(device_id, reason);
 }
 void ServerHost::stop() {
   impl_->stop();

@@ -187,6 +187,18 @@ TEST_CASE("a device that is alive is not taken over from another address") {
   CHECK(f.transport.of<Welcome>(4).size() == 1);
 }
 
+TEST_CASE("a device's connection is ended, and its session stays") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "camera");
+  f.host->disconnect("camera", "its token was revoked");
+  f.host->disconnect("nobody", "");
+  CHECK(f.transport.closed.at(1) == "its token was revoked");
+  f.host->on_disconnected(1, "closed");
+  f.host->disconnect("camera", "again");
+  CHECK(f.host->report().size() == 1);
+}
+
 TEST_CASE("frames beyond the rate that a device was told are not labelled") {
   Fixture f;
   f.begin();

@@ -142,6 +142,28 @@ class Interruptions(ProgramsTest):
         self.assertGreater(len(self.events("edge", "model")), models_before + 1)  # the snapshot, then updates
         self.assertEqual(report["digest"], session["digest"])
 
+    def test_two_servers_do_not_share_a_data_folder(self):
+        server = self.start_server(data=self.work / "data")
+        other = subprocess.run(
+            [self.work / "other" if part == str(self.work / "port") else part for part in server.args],
+            capture_output=True, text=True, timeout=60)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn("open in another process", other.stderr)
+        self.stop_server(server)
+
+    def test_signals_end_both_programs_cleanly(self):
+        server = self.start_server()
+        edge = self.start_edge()
+        self.wait_until(lambda: len(self.events("edge", "model")) >= 1, 60, "an update arrived", server, edge)
+        edge.send_signal(signal.SIGINT)
+        self.finish(edge)
+        session, = self.stop_server(server)["sessions"]
+        self.assertEqual(self.report()["digest"], session["digest"])
+
+
+class Kills(ProgramsTest):
+    seconds = 60
+
     def test_a_server_that_is_killed_again_and_again_costs_no_version(self):
         data = self.work / "data"
         server = self.start_server(data=data)
@@ -161,22 +183,34 @@ class Interruptions(ProgramsTest):
         self.assertEqual(report["digest"], session["digest"])
         self.assertGreaterEqual(report["connections"], 3)
 
-    def test_two_servers_do_not_share_a_data_folder(self):
-        server = self.start_server(data=self.work / "data")
-        other = subprocess.run(
-            [*server.args, "--port", "0", "--port-file", self.work / "other"], capture_output=True, text=True, timeout=60)
-        self.assertEqual(other.returncode, 1)
-        self.assertIn("open in another process", other.stderr)
-        self.stop_server(server)
 
-    def test_signals_end_both_programs_cleanly(self):
-        server = self.start_server()
-        edge = self.start_edge()
-        self.wait_until(lambda: len(self.events("edge", "model")) >= 1, 60, "an update arrived", server, edge)
-        edge.send_signal(signal.SIGINT)
-        self.finish(edge)
+class Devices(ProgramsTest):
+    def test_a_device_with_a_token_of_its_own_is_nobody_else(self):
+        data = self.work / "data"
+        for name in ("first", "second"):
+            (self.folder / name).write_text(self.devices(data, "add", name))
+        self.assertEqual(self.devices(data, "list"), "first\nsecond\n")
+        self.assertIn("there is no device third", self.devices(data, "revoke", "third", code=1))
+        server = self.start_server(data=data, token=None)
+        first = self.start_edge("--device-id", "first", token="first", name="first")
+        thief = self.start_edge("--device-id", "first", "--stop-after-seconds", "3", token="second", name="thief")
+        self.finish(thief)
+        self.assertEqual(self.events("thief", "server_fault")[0]["code"], "unauthorized")
+        self.wait_until(lambda: self.events("first", "model"), 60, "an update arrived", server, first)
+        self.devices(data, "revoke", "first")
+        server.send_signal(signal.SIGHUP)
+        self.wait_until(lambda: self.events("first", "server_fault"), 60, "it is out", server, first)
+        self.assertEqual(self.events("first", "server_fault")[0]["code"], "unauthorized")
+        first.send_signal(signal.SIGTERM)
+        self.finish(first)
         session, = self.stop_server(server)["sessions"]
-        self.assertEqual(self.report()["digest"], session["digest"])
+        self.assertEqual(session["device_id"], "first")
+
+    def devices(self, data, *words, code=0):
+        done = subprocess.run([BIN / "ams-server", "--data-dir", data, "devices", *words], capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr if code else done.stdout
 
 
 class Metrics(ProgramsTest):
@@ -188,8 +222,16 @@ class Metrics(ProgramsTest):
         edge = self.start_edge("--device-id", name)
         self.wait_until(lambda: self.events("edge", "model"), 60, "an update arrived", server, edge)
         context = ssl.create_default_context(cafile=str(self.folder / "tls" / "certificate.pem"))
-        with urllib.request.urlopen(f"https://127.0.0.1:{self.port}/metrics", timeout=20, context=context) as answer:
-            lines = answer.read().decode().splitlines()
+
+        def ask(headers):
+            request = urllib.request.Request(f"https://127.0.0.1:{self.port}/metrics", headers=headers)
+            with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+                return answer.read().decode()
+
+        for_strangers = ask({})
+        self.assertIn("ams_connections 1", for_strangers)
+        self.assertNotIn("{device=", for_strangers)
+        lines = ask({"Authorization": "Bearer correct horse"}).splitlines()
         kinds = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE ")}
         values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         label = '{device="caméra \\"7\\" \\\\ 2"}'  # quotes and backslashes are escaped, nothing else is
@@ -242,6 +284,20 @@ class Strangers(ProgramsTest):
         self.assertEqual(self.events("edge", "server_fault"), [])
         self.assertEqual(len(self.stop_server(server)["sessions"]), 1)
 
+    def test_a_token_file_may_be_of_any_editor(self):
+        server = self.start_server()
+        for number, token in enumerate((b"\xef\xbb\xbfcorrect horse\n", b"correct horse", b"correct horse \t\r\n")):
+            (self.folder / "edited").write_bytes(token)
+            name = f"edge{number}"
+            self.finish(self.start_edge("--stop-after-seconds", "1", name=name, token="edited"))
+            self.assertEqual(self.events(name, "server_fault"), [])
+        (self.folder / "wide").write_bytes("correct horse\n".encode("utf-16"))
+        edge = self.start_edge(name="wide", token="wide")
+        self.assertEqual(edge.wait(timeout=60), 1, self.logs())
+        error, = self.events("wide", "malformed_data")
+        self.assertIn("UTF-16", error["message"])
+        self.assertEqual(len(self.stop_server(server)["sessions"]), 1)
+
     def test_one_token_is_given_one_way(self):
         self.port = NOBODY
         edge = self.start_edge("--token", "correct horse")  # beside --token-file
@@ -277,6 +333,27 @@ class Usage(unittest.TestCase):
                 self.assertEqual(result.returncode, 0)
                 self.assertIn("--", result.stdout)
 
+    def test_a_certificate_and_a_key_that_are_no_pair_are_refused_at_the_start(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("a", "b"):
+                self.run_program(BIN / "ams-server", "--generate-certificate", f"{folder}/{name}")
+            begin = [BIN / "ams-server", "--token", "t", "--teacher", "clip:nowhere", "--private-key",
+                     f"{folder}/b/private_key.pem", "--certificate"]
+            result = self.run_program(*begin, f"{folder}/a/certificate.pem")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("is not the private key of the certificate", result.stderr)
+            result = self.run_program(*begin, f"{folder}/b/certificate.pem")
+            self.assertIn("nowhere", result.stderr)  # the next thing that is wrong
+
+    def test_a_config_file_may_begin_with_a_byte_order_mark(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "config"
+            for codec, words in (("utf-8-sig", "--input: '12' is not a size"), ("utf-16", "iconv -f UTF-16")):
+                file.write_text("input = 12\r\n", encoding=codec)
+                result = self.run_program(BIN / "ams-edge", "--video", "x.mp4", "--config", file)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(words, result.stderr)
+
     def test_mistakes_get_one_line(self):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -303,6 +380,17 @@ class Usage(unittest.TestCase):
             ((BIN / "ams-server", "--config", f"{folder}/config"), "names 'nonsense', which is no flag"),
             ((BIN / "ams-server", "--teacher", "clip:x", "--device", "cuda", "--certificate", "a", "--private-key", "b",
               "--report", folder), "it is a folder"),
+            ((BIN / "ams-server", "--teacher", "clip:x", "--certificate", "a", "--private-key", "b"), "--open"),
+            ((BIN / "ams-server", "--teacher", "clip:x", "--certificate", "a", "--private-key", "b", "--address",
+              "::"), "--open"),
+            ((BIN / "ams-server", "--teacher", "clip:x", "--certificate", "a", "--private-key", "b", "--address",
+              "127.0.0.1"), "cannot read 'a'"),
+            ((BIN / "ams-server", "--teacher", "clip:x", "--certificate", "a", "--private-key", "b", "--open"),
+             "cannot read 'a'"),
+            ((BIN / "ams-server", "--teacher", "clip:x", "--certificate", "a", "--private-key", "b", "--token", "t"),
+             "cannot read 'a'"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--ca", f"{folder}/file"), "file' is empty"),
+            ((BIN / "ams-edge", "--video", "x.mp4", "--token-file", f"{folder}/file"), "first line is empty"),
             ((BIN / "ams-edge", "--video", "x.mp4", "--uplink-kbps", "nan"), "--uplink-kbps: 'nan' is not"),
             ((BIN / "ams-edge", "--video", "x.mp4", "--stop-after-seconds", "-3"), "stop-after-seconds"),
             ((BIN / "ams-edge", "--video", "x.mp4", "--threads", "0"), "threads"),

@@ -50,34 +50,37 @@ class ProgramsTest(unittest.TestCase):
                 process.kill()
             process.wait()
 
-    def start(self, name, command):
+    def start(self, name, command, stdin=None, output=None):
+        """output: where stdout and stderr go, if not to the log."""
         log = open(self.work / f"{name}.log", "ab")
-        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
+        process = subprocess.Popen([str(part) for part in command], stdin=stdin, stdout=output or log,
+                                   stderr=output or log)
         log.close()
         self.processes.append(process)
         return process
 
     def start_server(self, *flags, port=0, report="server.json", student=STUDENT, teacher=None,
-                     training=TRAINING, data="none"):
+                     training=TRAINING, data="none", tls=None, token="token", output=None):
         port_file = self.work / "port"
         port_file.unlink(missing_ok=True)
         process = self.start("server", [
             BIN / "ams-server", "--address", "127.0.0.1", "--port", port, "--port-file", port_file, "--certificate",
-            self.folder / "tls" / "certificate.pem", "--private-key", self.folder / "tls" / "private_key.pem",
-            "--token-file", self.folder / "token", *(teacher or ["--teacher", f"clip:{self.clip}"]), "--log-format",
-            "json", "--log-level", "debug", "--report", self.work / report, "--data-dir", data, *training, *student,
-            *flags])
+            (tls or self.folder / "tls") / "certificate.pem", "--private-key",
+            (tls or self.folder / "tls") / "private_key.pem",
+            *(["--token-file", self.folder / token] if token else []),
+            *(teacher or ["--teacher", f"clip:{self.clip}"]), "--log-format", "json", "--log-level", "debug", "--report", self.work / report, "--data-dir", data, *training, *student,
+            *flags], output=output)
         self.wait_until(lambda: port_file.is_file() and port_file.read_text().strip(), 60, "the server listens", process)
         self.port = int(port_file.read_text())
         return process
 
     def start_edge(self, *flags, name="edge", token="token", ca=None, student=STUDENT, source=None,
-                   status="none"):
+                   status="none", stdin=None, output=None):
         return self.start(name, [
             BIN / "ams-edge", "--server", f"127.0.0.1:{self.port}", "--ca",
             ca or self.folder / "tls" / "certificate.pem", "--token-file", self.folder / token,
             *(source or ["--clip", self.clip]), "--first-batch-seconds", "2", "--log-format", "json", "--status",
-            status, "--report", self.work / f"{name}.json", *student, *flags])
+            status, "--report", self.work / f"{name}.json", *student, *flags], stdin, output)
 
     def wait_until(self, condition, seconds, what, *alive):
         deadline = time.monotonic() + seconds

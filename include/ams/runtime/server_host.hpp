@@ -104,6 +104,9 @@ class ServerHost {
   /// When on_time() is wanted next; nothing while all sessions wait for other events.
   std::optional<double> next_wake_seconds() const;
 
+  /// Ends the device's connection, if it has one; its session stays.
+  void disconnect(const std::string& device_id, const std::string& reason);
+
   // ---- the end ----
 
   /// No new phase and no new batch begins, and labelling ends after its frame. The phase that runs

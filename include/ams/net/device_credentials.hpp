@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ams/session/messages.hpp"
+
+namespace ams {
+
+/// The devices that a server knows, each with a token of its own: only fingerprints (SHA-256) are
+/// kept, so the file betrays no token. A plain value; not thread-safe.
+class DeviceCredentials {
+ public:
+  /// Who reads /metrics: an entry that is no device.
+  static constexpr std::string_view operator_id = "operator";
+
+  /// From a file with a line for each device, `<fingerprint in hex> <device id>`; a file that is
+  /// not there has none. Throws Error(io_error) when it cannot be read, and Error(malformed_data)
+  /// that names the line.
+  static DeviceCredentials read(const std::filesystem::path& file);
+
+  /// The whole file or nothing, readable by its owner alone. Throws Error(io_error).
+  void write(const std::filesystem::path& file) const;
+
+  /// Makes a token for a device, in place of the one that it had: 43 letters, digits, - and _.
+  /// Throws Error(invalid_argument) when that is no device id (is_device_id(), text.hpp).
+  std::string add(const std::string& device_id);
+
+  /// False when there is no such device.
+  bool revoke(const std::string& device_id);
+
+  bool empty() const noexcept { return fingerprints_.empty(); }
+  bool knows(const std::string& device_id) const { return fingerprints_.contains(device_id); }
+  std::vector<std::string> devices() const;  ///< in order
+
+  /// Whether this is the device's token. Takes a time that tells nothing about the token.
+  bool accepts(const std::string& device_id, std::string_view token) const;
+
+ private:
+  using Fingerprint = std::array<unsigned char, 32>;
+  std::map<std::string, Fingerprint> fingerprints_;
+};
+
+/// An authorize callback (server.hpp) whose tokens and devices may be exchanged while a server runs.
+/// A known device needs its own token. Others need one of the shared tokens; without any they are
+/// refused with Fault(unauthorized). A Hello without device id asks for the operator: its own token
+/// or a shared one. Copies share what they know, so that a server may be given one. Thread-safe.
+class Authorization {
+ public:
+  /// Both throw Error(invalid_argument) on an empty token or one of more than 1024 bytes.
+  explicit Authorization(std::vector<std::string> shared_tokens, DeviceCredentials devices = {});
+  void replace(std::vector<std::string> shared_tokens, DeviceCredentials devices = {});
+
+  std::optional<Fault> operator()(const Hello& hello) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace ams

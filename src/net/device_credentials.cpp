@@ -1,0 +1,168 @@
+#include "ams/net/device_credentials.hpp"
+
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+#include "ams/core/error.hpp"
+#include "ams/net/token.hpp"
+#include "ams/session/text.hpp"
+
+namespace ams {
+namespace {
+
+constexpr std::size_t token_random_bytes = 32;
+constexpr std::string_view hex_digits = "0123456789abcdef";
+
+/// Base64 for URLs (RFC 4648), without padding.
+std::string base64url(const unsigned char* bytes, std::size_t size) {
+  std::string text((size + 2) / 3 * 4 + 1, '\0');
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes,
+                                     static_cast<int>(size));
+  text.resize(static_cast<std::size_t>(length));
+  text.erase(text.find_last_not_of('=') + 1);
+  for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  return text;
+}
+
+[[noreturn]] void fail(const std::filesystem::path& file, const char* what, int code) {
+  throw Error(ErrorCode::io_error,
+              std::string(what) + " " + file.string() + ": " + std::strerror(code));
+}
+
+}  // namespace
+
+DeviceCredentials DeviceCredentials::read(const std::filesystem::path& file) {
+  DeviceCredentials credentials;
+  std::error_code error;
+  if (!std::filesystem::exists(file, error) && !error) return credentials;
+  std::ifstream lines(file);
+  if (!lines) fail(file, "cannot read", errno);
+  std::size_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.empty()) continue;
+    Fingerprint fingerprint{};
+    const std::size_t digits = 2 * fingerprint.size();
+    bool is_good = line.size() > digits + 1 && line[digits] == ' ';
+    for (std::size_t i = 0; is_good && i < digits; ++i) {
+      const auto digit = hex_digits.find(line[i]);
+      is_good = digit != std::string_view::npos;
+      fingerprint[i / 2] = static_cast<unsigned char>(fingerprint[i / 2] * 16 + (digit & 15));
+    }
+    const std::string id = is_good ? line.substr(digits + 1) : std::string();
+    if (!is_good || !is_device_id(id)) {
+      throw Error(ErrorCode::malformed_data, file.string() + ", line " + std::to_string(number) +
+                                                 ": a fingerprint of 64 hexadecimal digits, a "
+                                                 "space and a device id are wanted");
+    }
+    credentials.fingerprints_[id] = fingerprint;
+  }
+  if (lines.bad()) fail(file, "cannot read", errno);
+  return credentials;
+}
+
+void DeviceCredentials::write(const std::filesystem::path& file) const {
+  std::string text;
+  for (const auto& [id, fingerprint] : fingerprints_) {
+    for (const unsigned char byte : fingerprint) {
+      text += hex_digits[byte >> 4];
+      text += hex_digits[byte & 15];
+    }
+    text += " " + id + "\n";
+  }
+  const std::filesystem::path partial = file.string() + ".partial";
+  const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (descriptor < 0) fail(partial, "cannot write", errno);
+  const bool is_written =
+      ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::fsync(descriptor) == 0;
+  const int code = errno;
+  ::close(descriptor);
+  if (!is_written) fail(partial, "cannot write", code);
+  std::error_code error;
+  std::filesystem::rename(partial, file, error);
+  if (error) fail(file, "cannot write", error.value());
+}
+
+std::string DeviceCredentials::add(const std::string& device_id) {
+  if (!is_device_id(device_id)) {
+    throw Error(ErrorCode::invalid_argument,
+                "a device id is 1 to " + std::to_string(max_device_id_bytes) +
+                    " bytes of UTF-8 without control characters");
+  }
+  std::array<unsigned char, token_random_bytes> random{};
+  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
+    throw Error(ErrorCode::unavailable, "this machine has no random numbers for a token");
+  }
+  std::string token = base64url(random.data(), random.size());
+  Fingerprint fingerprint{};
+  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), fingerprint.data());
+  fingerprints_[device_id] = fingerprint;
+  return token;
+}
+
+bool DeviceCredentials::revoke(const std::string& device_id) {
+  return fingerprints_.erase(device_id) > 0;
+}
+
+std::vector<std::string> DeviceCredentials::devices() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, fingerprint] : fingerprints_) ids.push_back(id);
+  return ids;
+}
+
+bool DeviceCredentials::accepts(const std::string& device_id, std::string_view token) const {
+  Fingerprint given{};
+  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), given.data());
+  const auto found = fingerprints_.find(device_id);
+  return found != fingerprints_.end() &&
+         CRYPTO_memcmp(given.data(), found->second.data(), given.size()) == 0;
+}
+
+struct Authorization::State {
+  mutable std::mutex mutex;
+  std::function<std::optional<Fault>(const Hello&)> shared;  ///< null: there is no shared token
+  DeviceCredentials devices;
+};
+
+Authorization::Authorization(std::vector<std::string> shared_tokens, DeviceCredentials devices)
+    : state_(std::make_shared<State>()) {
+  replace(std::move(shared_tokens), std::move(devices));
+}
+
+void Authorization::replace(std::vector<std::string> shared_tokens, DeviceCredentials devices) {
+  std::function<std::optional<Fault>(const Hello&)> shared;
+  if (!shared_tokens.empty()) shared = accept_tokens(std::move(shared_tokens));
+  const std::lock_guard lock(state_->mutex);
+  state_->shared = std::move(shared);
+  state_->devices = std::move(devices);
+}
+
+std::optional<Fault> Authorization::operator()(const Hello& hello) const {
+  const std::lock_guard lock(state_->mutex);
+  const std::string operator_id(DeviceCredentials::operator_id);
+  const DeviceCredentials& devices = state_->devices;
+  if (hello.device_id.empty()) {
+    if (devices.accepts(operator_id, hello.token)) return std::nullopt;
+  } else if (hello.device_id == operator_id && !devices.empty()) {
+    return Fault{ErrorCode::unauthorized, "operator is no name for a device on this server"};
+  } else if (devices.knows(hello.device_id)) {
+    if (devices.accepts(hello.device_id, hello.token)) return std::nullopt;
+    return Fault{ErrorCode::unauthorized, "this is not the token of the device"};
+  }
+  if (state_->shared) return state_->shared(hello);
+  return Fault{ErrorCode::unauthorized, "the server does not know this device"};
+}
+
+}  // namespace ams

@@ -4,23 +4,31 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
+#include <limits>
 #include <thread>
+#include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/session/text.hpp"
 #include "ams/torch/network_teacher.hpp"
 #include "ams/torch/runtime.hpp"
 #include "ams/video/clip.hpp"
-#include "ams/video/label_track.hpp"
+#include "ams/video/constant_rate.hpp"
+#include "ams/video/frame_times.hpp"
+#include "ams/video/scaling.hpp"
 #include "ams/video/video_reader.hpp"
 #include "common/files.hpp"
+#include "common/log.hpp"
 #include "common/options.hpp"
+#include "common/shape.hpp"
+#include "common/signals.hpp"
 
 namespace {
 
 using namespace ams;
 
 std::string video_path, size = "1024x512", output;
+VideoReaderOptions reading;
 options::TeacherFlags teacher;
 std::vector<std::string> class_names;
 int common_classes = 7;
@@ -47,93 +55,120 @@ std::vector<std::uint8_t> most_common(const std::vector<std::uint64_t>& counts) 
   return ids;
 }
 
-int label() {
-  tune_allocator_for_training();
-  set_compute_threads(
-      threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-  if (std::filesystem::exists(output)) {
-    if (!replace)
-      throw Error(ErrorCode::io_error,
-                  "'" + output + "' is there already; --replace makes it anew");
-    if (!std::filesystem::exists(std::filesystem::path(output) / "clip.json")) {
-      throw Error(ErrorCode::io_error,
-                  "'" + output + "' is not a clip folder, so it is not replaced");
-    }
-  }
-  const auto [max_width, max_height] = options::parse_size(size);
-  VideoReader probe(video_path);
-  VideoReaderOptions scaled;
-  scaled.width = std::min(max_width, probe.width()) & ~1;
-  scaled.height = std::min(max_height, probe.height()) & ~1;
-  VideoReader video(video_path, scaled);
-  const NetworkTeacherSpec spec = teacher.network();
-  const int classes = spec.num_classes;
-  const auto network = make_network_teacher(spec);
+/// The largest even size within `largest` that keeps the picture's shape, and not larger than it.
+std::pair<int, int> fitting_size(int width, int height, std::pair<int, int> largest) {
+  const double scale = std::min({1.0, static_cast<double>(largest.first) / width,
+                                 static_cast<double>(largest.second) / height});
+  const auto even = [&](int side, int limit) {
+    const int wanted = 2 * static_cast<int>(std::lround(side * scale / 2));
+    return std::max(16, std::min(wanted, limit & ~1));  // 16: as small as a video may be
+  };
+  return {even(width, std::min(width, largest.first)),
+          even(height, std::min(height, largest.second))};
+}
 
+/// The rate of the clip: the video's own, or one that suits it where its own varies.
+double clip_rate(const VideoReader& video) {
+  const bool is_told = reading.fps > 0 && reading.fps == video.fps();
+  if (is_told || !std::filesystem::is_regular_file(video_path)) return video.fps();
+  const std::vector<double> times = read_frame_times(
+      video_path, max_seconds > 0 ? max_seconds : std::numeric_limits<double>::infinity());
+  if (times.size() < 2 || !first_uneven_frame(times, video.fps())) return video.fps();
+  const double mean_fps = static_cast<double>(times.size() - 1) / times.back();
+  if (!first_uneven_frame(times, mean_fps)) return mean_fps;  // the container names another
+  const double fps = constant_rate_for(times);
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", fps);
+  log::warning("variable_frame_rate",
+               {{"message", "the frame rate of '" + video_path + "' varies; the clip has " + text +
+                                " frames a second, each the one that was on show then"}});
+  return fps;
+}
+
+ClipInfo describe(double fps, const NetworkTeacherSpec& spec) {
+  const int classes = spec.num_classes;
   ClipInfo info;
-  info.name = std::filesystem::path(video_path).stem().string();
-  info.fps = video.fps();
-  info.label_stride = std::max(1, static_cast<int>(std::lround(video.fps() / labels_per_second)));
+  info.name = printable(std::filesystem::path(video_path).stem().string());
+  info.fps = fps;
+  info.label_stride = std::max(1, static_cast<int>(std::lround(fps / labels_per_second)));
   info.classes = class_names;
   if (info.classes.empty()) {
     for (int id = 0; id < classes; ++id) {
       info.classes.push_back(classes == 19 ? cityscapes_names[id] : "class " + std::to_string(id));
     }
   }
-  info.labels_by = teacher.text();
+  if (info.classes.size() != static_cast<std::size_t>(classes)) {
+    throw Error(ErrorCode::invalid_argument,
+                "--class-names gives " + std::to_string(info.classes.size()) +
+                    " names and --teacher-classes is " + std::to_string(classes) +
+                    "; both must be as many as the teacher has outputs");
+  }
+  info.labels_by = printable(teacher.text());
   for (int id = 0; id < classes; ++id) info.eval_classes.push_back(static_cast<std::uint8_t>(id));
+  return info;
+}
 
-  // The labels decide which classes are common, and clip.json is written with them: label first,
-  // then write. In between they wait in a file: a long video's would not fit into memory.
-  std::vector<std::uint64_t> counts(static_cast<std::size_t>(classes));
+int label() {
+  tune_allocator_for_training();
+  set_compute_threads(
+      threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  const NetworkTeacherSpec spec = teacher.network();
+  const auto largest = options::parse_size(size);
+  Signals signals(Signals::Hangup::stops);
+  reading.stop = signals.token();
+  VideoReader video(video_path, reading);
+  if (video.live() && max_seconds == 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "'" + video.name() + "' is live and has no end: give --max-seconds");
+  }
+  const auto [width, height] = fitting_size(video.width(), video.height(), largest);
+  tell_of_changed_shape(video.width(), video.height(), "--teacher-input", spec.input_width,
+                        spec.input_height);
+  const ClipInfo info = describe(clip_rate(video), spec);
   std::filesystem::path target = std::filesystem::absolute(output).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();
   create_folder(target.parent_path());
-  const std::string scratch = target.string() + ".labels.partial.mkv";
-  std::optional<LabelTrackWriter> labels;
-  const double duration = probe.duration_seconds().value_or(0);
-  for (std::size_t index = 0; auto frame = video.next(); ++index) {
-    if (max_seconds > 0 && frame->capture_seconds >= max_seconds) break;
-    if (index % static_cast<std::size_t>(info.label_stride) != 0) continue;
-    const double seconds = frame->capture_seconds;
-    const Handle label = network->label(Handle::make(std::move(*frame)), seconds);
+  signals.begin();
+  ClipWriterOptions writing;
+  writing.replace = replace;
+  ClipWriter writer(target, info, writing);  // finds out now whether it can be written
+  const auto network = make_network_teacher(spec);
+
+  std::vector<std::uint64_t> counts(static_cast<std::size_t>(spec.num_classes));
+  std::size_t labelled = 0;
+  const double duration = video.duration_seconds().value_or(0);
+  const auto take = [&](const Frame& frame) {
+    signals.throw_if_stopped();
+    if (!writer.wants_labels()) return writer.add(frame);
+    const double seconds = frame.capture_seconds;
+    const Handle label = network->label(Handle::make(frame), seconds);
     const auto& map = label.as<LabelMap>();
-    if (!labels) labels.emplace(scratch, map.width, map.height, 1 / info.label_period_seconds());
-    labels->add(map);
+    writer.add(frame, map);
+    ++labelled;
     for (std::uint8_t id : map.ids) {
       if (id < counts.size()) ++counts[id];
     }
     if (!quiet) std::fprintf(stderr, "\rlabelling %.0f of %.0f s ", seconds, duration);
-  }
-  if (!quiet) std::fputc('\n', stderr);
-  if (!labels) throw Error(ErrorCode::malformed_data, "'" + video_path + "' has no frame to label");
-  labels->finish();
-  info.eval_classes = most_common(counts);
-
-  LabelTrackReader labelled(scratch);
-  // With --replace the old clip stays until the new one is complete.
-  const std::filesystem::path fresh = replace ? target.string() + ".new" : target.string();
-  if (replace) std::filesystem::remove_all(fresh);
-  ClipWriter writer(fresh, info);
-  VideoReader again(video_path, scaled);
-  std::size_t next_label = 0;
-  while (auto frame = again.next()) {
+  };
+  ConstantRate constant(info.fps);
+  while (auto frame = video.next()) {
     if (max_seconds > 0 && frame->capture_seconds >= max_seconds) break;
-    if (writer.wants_labels()) {
-      if (next_label == labelled.size()) break;
-      writer.add(*frame, labelled.at(next_label++));
-    } else {
-      writer.add(*frame);
+    if (frame->width != width || frame->height != height) {
+      frame = scale_frame(*frame, width, height);
     }
+    constant.add(std::move(*frame), take);
   }
+  signals.throw_if_stopped();
+  constant.finish(take);
+  if (!quiet) std::fputc('\n', stderr);
+  if (labelled == 0) {
+    throw Error(ErrorCode::malformed_data, "'" + video_path + "' has no frame to label");
+  }
+  const std::vector<std::uint8_t> scored = most_common(counts);
+  writer.score_on(scored);
   writer.finish();
-  if (replace) {
-    std::filesystem::remove_all(target);
-    std::filesystem::rename(fresh, target);
-  }
-  std::filesystem::remove(scratch);
-  std::printf("%s: %zu labelled frames, scored on", output.c_str(), labelled.size());
-  for (auto id : info.eval_classes) std::printf(" '%s'", info.classes[id].c_str());
+  std::printf("%s: %zu labelled frames, scored on", output.c_str(), labelled);
+  for (auto id : scored) std::printf(" '%s'", info.classes[id].c_str());
   std::printf("\n");
   return 0;
 }
@@ -141,13 +176,17 @@ int label() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_signals();
   CLI::App app(
       "Makes a clip folder (video.mp4, labels.mkv, clip.json) from a video and a teacher network, "
       "to score students\n"
       "against and to play with ams-edge --clip.\n\n"
       "  ams-label --video drive.mp4 --teacher fddwnet:fddwnet_cityscapes.safetensors --out "
       "clips/drive");
-  app.add_option("--video", video_path, "video file")->required();
+  app.add_option("--video", video_path, "video file, whose frame rate may vary, or folder or pattern of pictures (f%03d.png)")
+      ->required();
+  app.add_option("--fps", reading.fps, "frames a second of pictures and of raw streams")
+      ->check(CLI::Range(0.001, 1000.0));
   teacher.add_to(
       app, "fddwnet:<weights.safetensors>, model.pt (TorchScript) or model.pt2 (AOTInductor)");
   app.get_option("--teacher")->required();
@@ -161,7 +200,9 @@ int main(int argc, char** argv) {
   app.add_option("--labels-per-second", labels_per_second, "label frames a second of video")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 1000.0));
-  app.add_option("--size", size, "largest size of the clip's video")->capture_default_str();
+  app.add_option("--size", size, "the clip's video fits into this, in its own shape")
+      ->capture_default_str()
+      ->check(options::size_between(16, 8192));
   app.add_option("--max-seconds", max_seconds, "take only the beginning of the video")
       ->check(CLI::PositiveNumber);
   app.add_option("--out", output, "clip folder to write")->required();

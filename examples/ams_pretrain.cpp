@@ -1,5 +1,6 @@
 // ams-pretrain: makes a student checkpoint offline, from rendered streets or from labelled clips.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include "ams/video/video_reader.hpp"
 #include "common/files.hpp"
 #include "common/options.hpp"
+#include "common/signals.hpp"
 #include "demo/street/street.hpp"
 
 namespace {
@@ -35,12 +37,13 @@ int threads = 0;
 bool quiet = false;
 
 /// Random frames of fair-weather drives, rendered once; each street is another town.
-std::vector<LabelledFramePtr> render_streets(std::uint64_t first_seed, int count, int frames_each) {
+std::vector<LabelledFramePtr> render_streets(std::uint64_t first_seed, int count, int frames_each,
+                                             Signals& signals) {
   std::vector<LabelledFramePtr> frames(static_cast<std::size_t>(count) *
                                        static_cast<std::size_t>(frames_each));
   std::atomic<int> next{0};
   const auto work = [&] {
-    for (int i = next++; i < count; i = next++) {
+    for (int i = next++; i < count && !signals.token().stop_requested(); i = next++) {
       StreetOptions street;
       street.seed = first_seed + static_cast<std::uint64_t>(i);
       street.seconds = 600;
@@ -59,21 +62,47 @@ std::vector<LabelledFramePtr> render_streets(std::uint64_t first_seed, int count
     workers.emplace_back(work);
   work();
   workers.clear();
+  signals.throw_if_stopped();
   if (!quiet) std::fputc('\n', stderr);
   return frames;
 }
 
-/// Every labelled frame of a recorded clip.
-std::vector<LabelledFramePtr> read_clip(const std::string& folder) {
-  const Clip clip = Clip::open(folder);
+/// Throws Error(invalid_argument) unless class ids mean the same in all clips, and the student has
+/// an output for each.
+void check_classes(const std::vector<Clip>& opened, const StudentSpec& spec) {
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorCode::invalid_argument, message);
+  };
+  for (std::size_t c = 0; c < opened.size(); ++c) {
+    const auto& names = opened[c].info().classes;
+    if (names.size() > static_cast<std::size_t>(spec.num_classes)) {
+      refuse(clips[c] + " has " + std::to_string(names.size()) + " classes and the student " +
+             std::to_string(spec.num_classes) + " outputs; see --classes");
+    }
+    const auto& first = opened.front().info().classes;
+    for (std::size_t id = 0; id < std::min(names.size(), first.size()); ++id) {
+      if (names[id] == first[id]) continue;
+      refuse("class " + std::to_string(id) + " is '" + first[id] + "' in " + clips.front() +
+             " and '" + names[id] + "' in " + clips[c] + "; ids must mean the same in all clips");
+    }
+  }
+}
+
+/// Every labelled frame of a recorded clip; what nobody labelled has training's own ignore_id.
+std::vector<LabelledFramePtr> read_clip(const Clip& clip, Signals& signals) {
   VideoReader video(clip.video_path());
   LabelTrackReader labels(clip.labels_path());
   std::vector<LabelledFramePtr> frames;
   for (std::size_t i = 0; auto frame = video.next(); ++i) {
+    signals.throw_if_stopped();
     const auto stride = static_cast<std::size_t>(clip.info().label_stride);
     if (i % stride != 0 || i / stride >= labels.size()) continue;
-    frames.push_back(std::make_shared<const LabelledFrame>(
-        LabelledFrame{std::move(*frame), labels.at(i / stride)}));
+    LabelMap map = labels.at(i / stride);
+    clip.require_allowed_ids(map, i / stride);
+    std::replace(map.ids.begin(), map.ids.end(), clip.info().ignore_id,
+                 LabelMap::default_ignore_id);
+    frames.push_back(
+        std::make_shared<const LabelledFrame>(LabelledFrame{std::move(*frame), std::move(map)}));
   }
   return frames;
 }
@@ -104,16 +133,25 @@ int pretrain_student() {
                 "nothing to learn from: give --streets N or --clips FOLDER...");
   }
 
-  require_writable(output);  // now, and not after the training
+  // What can be found out now is, and not after the rendering or the training.
+  require_writable(output);
+  validate(training);
+  load_student_values(spec);
+  std::vector<Clip> opened;
+  for (const auto& folder : clips) opened.push_back(Clip::open(folder));
+  check_classes(opened, spec);
+  Signals signals(Signals::Hangup::stops);
+  signals.begin();
 
   std::vector<LabelledFramePtr> samples =
-      render_streets(first_street_seed, streets, frames_per_street);
-  for (const auto& folder : clips) {
-    auto more = read_clip(folder);
-    training.clip_names.push_back(Clip::open(folder).info().name);
+      render_streets(first_street_seed, streets, frames_per_street, signals);
+  for (const Clip& clip : opened) {
+    const auto more = read_clip(clip, signals);
+    training.clip_names.push_back(clip.info().name);
     samples.insert(samples.end(), more.begin(), more.end());
   }
-  training.progress = [](int step, double loss) {
+  training.progress = [&signals](int step, double loss) {
+    signals.throw_if_stopped();
     if (!quiet && (step % 20 == 0 || step == training.steps)) {
       std::fprintf(stderr, "\rstep %d of %d, loss %.4f ", step, training.steps, loss);
     }
@@ -129,7 +167,7 @@ int pretrain_student() {
   if (streets > 0 && held_out_streets > 0) {
     // Other seeds than the training's: what the student makes of a town that it has never seen.
     const auto held_out = render_streets(first_street_seed + static_cast<std::uint64_t>(streets),
-                                         held_out_streets, frames_per_street);
+                                         held_out_streets, frames_per_street, signals);
     std::printf("mIoU on %zu frames of %d held-out streets in fair weather: %.1f %%\n",
                 held_out.size(), held_out_streets, evaluate(spec, held_out));
   }
@@ -139,6 +177,7 @@ int pretrain_student() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_signals();
   CLI::App app(
       "Makes a student checkpoint offline: trains the whole network, batch norm included, on\n"
       "rendered streets in fair weather and on labelled clips, and writes it as fp16 safetensors.\n"

@@ -8,12 +8,14 @@ Writes report.json, summary.png, annotated.mp4 and timeline.csv to --out (out/de
 import argparse
 import csv
 import json
+import math
 import os
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,7 +42,8 @@ def parse_arguments():
                                                      "$AMS_DATA_DIR/weights/edanet_cityscapes.safetensors")
     parser.add_argument("--classes", type=int, help="number of classes of --student (default 19)")
     parser.add_argument("--seconds", type=float, default=150, help="length of the rendered stream (default 150)")
-    parser.add_argument("--input", default="256x128", help="student's input, WxH (default 256x128)")
+    parser.add_argument("--input", help="student's input, WxH (default 256x128, or as many pixels in the "
+                                        "video's shape where that is quite another)")
     parser.add_argument("--strategy",
                         help="which parameters: see ams-server --help (default normalization_and_head, which two "
                              "cores train in time)")
@@ -92,16 +95,48 @@ def fail(message):
 
 def run(command, what):
     """Runs a program to its end; its output goes to the terminal."""
-    result = subprocess.run([str(part) for part in command])
-    if result.returncode != 0:
-        fail(f"{what} failed (exit {result.returncode}): {' '.join(str(part) for part in command)}")
+    process = subprocess.Popen([str(part) for part in command])
+    try:
+        code = process.wait()
+    finally:
+        end(process)  # it gets time to remove what it has begun
+    if code != 0:
+        fail(f"{what} failed (exit {code}): {' '.join(str(part) for part in command)}")
+
+
+def check_before(arguments):
+    """Refuses now what would end the demo after minutes."""
+    maker = "ams-label" if arguments.video else "ams-render"
+    for name in ("ams-server", "ams-edge", "ams-annotate", maker):
+        if not (arguments.bin / name).is_file():
+            fail(f"{arguments.bin / name} is not there; `make build` makes it, --bin names another folder")
+    if arguments.clip and not (arguments.clip / "clip.json").is_file():
+        fail(f"{arguments.clip} is not a clip folder (it has no clip.json)")
+    try:
+        import matplotlib.pyplot  # noqa: F401
+    except ImportError as error:
+        fail(f"the summary is drawn with matplotlib: {error}; scripts/setup.sh installs it")
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=arguments.out):
+            pass
+    except OSError as error:
+        fail(f"--out: nothing can be written to {arguments.out}: {error}")
+
+
+def check_server(arguments, student, certificates):
+    """Labelling takes minutes; what the server says of its flags, it says before."""
+    command = [*server_command(arguments, certificates), *teacher_flags(arguments), *student,
+               *(["--input", arguments.input] if arguments.input else []), "--token", "checked",
+               *arguments.server_args.split(), "--check"]
+    checked = subprocess.run([str(part) for part in command], stderr=subprocess.PIPE, text=True)
+    if checked.returncode != 0:
+        fail(f"ams-server refuses its flags:\n{checked.stderr}")
 
 
 def prepare_clip(arguments):
     """The clip folder that the device plays, made first when it is not there yet."""
     if arguments.clip:
-        if not (arguments.clip / "clip.json").is_file():
-            fail(f"{arguments.clip} is not a clip folder (it has no clip.json)")
         return arguments.clip
     if arguments.video:
         clip = arguments.out / "labelled"
@@ -124,7 +159,7 @@ def teacher_flags(arguments):
 
 
 def student_flags(arguments):
-    """The flags that name the student; the same for server and device."""
+    """The flags that name the student, but for its input; the same for server and device."""
     data = Path(os.environ.get("AMS_DATA_DIR", ROOT.parent / "shared" / "data"))
     cityscapes = data / "weights" / "edanet_cityscapes.safetensors"
     recorded = arguments.clip or arguments.video
@@ -141,7 +176,7 @@ def student_flags(arguments):
         weights = STREET_STUDENT
     if weights is not None and not Path(weights).is_file():
         fail(f"the student's weights {weights} are not there; name them with --weights (or AMS_DATA_DIR)")
-    flags = ["--student", student, "--input", arguments.input]
+    flags = ["--student", student]
     if weights is not None:
         flags += ["--weights", weights]
     elif not student.endswith(".pt"):  # a TorchScript file holds its weights
@@ -150,6 +185,24 @@ def student_flags(arguments):
     if arguments.classes is not None:
         flags += ["--classes", arguments.classes]
     return flags
+
+
+def input_size(arguments, clip):
+    """The student's input: as given, else 256x128, or in the video's shape where that would stretch it much."""
+    width, height = 256, 128
+    if arguments.input:
+        return arguments.input
+    if (arguments.student or "").endswith(".pt"):  # may take one size alone
+        return f"{width}x{height}"
+    info = json.loads((clip / "clip.json").read_text(encoding="utf-8-sig"))
+    shape = info.get("width", width) / info.get("height", height)
+    stretch = shape * height / width
+    if max(stretch, 1 / stretch) < 1.3:
+        return f"{width}x{height}"
+    sides = (math.sqrt(width * height * shape), math.sqrt(width * height / shape))
+    size = "x".join(str(max(32, 16 * round(side / 16))) for side in sides)
+    print(f"note: the student's input is {size}, which keeps the video's shape; --input {width}x{height} is the usual one")
+    return size
 
 
 def wait_for_port(path, server, log_path):
@@ -183,28 +236,33 @@ def end(process):
         process.wait()
 
 
-def stream(arguments, clip, out):
+def server_command(arguments, certificates):
+    """What ams-server is told whatever the clip is."""
+    return [
+        arguments.bin / "ams-server", "--port", 0, "--certificate", certificates / "certificate.pem", "--private-key",
+        certificates / "private_key.pem", "--data-dir", "none", *what_is_sent(arguments), "--learning-rate",
+        arguments.learning_rate, "--iterations", arguments.iterations, "--batch-size", arguments.batch_size,
+        "--update-interval-seconds", arguments.update_interval_seconds, "--seed", arguments.seed]
+
+
+def stream(arguments, student, clip, out):
     """Runs both processes to the end of the video; gives their two reports."""
-    student = [str(flag) for flag in student_flags(arguments)]
+    student = [*(str(flag) for flag in student), "--input", input_size(arguments, clip)]
     certificates, port_file, token_file = out / "tls", out / "port", out / "token"
     for stale in (port_file, out / "server.json", out / "edge.json", out / "timeline.csv", out / "server.trace",
                   out / "edge.trace"):
         stale.unlink(missing_ok=True)
     token_file.write_text(secrets.token_hex(16))
     token_file.chmod(0o600)
-    run([arguments.bin / "ams-server", "--generate-certificate", certificates], "making a certificate")
-
     teacher = teacher_flags(arguments) if arguments.video else ["--teacher", f"clip:{clip}"]
-    server_command = [
-        arguments.bin / "ams-server", "--data-dir", "none", "--port", 0, "--port-file", port_file, "--certificate",
-        certificates / "certificate.pem", "--private-key", certificates / "private_key.pem", "--token-file",
-        token_file, *teacher, "--clip", clip, *what_is_sent(arguments), "--learning-rate", arguments.learning_rate, "--iterations", arguments.iterations,
-        "--batch-size", arguments.batch_size, "--update-interval-seconds", arguments.update_interval_seconds,
-        "--seed", arguments.seed, "--report", out / "server.json", "--trace", out / "server.trace", *student, *arguments.server_args.split()]
+    command = [
+        *server_command(arguments, certificates), "--port-file", port_file, "--token-file", token_file, *teacher,
+        "--clip", clip, "--report", out / "server.json", "--trace", out / "server.trace", *student,
+        *arguments.server_args.split()]
     server_log = out / "server.log"
     with open(server_log, "w") as log:
         # The device must keep its frame rate while the server trains on the same two cores.
-        server = subprocess.Popen(["nice", "-n", "10"] + [str(part) for part in server_command], stderr=log)
+        server = subprocess.Popen(["nice", "-n", "10"] + [str(part) for part in command], stderr=log)
     edge = None
     try:
         port = wait_for_port(port_file, server, server_log)
@@ -229,7 +287,9 @@ def stream(arguments, clip, out):
 
 def merge_reports(server, edge):
     """One report of the run: what the device measured, and what only the server knows."""
-    session = next(s for s in server["sessions"] if s["device_id"] == "demo")
+    session = next((s for s in server["sessions"] if s["device_id"] == "demo"), None)
+    if session is None or edge["miou"] is None or not session["updates"]:
+        fail(f"nothing was learned in {edge['seconds']:.1f} s of video; give a longer one, or see server.log")
     keys = ("clip", "student", "seconds", "classes", "miou", "miou_no_customization", "downlink_bps", "uplink_bps",
             "updates", "update_bytes_mean", "frames", "frames_dropped", "frame_latency_ms", "swap_ms")
     report = {key: edge[key] for key in keys}
@@ -370,11 +430,15 @@ def print_summary(report, out):
 def main():
     arguments = parse_arguments()
     out = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
     arguments.bin = arguments.bin.resolve()
+    check_before(arguments)
+    student = student_flags(arguments)
+    run([arguments.bin / "ams-server", "--generate-certificate", out / "tls"], "making a certificate")
+    if arguments.video:
+        check_server(arguments, student, out / "tls")
     clip = prepare_clip(arguments)
     shutil.rmtree(out / "recorded", ignore_errors=True)
-    server, edge = stream(arguments, clip, out)
+    server, edge = stream(arguments, student, clip, out)
     report = merge_reports(server, edge)
     report["recovery_seconds"] = recoveries(out / "timeline.csv", scenes_of(clip))
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -387,6 +451,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # through every `finally`
     try:
         main()
     except KeyboardInterrupt:

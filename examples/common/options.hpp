@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <utility>
 
 #include "ams/torch/network_teacher.hpp"
 #include "ams/torch/student_spec.hpp"
@@ -19,6 +20,9 @@ class StudentFlags {
 
   /// After parsing. `default_classes` are selected when --selected-classes was not given.
   StudentSpec spec(const std::vector<int>& default_classes = {}) const;
+
+  /// Width and height in pixels, after parsing.
+  std::pair<int, int> input_size() const { return parse_size(input_); }
 
   /// Whether the student starts from trained values: a weights file, or those in a TorchScript
   /// module.

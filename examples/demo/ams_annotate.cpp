@@ -16,7 +16,9 @@
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
 #include "ams/video/video_writer.hpp"
+#include "common/files.hpp"
 #include "common/program.hpp"
+#include "common/signals.hpp"
 #include "demo/annotator/annotator.hpp"
 
 namespace {
@@ -74,6 +76,7 @@ int annotate() {
   if (flags.out.empty() && flags.picture.empty()) {
     throw Error(ErrorCode::invalid_argument, "nothing to write: give --out or --picture");
   }
+  if (!flags.picture.empty()) require_writable(flags.picture);
   const Clip clip = Clip::open(flags.clip);
   const ClipInfo& info = clip.info();
   VideoReader video(clip.video_path().string());
@@ -112,8 +115,11 @@ int annotate() {
   look.legend = flags.legend;
   Annotator annotator(panels, info.width, info.height, look);
 
+  Signals signals(Signals::Hangup::stops);
+  signals.begin();
   std::optional<VideoWriter> writer;
   if (!flags.out.empty()) {
+    require_writable(flags.out);
     VideoWriterOptions coding;
     coding.fps = std::clamp(flags.speed / info.label_period_seconds(), 0.01, 1000.0);
     coding.crf = flags.crf;
@@ -127,6 +133,7 @@ int annotate() {
   const auto stride = static_cast<std::size_t>(info.label_stride);
   std::size_t composed = 0;
   for (std::size_t frame_index = 0; auto frame = video.next(); ++frame_index) {
+    signals.throw_if_stopped();
     if (frame_index % stride != 0) continue;
     const std::size_t index = frame_index / stride;
     if (index < flags.first_label) continue;
@@ -166,6 +173,7 @@ int annotate() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_signals();
   CLI::App app(purpose);
   app.add_option("--clip", flags.clip, "folder with video.mp4, labels.mkv and clip.json")
       ->required();

@@ -18,6 +18,7 @@
 #include "ams/video/clip.hpp"
 #include "common/files.hpp"
 #include "common/program.hpp"
+#include "common/signals.hpp"
 #include "demo/street/street.hpp"
 
 namespace {
@@ -113,17 +114,6 @@ void show_progress(std::size_t done, std::size_t total, double elapsed_seconds) 
 }
 
 int render() {
-  if (fs::exists(settings.out)) {
-    if (!fs::exists(settings.out / "clip.json")) {
-      throw Error(
-          ErrorCode::io_error,
-          "'" + settings.out.string() + "' exists and is not a clip folder, so it is left alone");
-    }
-    if (!settings.replace) {
-      throw Error(ErrorCode::io_error,
-                  "'" + settings.out.string() + "' is there already; --replace renders it anew");
-    }
-  }
   StreetOptions street_options;
   street_options.seed = settings.seed;
   street_options.seconds = settings.seconds;
@@ -152,23 +142,22 @@ int render() {
                                                       std::string(to_string(segment.weather))});
   }
 
-  // With --replace the old clip stays until the new one is complete.
   fs::path target = fs::absolute(settings.out);
   if (!target.has_filename()) target = target.parent_path();
   if (target.has_parent_path()) create_folder(target.parent_path());
-  const bool swap = fs::exists(target);
-  fs::path fresh = target;
-  if (swap) fresh += ".new";
-  if (swap) fs::remove_all(fresh);
+  Signals signals(Signals::Hangup::stops);
+  signals.begin();
   ClipWriterOptions writing;
   writing.crf = settings.crf;
-  ClipWriter writer(fresh, info, writing);
+  writing.replace = settings.replace;
+  ClipWriter writer(target, info, writing);
 
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   Renderer renderer(street, settings.threads > 0 ? settings.threads : cores);
   const auto start = std::chrono::steady_clock::now();
   double shown_seconds = 0;
   for (std::size_t done = 1; done <= street.frame_count(); ++done) {
+    signals.throw_if_stopped();
     const LabelledFrame frame = renderer.next();
     if (writer.wants_labels()) {
       writer.add(frame.frame, frame.labels);
@@ -184,10 +173,6 @@ int render() {
   }
   writer.finish();
   if (!settings.quiet) std::fputc('\n', stderr);
-  if (swap) {
-    fs::remove_all(target);
-    fs::rename(fresh, target);
-  }
   std::printf("%s: %zu frames of %dx%d at %g frames/s, labels for one of %d\n",
               settings.out.string().c_str(), street.frame_count(), street_options.width,
               street_options.height, street_options.fps, settings.label_stride);
@@ -202,6 +187,7 @@ int render() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_signals();
   CLI::App app(
       "Renders a drive along a street into a clip folder (video.mp4, labels.mkv, clip.json), with "
       "the exact\n"

@@ -44,20 +44,6 @@ std::string clips_of(const StudentSpec& spec, const PretrainOptions& options) {
   return clips.empty() ? "" : clips.dump();
 }
 
-void check(const PretrainOptions& options, const LabelledDataset& dataset) {
-  const auto require = [](bool holds, const char* message) {
-    if (!holds) throw Error(ErrorCode::invalid_argument, message);
-  };
-  require(options.steps >= 1, "pretrain: steps must be 1 or more");
-  require(options.batch_size >= 2, "pretrain: batch_size must be 2 or more (batch norm)");
-  require(options.learning_rate > 0, "pretrain: learning_rate must be above 0");
-  require(options.warmup_steps >= 0, "pretrain: warmup_steps must be 0 or more");
-  require(options.weight_decay >= 0, "pretrain: weight_decay must be 0 or more");
-  require(options.color_jitter >= 0 && options.color_jitter < 1,
-          "pretrain: color_jitter must be in [0, 1)");
-  require(dataset.size >= 1 && dataset.sample != nullptr, "pretrain: the dataset is empty");
-}
-
 double learning_rate(const PretrainOptions& options, int step) {
   if (step < options.warmup_steps) {
     return options.learning_rate * (step + 1) / (options.warmup_steps + 1);
@@ -118,11 +104,27 @@ PreparedSample augmented(PreparedSample sample, const PretrainOptions& options, 
 
 }  // namespace
 
+void validate(const PretrainOptions& options) {
+  const auto require = [](bool holds, const char* message) {
+    if (!holds) throw Error(ErrorCode::invalid_argument, message);
+  };
+  require(options.steps >= 1, "pretrain: steps must be 1 or more");
+  require(options.batch_size >= 2, "pretrain: batch_size must be 2 or more (batch norm)");
+  require(options.learning_rate > 0, "pretrain: learning_rate must be above 0");
+  require(options.warmup_steps >= 0, "pretrain: warmup_steps must be 0 or more");
+  require(options.weight_decay >= 0, "pretrain: weight_decay must be 0 or more");
+  require(options.color_jitter >= 0 && options.color_jitter < 1,
+          "pretrain: color_jitter must be in [0, 1)");
+}
+
 PretrainResult pretrain(const StudentSpec& spec, const LabelledDataset& dataset,
                         const PretrainOptions& options, const std::string& output,
                         TensorType stored_as) {
   const auto start = std::chrono::steady_clock::now();
-  check(options, dataset);
+  validate(options);
+  if (dataset.size < 1 || dataset.sample == nullptr) {
+    throw Error(ErrorCode::invalid_argument, "pretrain: the dataset is empty");
+  }
   if (stored_as != TensorType::f32 && stored_as != TensorType::f16) {
     throw Error(ErrorCode::invalid_argument, "pretrain: weights are stored as F32 or F16");
   }

@@ -49,6 +49,9 @@ struct PretrainOptions {
   std::function<bool(int step, double loss)> progress;
 };
 
+/// Throws Error(invalid_argument), naming the option and its range.
+void validate(const PretrainOptions& options);
+
 struct PretrainResult {
   int steps = 0;       ///< made
   double loss = 0;     ///< mean over the last tenth of the steps

@@ -13,12 +13,13 @@
 #include "ams/torch/runtime.hpp"
 #include "ams/torch/segmentation_trainer.hpp"
 #include "ams/video/h264_codec.hpp"
-#include "common/clock.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
 #include "common/trace.hpp"
 #include "edge/flags.hpp"
+#include "edge/outputs.hpp"
+#include "edge/play_frames.hpp"
 #include "edge/reporter.hpp"
 #include "edge/saved_state.hpp"
 #include "edge/scorer.hpp"
@@ -28,53 +29,20 @@ namespace {
 
 using namespace ams;
 
-constexpr double max_goodbye_seconds = 10;  ///< for what the goodbye's own limits do not cover
+/// For what the goodbye's own limits do not cover; at the video's end, and after a signal.
+constexpr double max_goodbye_seconds = 10, max_hasty_goodbye_seconds = 2;
 
 EdgeFlags flags;
 
-/// A camera runs for weeks: the report keeps the latest.
-void remember(std::vector<double>& latencies, double seconds) {
-  constexpr std::size_t most = 1'000'000;
-  latencies.push_back(seconds);
-  if (latencies.size() > most) latencies.erase(latencies.begin(), latencies.begin() + most / 2);
-}
-
-/// The device's own loop: every frame when it is due, none waits for the network or for an update.
-void play_frames(VideoSource& video, DeviceHost& device, Scorer* scorer, Reporter& reporter,
-                 PlayCounters& play) {
-  const double frame_period = 1 / video.fps();
-  while (auto next = video.next()) {
-    const double seconds = next->frame.capture_seconds;
-    if (flags.stop_after_seconds > 0 && seconds >= flags.stop_after_seconds) return;
-    const Handle frame = Handle::make(std::move(next->frame));
-    play.frames_dropped += next->index - play.frames;  // a newer one of a live source had come
-    play.frames = next->index + 1;
-    play.video_seconds = seconds;
-    const double lag = now_seconds() - next->due_seconds;
-    if (lag > frame_period) ++play.frames_late;
-
-    Handle prediction;
-    if (lag > flags.max_lag_seconds) {
-      ++play.frames_dropped;  // too late to be of use to anybody: the next one may be in time
-    } else {
-      prediction = device.predict(frame);
-      remember(play.latency_seconds, now_seconds() - next->due_seconds);
-    }
-    device.offer(seconds, frame);
-    if (scorer != nullptr) {
-      if (const auto label = scorer->label_of(next->index)) scorer->add(frame, prediction, *label);
-    }
-    reporter.status(play);
-  }
-}
-
 int play() {
   flags.check();
-  for (const auto& file : {flags.timeline, flags.report}) {
+  for (const auto& file : {flags.timeline, flags.report, flags.state}) {
     if (!file.empty()) require_writable(file);
   }
   set_compute_threads(std::max(1, flags.threads));
-  const StopSignals signals;
+  ThreadExecutor executor;
+  WebSocketDeviceTransport link(flags.link_options(), executor);  // reads --ca
+  Signals signals(Signals::Hangup::stops);
   std::optional<Clip> clip;
   std::vector<int> default_classes;
   if (!flags.clip.empty()) {
@@ -89,6 +57,10 @@ int play() {
                     .inactive = make_predictor(spec),
                     .codec = std::make_shared<H264Codec>(flags.codec_options())};
   parts.task = make_segmentation_task(spec);
+  PlayCounters counters;
+  parts.on_prediction = [&counters](const Handle&, const Handle&, ModelVersion version) {
+    counters.model_version = version.number;
+  };
   std::optional<TraceFile> trace;
   if (!flags.trace.empty()) {
     trace.emplace(flags.trace);
@@ -101,16 +73,15 @@ int play() {
       write_saved_state(flags.state, state, student.fingerprint);
     };
   }
-  ThreadExecutor executor;
-  WebSocketDeviceTransport link(flags.link_options(), executor);
   DeviceHost device(std::move(parts), flags.client_options(student.fingerprint), executor, link,
                     &log::logger());
   std::optional<Scorer> scorer;
   if (clip) scorer.emplace(*clip, spec, initial, Scorer::Options{flags.compare, flags.record});
   Scorer* const scorer_or_none = scorer ? &*scorer : nullptr;
-  VideoSource video(clip ? clip->video_path().string() : flags.video, signals.token());
-  Reporter reporter(flags, device, scorer_or_none);
-  PlayCounters counters;
+  VideoSource video(clip ? clip->video_path().string() : flags.video, flags.video_options(),
+                    signals.token());
+  Outputs outputs(flags, spec, clip, video);
+  Reporter reporter(flags, device, scorer_or_none, outputs);
 
   // Whatever goes wrong, what the server has sent is taken over and every file that can be written
   // is written; then the first failure is told.
@@ -129,16 +100,21 @@ int play() {
     }
   };
   executor.set_tick([&] { device.on_time(); });
+  signals.begin();
   link.start(device);
   device.start();
-  attempt([&] { play_frames(video, device, scorer_or_none, reporter, counters); });
+  attempt([&] { play_frames(flags, video, device, scorer_or_none, outputs, reporter, counters); });
   device.leave(failure                            ? "the video cannot be read on"
                : signals.token().stop_requested() ? "stopped by a signal"
+               : outputs.closed()                 ? "nobody reads standard output any more"
                                                   : "end of the video");
-  device.wait_until_left(max_goodbye_seconds);
+  device.wait_until_left(signals.token().stop_requested() ? max_hasty_goodbye_seconds
+                                                          : max_goodbye_seconds);
   link.stop();
   executor.stop();
+  counters.video_losses = video.times_lost();
   if (scorer) attempt([&] { scorer->finish(); });
+  outputs.finish();
   reporter.status(counters, true);
   attempt([&] { reporter.write(counters, video.name(), clip, failure_text); });
   if (failure) std::rethrow_exception(failure);
@@ -148,7 +124,7 @@ int play() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  block_stop_signals();
+  prepare_signals();
   CLI::App app(
       "A device: segments every frame of a video with its student at the video's own rate, sends "
       "samples to an\nams-server, and takes over the updates that come back without missing a "

@@ -11,10 +11,12 @@
 
 #include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
+#include "ams/runtime/record_sink.hpp"
 #include "ams/session/messages.hpp"
 #include "ams/session/text.hpp"
 #include "ams/video/sample_decoder.hpp"
 #include "ams/video/sample_encoder.hpp"
+#include "edge/show.hpp"
 
 namespace ams {
 namespace {
@@ -23,11 +25,29 @@ namespace {
 std::string host_name() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "device";
-  return std::string(cut_text(name.data(), max_device_id_bytes));
+  return std::string(cut_text(printable(name.data()), max_device_id_bytes));
 }
 
 [[noreturn]] void refuse(const std::string& message) {
   throw Error(ErrorCode::invalid_argument, message);
+}
+
+/// For CLI::Option::check: what `require` throws.
+CLI::Validator checked_by(void (*require)(const std::string&)) {
+  return CLI::Validator(
+      [require](const std::string& text) {
+        try {
+          require(text);
+        } catch (const Error& error) {
+          return std::string(error.what());
+        }
+        return std::string();
+      },
+      "WHERE");
+}
+
+void require_format(const std::string& name) {
+  parse_prediction_format(name);
 }
 
 }  // namespace
@@ -40,8 +60,16 @@ void EdgeFlags::add_to(CLI::App& app) {
   const SampleDecoderLimits limits;
   auto* source = app.add_option_group("Video");
   source->add_option("--video", video,
-                     "file, camera:0, rtsp:// or http:// address; a camera or RTSP stream that is "
-                     "lost is opened again");
+                     "file; folder or pattern of pictures (f%03d.png); camera:0; rtsp://, http://, "
+                     "rtmp://, udp://, tcp:// or srt:// address; FIFO, or - for standard input. A "
+                     "live source that is lost is opened again");
+  source->add_option("--fps", fps, "frames a second of pictures and of raw streams (--video)")
+      ->check(CLI::Range(0.001, 1000.0));
+  source
+      ->add_option("--live", live,
+                   "whether an address or pipe is a live source: yes, no, or auto: it is unless it "
+                   "tells its duration or size")
+      ->capture_default_str();
   source->add_option("--clip", clip, "clip folder instead: its labels score the student");
   source
       ->add_option("--stop-after-seconds", stop_after_seconds, "end here, on the video's timeline")
@@ -86,6 +114,23 @@ void EdgeFlags::add_to(CLI::App& app) {
   app.add_option("--seed", client.seed,
                  "of the jitter between reconnections, mixed with the device's id")
       ->capture_default_str();
+  auto* results = app.add_option_group("Results");
+  results
+      ->add_option("--output", output,
+                   "write every prediction for other programs: to a file or FIFO, - (standard "
+                   "output), unix:PATH (a local socket: readers connect), tcp:HOST:PORT (the same, "
+                   "unprotected) or shm:NAME (shared memory: the newest)")
+      ->check(checked_by(require_record_place));
+  results
+      ->add_option("--output-format", output_format,
+                   "jsonl (a JSON line with the share of each class; default) or labels (the label "
+                   "map behind a header; default for shm:)")
+      ->check(checked_by(require_format));
+  results
+      ->add_option("--show", show,
+                   "show people the video with the labels over it: window, http://HOST:PORT (to "
+                   "open in a browser) or a file that ends in .mp4")
+      ->check(checked_by(Show::require_place));
   auto* measure = app.add_option_group("Measuring");
   measure->add_flag("--compare", compare, "score the un-customised student too (--clip)");
   measure->add_option("--record", record,
@@ -109,14 +154,39 @@ void EdgeFlags::check() const {
         "--record keeps the predictions on a clip's labelled frames: give --clip instead of "
         "--video");
   }
+  if (!clip.empty() && (fps > 0 || live != "auto")) {
+    refuse("--fps and --live are for --video; a clip's video has times of its own");
+  }
+  if (live != "auto" && live != "yes" && live != "no") {
+    refuse("--live '" + live + "' is not one of auto, yes, no");
+  }
   if (status != "auto" && status != "line" && status != "none") {
     refuse("--status '" + status + "' is not one of auto, line, none");
   }
+  if (output.empty() && !output_format.empty()) refuse("--output-format wants --output");
+  if (prediction_format() == PredictionFormat::jsonl && output.starts_with("shm:")) {
+    refuse("--output shm: holds label maps: leave --output-format out, or give labels");
+  }
+  options::read_token(token, token_file);  // throws before anything is opened
   if (!can_encode_samples()) {
     throw Error(ErrorCode::unavailable,
                 "this ams-edge was built without an H.264 encoder, so it cannot send its samples: "
                 "configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
   }
+}
+
+PredictionFormat EdgeFlags::prediction_format() const {
+  if (output_format.empty()) {
+    return output.starts_with("shm:") ? PredictionFormat::labels : PredictionFormat::jsonl;
+  }
+  return parse_prediction_format(output_format);
+}
+
+VideoReaderOptions EdgeFlags::video_options() const {
+  VideoReaderOptions options;
+  options.fps = fps;
+  if (live != "auto") options.live = live == "yes";
+  return options;
 }
 
 WebSocketClientOptions EdgeFlags::link_options() const {

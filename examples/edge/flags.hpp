@@ -3,8 +3,10 @@
 #include <string>
 
 #include "ams/net/client.hpp"
+#include "ams/segmentation/prediction_record.hpp"
 #include "ams/session/client_options.hpp"
 #include "ams/video/h264_codec.hpp"
+#include "ams/video/video_reader.hpp"
 #include "common/options.hpp"
 
 namespace ams {
@@ -20,8 +22,11 @@ struct EdgeFlags {
   bool compare = false;
   double max_lag_seconds = 1;
   double stop_after_seconds = 0;
+  double fps = 0;
+  std::string live = "auto";
   int threads = 1;
   std::string status = "auto";
+  std::string output, output_format, show;
 
   EdgeFlags();
   void add_to(CLI::App& app);
@@ -30,6 +35,13 @@ struct EdgeFlags {
   /// when this build cannot encode samples.
   void check() const;
 
+  /// Of --output; shared memory holds label maps unless something else is asked for.
+  PredictionFormat prediction_format() const;
+
+  /// Whether standard output is for predictions alone.
+  bool output_is_standard_output() const { return output == "-" || output == "/dev/stdout"; }
+
+  VideoReaderOptions video_options() const;
   WebSocketClientOptions link_options() const;
   H264CodecOptions codec_options() const;
 

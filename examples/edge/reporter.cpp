@@ -31,8 +31,17 @@ nlohmann::json percent(std::optional<double> value) {
 
 }  // namespace
 
-Reporter::Reporter(const EdgeFlags& flags, const DeviceHost& device, const Scorer* scorer)
-    : flags_(flags), device_(device), scorer_(scorer) {
+void PlayCounters::add_latency(double seconds) {
+  constexpr std::size_t most = 1'000'000;  // a camera runs for weeks
+  latency_seconds.push_back(seconds);
+  if (latency_seconds.size() > most) {
+    latency_seconds.erase(latency_seconds.begin(), latency_seconds.begin() + most / 2);
+  }
+}
+
+Reporter::Reporter(const EdgeFlags& flags, const DeviceHost& device, const Scorer* scorer,
+                   const Outputs& outputs)
+    : flags_(flags), device_(device), scorer_(scorer), outputs_(outputs) {
   if (!flags.timeline.empty()) timeline_ = timeline_header;
 }
 
@@ -69,7 +78,8 @@ void Reporter::status(const PlayCounters& play, bool last) {
                  std::to_string(now.link.uplink_bytes) + "\n";
   }
   if (flags_.status == "none") return;
-  const bool terminal = flags_.status == "auto" && ::isatty(STDOUT_FILENO) != 0;
+  std::FILE* const out = flags_.output_is_standard_output() ? stderr : stdout;
+  const bool terminal = flags_.status == "auto" && ::isatty(::fileno(out)) != 0;
   if (!terminal && !last && t < next_line_seconds_) return;
   next_line_seconds_ = std::floor(t) + line_period_seconds;
   const auto text = [](std::optional<double> value) {
@@ -77,13 +87,13 @@ void Reporter::status(const PlayCounters& play, bool last) {
     if (value) std::snprintf(digits, sizeof digits, "%4.1f", 100 * *value);
     return std::string(digits);
   };
-  std::printf(
-      "%s%5.0f s  mIoU %s (un-customised %s)  down %6.1f  up %6.1f Kbps  sampling %.2f/s  "
-      "model v%-3u  %5.1f ms/frame%s%s",
-      terminal ? "\r" : "", t, text(live.adapted).c_str(), text(live.baseline).c_str(), down_kbps,
-      up_kbps, now.sampling_rate_fps, now.model_version, latency_ms,
-      now.streaming || last ? "      " : "  offline", terminal && !last ? "" : "\n");
-  std::fflush(stdout);
+  std::fprintf(out,
+               "%s%5.0f s  mIoU %s (un-customised %s)  down %6.1f  up %6.1f Kbps  sampling %.2f/s  "
+               "model v%-3u  %5.1f ms/frame%s%s",
+               terminal ? "\r" : "", t, text(live.adapted).c_str(), text(live.baseline).c_str(),
+               down_kbps, up_kbps, now.sampling_rate_fps, now.model_version, latency_ms,
+               now.streaming || last ? "      " : "  offline", terminal && !last ? "" : "\n");
+  std::fflush(out);
 }
 
 void Reporter::write(const PlayCounters& play, const std::string& video_name,
@@ -121,9 +131,12 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
   report["frames"] = play.frames;
   report["frames_dropped"] = play.frames_dropped;
   report["frames_late"] = play.frames_late;
+  report["video_losses"] = play.video_losses;
   report["frames_sampled"] = c.frames_sampled;
   report["samples_dropped"] = c.frames_dropped;  // the buffer was full
   report["batches_refused"] = c.batches_refused;
+  if (!flags_.output.empty()) report["output"] = outputs_.output_report();
+  if (!flags_.show.empty()) report["show"] = outputs_.show_report();
   report["frame_latency_ms"] = percentiles(play.latency_seconds, 1000);
   report["stage_seconds"] = stages_report(device_.stages());
   report["scene_changes"] = c.scene_changes;

@@ -15,12 +15,24 @@ constexpr double reopen_max_seconds = 30;
 
 }  // namespace
 
-VideoSource::VideoSource(std::string address, std::stop_token stop)
-    : address_(std::move(address)), linked_(std::move(stop), [this] { stop_.request_stop(); }) {
+VideoSource::VideoSource(std::string address, VideoReaderOptions options, std::stop_token stop)
+    : address_(std::move(address)),
+      options_(std::move(options)),
+      linked_(std::move(stop), [this] { stop_.request_stop(); }) {
+  options_.stop = stop_.get_token();
   reader_.emplace(open());
   name_ = reader_->name();
+  width_ = reader_->width();
+  height_ = reader_->height();
   fps_ = reader_->fps();
   live_ = reader_->live();
+  if (reader_->still_picture()) {
+    log::warning("still_picture",
+                 {{"video", name_},
+                  {"message",
+                   "this is a video of one frame; give a folder or pattern of pictures with --fps, "
+                   "or the address of a camera's stream"}});
+  }
   if (live_) thread_ = std::jthread([this] { read_live(); });
 }
 
@@ -29,18 +41,17 @@ VideoSource::~VideoSource() {
 }
 
 VideoReader VideoSource::open() const {
-  VideoReaderOptions options;
-  options.stop = stop_.get_token();
-  return VideoReader(address_, options);
+  return VideoReader(address_, options_);
 }
 
 std::optional<VideoSource::DueFrame> VideoSource::next() {
   if (live_) {
     std::unique_lock lock(mutex_);
-    if (!changed_.wait(lock, stop_.get_token(), [this] { return newest_.has_value(); }) ||
-        stop_.stop_requested()) {
+    const auto has_news = [this] { return newest_.has_value() || live_ended_; };
+    if (!changed_.wait(lock, stop_.get_token(), has_news) || stop_.stop_requested()) {
       return std::nullopt;
     }
+    if (!newest_ && live_failure_) std::rethrow_exception(live_failure_);
     return std::exchange(newest_, std::nullopt);
   }
   if (!start_seconds_) start_seconds_ = now_seconds();
@@ -58,6 +69,7 @@ void VideoSource::read_live() {
   double offset_seconds = 0;
   while (!stop_.stop_requested()) {
     std::string reason = "the stream has ended";
+    std::exception_ptr failure;
     try {
       bool is_new = false;
       if (!reader_) {
@@ -75,13 +87,17 @@ void VideoSource::read_live() {
         frame->capture_seconds += offset_seconds;
         newest_capture_seconds = frame->capture_seconds;
         newest_arrival_seconds = now;
+        fps_ = reader_->fps();
         keep_newest(std::move(*frame));
       }
     } catch (const std::exception& error) {
       reason = error.what();
+      failure = std::current_exception();
     }
-    reader_.reset();
     if (stop_.stop_requested()) return;
+    if (reader_ && !reader_->reopenable()) return end_live(failure);
+    if (reader_) ++times_lost_;
+    reader_.reset();
     const double delay = backoff.next_seconds();
     log::warning("video_lost",
                  {{"video", name_}, {"reason", reason}, {"next_attempt_seconds", delay}});
@@ -93,6 +109,15 @@ void VideoSource::keep_newest(Frame frame) {
   {
     const std::lock_guard lock(mutex_);
     newest_ = DueFrame{std::move(frame), frames_come_++, now_seconds()};
+  }
+  changed_.notify_one();
+}
+
+void VideoSource::end_live(std::exception_ptr failure) {
+  {
+    const std::lock_guard lock(mutex_);
+    live_ended_ = true;
+    live_failure_ = std::move(failure);
   }
   changed_.notify_one();
 }

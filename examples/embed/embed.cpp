@@ -1,19 +1,16 @@
-// A device in a program of one's own: segments a video with a student that a server adapts, and
-// prints the class that has most pixels of each frame.
-//   embed video.mp4 127.0.0.1 8443 tls/certificate.pem TOKEN edanet.safetensors 0 1 2 8 10 13
+// A device in a program of one's own. Tells OUTPUT (see RecordSink) what is seen, a line a frame:
+//   embed - video.mp4 127.0.0.1 8443 tls/certificate.pem TOKEN edanet.safetensors 0 1 2 8 10 13
 
-#include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <thread>
 
 #include "ams/net/websocket_transport.hpp"
 #include "ams/runtime/device_host.hpp"
+#include "ams/runtime/record_sink.hpp"
 #include "ams/runtime/thread_executor.hpp"
-#include "ams/segmentation/label_map.hpp"
+#include "ams/segmentation/prediction_record.hpp"
 #include "ams/torch/network_predictor.hpp"
 #include "ams/torch/segmentation_trainer.hpp"
 #include "ams/video/h264_codec.hpp"
@@ -21,33 +18,30 @@
 
 using namespace ams;
 
-void print(const Handle& frame, const Handle& prediction, ModelVersion version) {
-  std::array<int, 256> pixels{};
-  for (const std::uint8_t id : prediction.as<LabelMap>().ids) ++pixels[id];
-  const auto most = std::max_element(pixels.begin(), pixels.end()) - pixels.begin();
-  std::printf("{\"seconds\": %.3f, \"model\": %u, \"largest_class\": %d}\n",
-              frame.as<Frame>().capture_seconds, version.number, static_cast<int>(most));
-}
-
 int main(int argc, char** argv) try {
-  if (argc < 7) return std::puts("embed VIDEO HOST PORT CA TOKEN WEIGHTS [CLASS ...]"), 2;
+  if (argc < 8) return std::puts("embed OUTPUT VIDEO HOST PORT CA TOKEN WEIGHTS [CLASS ...]"), 2;
   StudentSpec spec;
-  spec.weights = argv[6];
-  for (int i = 7; i < argc; ++i) spec.selected_classes.push_back(std::atoi(argv[i]));
+  spec.weights = argv[7];
+  for (int i = 8; i < argc; ++i) spec.selected_classes.push_back(std::atoi(argv[i]));
   const StudentValues student = load_student_values(spec);
-  WebSocketClientOptions server{.host = argv[2], .ca_file = argv[4]};
-  server.port = static_cast<std::uint16_t>(std::atoi(argv[3]));
-  VideoReader video(argv[1]);
-
+  VideoReader video(argv[2]);
+  RecordSink output(argv[1]);
   ThreadExecutor executor;
-  WebSocketDeviceTransport link(server, executor);
-  DeviceHost device({.initial = ModelState(student.manifest, student.values),
-                     .active = make_predictor(spec),
-                     .inactive = make_predictor(spec),
-                     .codec = std::make_shared<H264Codec>(),
-                     .task = make_segmentation_task(spec),
-                     .on_prediction = print},
-                    {.device_id = "embedded", .token = argv[5]}, executor, link);
+  const auto port = static_cast<std::uint16_t>(std::atoi(argv[4]));
+  WebSocketDeviceTransport link({.host = argv[3], .port = port, .ca_file = argv[5]}, executor);
+  DeviceParts parts{.initial = ModelState(student.manifest, student.values),
+                    .active = make_predictor(spec),
+                    .inactive = make_predictor(spec),
+                    .codec = std::make_shared<H264Codec>(),
+                    .task = make_segmentation_task(spec)};
+  std::uint64_t frames = 0;
+  parts.on_prediction = [&](const Handle& frame, const Handle& prediction, ModelVersion version) {
+    PredictionInfo info{.frame = frames++, .capture_seconds = frame.as<Frame>().capture_seconds};
+    info.model_version = version.number;
+    output.put(write_prediction(PredictionFormat::jsonl, info, prediction.as<LabelMap>()));
+  };
+  DeviceHost device(std::move(parts), {.device_id = "mine", .token = argv[6]}, executor, link);
+  const std::shared_ptr<void> end_threads(nullptr, [&](void*) { link.stop(), executor.stop(); });
   executor.set_tick([&] { device.on_time(); });
   link.start(device);
   device.start();
@@ -61,9 +55,6 @@ int main(int argc, char** argv) try {
   }
   device.leave("the end of the video");
   device.wait_until_left(10);
-  link.stop();
-  executor.stop();
 } catch (const std::exception& error) {
-  std::fprintf(stderr, "%s\n", error.what());
-  std::_Exit(1);  // the threads may still run
+  return std::fprintf(stderr, "%s\n", error.what()), 1;
 }

@@ -134,7 +134,11 @@ class RecordSink::Impl {
     thread_ = std::thread([this] { run(); });
   }
 
-  ~Impl() {
+  ~Impl() { finish(); }
+
+  void finish() {
+    const std::lock_guard one_at_a_time(finishing_);
+    if (!thread_.joinable()) return;
     {
       const std::lock_guard lock(mutex_);
       ended_ = true;
@@ -142,12 +146,19 @@ class RecordSink::Impl {
     wake();
     thread_.join();
     if (place_.kind == RecordPlace::Kind::local_socket) ::unlink(place_.name.c_str());
+    listener_ = Descriptor();
+    lanes_.clear();
+    slot_.reset();
   }
 
   void put(Bytes record) {
     ++records_;
     {
       const std::lock_guard lock(mutex_);
+      if (ended_) {
+        ++lost_;
+        return;
+      }
       if (arrived_.size() >= options_.max_waiting_records) {
         arrived_.pop_front();
         ++lost_;
@@ -353,12 +364,13 @@ class RecordSink::Impl {
   std::atomic<std::size_t> readers_{0};
   std::atomic<bool> closed_{false};
 
+  std::mutex finishing_;
   std::mutex mutex_;
   std::deque<Bytes> arrived_;
   bool ended_ = false;
   Descriptor woken_, waker_;
 
-  // Of the thread alone, once it runs.
+  // Of the thread alone, while it runs.
   Descriptor listener_;
   std::vector<RecordLane> lanes_;
   std::optional<SharedSlot> slot_;
@@ -375,6 +387,9 @@ RecordSink::~RecordSink() = default;
 
 void RecordSink::put(Bytes record) {
   impl_->put(std::move(record));
+}
+void RecordSink::finish() {
+  impl_->finish();
 }
 bool RecordSink::closed() const {
   return impl_->closed();

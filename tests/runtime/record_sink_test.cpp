@@ -155,13 +155,17 @@ TEST_CASE("a file holds every record") {
   const Scratch scratch;
   const std::string path = scratch / "new/folder/records";
   std::string all;
-  {
-    RecordSink sink(path);
-    for (int i = 0; i < 20; ++i) {
-      sink.put(bytes_of(record(i)));
-      all += record(i);
-    }
+  RecordSink sink(path);
+  for (int i = 0; i < 20; ++i) {
+    sink.put(bytes_of(record(i)));
+    all += record(i);
   }
+  sink.finish();
+  CHECK(contents(path) == all);
+  CHECK(sink.counters().written == 20);
+  sink.put(bytes_of(record(20)));
+  sink.finish();
+  CHECK(sink.counters().lost == 1);
   CHECK(contents(path) == all);
   RecordSink(path).put(bytes_of("again\n"));
   CHECK(contents(path) == "again\n");

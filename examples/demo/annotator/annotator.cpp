@@ -281,8 +281,12 @@ struct Annotator::Impl {
       canvas.put(place.x, place.y,
                  contents[i].labels == nullptr ? video : overlay(video, *contents[i].labels));
       canvas.round_corners(place.x, place.y, place.width, place.height, corner, background);
-      if (!panels[i].scored || !contents[i].miou) continue;
       const double right = place.x + place.width - 2;
+      if (!panels[i].scored) {
+        canvas.text_right(right, place.y - 11, 10.5, contents[i].note, quiet_text);
+        continue;
+      }
+      if (!contents[i].miou) continue;
       const std::string figure = percent(*contents[i].miou);
       canvas.text_right(right, place.y - 11, 14, figure, panels[i].accent, true);
       canvas.text_right(right - Canvas::text_width(14, figure) - 9, place.y - 11, 10.5, "mIoU",

@@ -24,6 +24,7 @@ struct AnnotationPanel {
 struct AnnotationContent {
   const LabelMap* labels = nullptr;  ///< painted over the frame; none: the frame alone
   std::optional<double> miou = {};   ///< 0 to 1; for scored panels
+  std::string note = {};             ///< small, top right; for panels that are not scored
 };
 
 struct AnnotatorOptions {

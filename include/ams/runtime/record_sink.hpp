@@ -21,7 +21,7 @@ struct RecordSinkOptions {
   /// What each reader of a socket gets before its first record, e.g. an HTTP header.
   std::string greeting = {};
 
-  /// How long the destructor waits for readers that are slow.
+  /// How long finish() waits for readers that are slow.
   double finish_seconds = 1;  ///< >= 0
 };
 
@@ -80,12 +80,17 @@ class RecordSink {
   explicit RecordSink(const std::string& where, RecordSinkOptions options = {},
                       LogSink* log = nullptr);
 
-  /// Waits for what waits to be written, finish_seconds at most if a reader is slow.
+  /// finish().
   ~RecordSink();
   RecordSink(const RecordSink&) = delete;
   RecordSink& operator=(const RecordSink&) = delete;
 
+  /// Never waits.
   void put(Bytes record);
+
+  /// Writes what waits, for finish_seconds at most if a reader is slow, and leaves `where`. What is
+  /// put later is lost.
+  void finish();
 
   /// Whether the reader of standard output has closed it.
   bool closed() const;

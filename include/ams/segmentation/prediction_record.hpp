@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,12 +17,21 @@
 
 namespace ams {
 
+namespace detail {
+
+inline double unix_now_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace detail
+
 /// What a device knows about one prediction besides its label map.
 struct PredictionInfo {
-  std::uint64_t frame = 0;          ///< number of the frame, from 0; those that were dropped count
-  double capture_seconds = 0;       ///< on the video's timeline
-  double unix_seconds = 0;          ///< when the prediction was there; since 1970, UTC
-  double latency_seconds = 0;       ///< from when the frame was due until the prediction was there
+  std::uint64_t frame = 0;     ///< number of the frame, from 0; those that were dropped count
+  double capture_seconds = 0;  ///< on the video's timeline
+  double unix_seconds = detail::unix_now_seconds();  ///< when the prediction was there; UTC
+  /// From when the frame was due until the prediction was there; 0: not measured.
+  double latency_seconds = 0;
   std::uint32_t model_version = 0;  ///< of the model that made it
 };
 

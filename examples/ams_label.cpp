@@ -183,7 +183,9 @@ int main(int argc, char** argv) {
       "against and to play with ams-edge --clip.\n\n"
       "  ams-label --video drive.mp4 --teacher fddwnet:fddwnet_cityscapes.safetensors --out "
       "clips/drive");
-  app.add_option("--video", video_path, "video file, whose frame rate may vary, or folder or pattern of pictures (f%03d.png)")
+  app.add_option(
+         "--video", video_path,
+         "video file, whose frame rate may vary, or folder or pattern of pictures (f%03d.png)")
       ->required();
   app.add_option("--fps", reading.fps, "frames a second of pictures and of raw streams")
       ->check(CLI::Range(0.001, 1000.0));

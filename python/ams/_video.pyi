@@ -14,16 +14,22 @@ class VideoReader:
         for capture_seconds, frame in VideoReader("drive.mp4", width=512, height=256):
             ...
     
-    frame: uint8 [height, width, 3], RGB. capture_seconds: from 0, strictly ascending. One thread at a time, but for
-    cancel(). Ctrl-C ends waiting for a camera or a network stream.
+    frame: uint8 [height, width, 3], RGB, turned and mirrored as the container asks. capture_seconds: from 0, strictly
+    ascending; the stream's own times. One thread at a time, but for cancel(). Ctrl-C ends waiting for a live source.
+    
+    Live or recorded: files are recordings. Cameras, RTSP and MJPEG over HTTP are live. Another address or pipe is a
+    recording where it tells its duration (MP4, a complete HLS playlist) or its size (a file over HTTP), and live where it
+    tells neither. Frames of a live stream that carries no times (MJPEG, raw H.264) have the times at which they come.
     """
-    def __init__(self, source: str | os.PathLike, *, width: int = 0, height: int = 0, scaling: str = 'area', timeout_seconds: float = 10.0, camera_width: int = 0, camera_height: int = 0, camera_fps: float = 0.0, max_width: int = 8192, max_height: int = 8192, threads: int = 1) -> None:
+    def __init__(self, source: str | os.PathLike, *, width: int = 0, height: int = 0, scaling: str = 'area', fps: float = 0.0, live: bool | None = None, timeout_seconds: float = 10.0, camera_width: int = 0, camera_height: int = 0, camera_fps: float = 0.0, max_width: int = 8192, max_height: int = 8192, threads: int = 1) -> None:
         """
-        source: a file's path, 'camera:0', or an rtsp:// or http:// address.
+        source: a file's path; a folder of pictures, 'f%03d.png' or 'f*.png' with fps; 'camera:0'; an rtsp(s)://, http(s)://, rtmp(s)://, rtp://, udp://, tcp:// or srt:// address; a FIFO's path, or '-' for standard input. A picture alone is a video of one frame.
             width: of the frames that come out, pixels; 0 x 0 keeps the video's own
             height: likewise
             scaling: 'area' or 'bicubic'
-            timeout_seconds: how long opening a network stream, or its next frame, may take
+            fps: frames a second of a folder or pattern of pictures, which need it, and of raw streams; 0: the source's own
+            live: whether an address or a pipe is live; None: told by the source. Not for files
+            timeout_seconds: how long opening a network stream or a pipe, or its next frame, may take
             camera_width: what to ask of a camera; 0: its own choice
             camera_height: likewise
             camera_fps: likewise
@@ -47,17 +53,17 @@ class VideoReader:
     @property
     def duration_seconds(self) -> float | None:
         """
-        Likewise.
+        As the container claims; None where it does not.
         """
     @property
     def fps(self) -> float:
         """
-        The rate that the container names, or its mean; 25 where none.
+        The rate that the container names, or its mean; 25 where none. Of a live stream without times of its own: the mean so far.
         """
     @property
     def frame_count(self) -> int | None:
         """
-        As the container claims; None where it does not.
+        As the container claims; None where it does not. After the end: the frames that have come.
         """
     @property
     def height(self) -> int:
@@ -67,7 +73,7 @@ class VideoReader:
     @property
     def live(self) -> bool:
         """
-        True for cameras and RTSP.
+        True for cameras and streams without an end.
         """
     @property
     def refused_packets(self) -> int:
@@ -75,9 +81,19 @@ class VideoReader:
         Packets skipped so far because they could not be decoded.
         """
     @property
+    def reopenable(self) -> bool:
+        """
+        False for standard input: what has ended there does not come back.
+        """
+    @property
+    def still_picture(self) -> bool:
+        """
+        True for a picture in one file: a video of one frame.
+        """
+    @property
     def width(self) -> int:
         """
-        Of the frames, as far as the header tells; pixels.
+        Of the frames, pixels; of a live source what its header says.
         """
 class LabelTrackReader:
     """

@@ -1,6 +1,12 @@
+import itertools
 import os
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +145,74 @@ def test_missing_and_wrong_files(tmp_path):
         video.VideoReader(str(tmp_path / "text.mp4"))
     with pytest.raises(ams.InvalidArgumentError, match="'area', 'bicubic'"):
         video.VideoReader(str(tmp_path / "text.mp4"), scaling="nearest")
+
+
+def test_pictures_in_files_are_a_video(tmp_path):
+    for i in range(1, 13):
+        picture = np.full((16, 24, 3), i, np.uint8)
+        (tmp_path / f"f{i}.ppm").write_bytes(b"P6 24 16 255\n" + picture.tobytes())
+    for source in (tmp_path, tmp_path / "f%d.ppm", tmp_path / "f*.ppm"):
+        reader = video.VideoReader(source, fps=4)
+        assert (reader.fps, reader.frame_count, reader.duration_seconds) == (4, 12, 3)
+        assert (reader.live, reader.still_picture) == (False, False)
+        frames = list(reader)
+        assert [seconds for seconds, _ in frames] == [i / 4 for i in range(12)]
+        assert [int(frame[0, 0, 0]) for _, frame in frames] == list(range(1, 13))
+        with pytest.raises(ams.InvalidArgumentError, match="12 pictures.*fps"):
+            video.VideoReader(source)
+    (tmp_path / "f13.ppm").write_bytes(b"P6 8 8 255\n" + bytes(192))
+    with pytest.raises(ams.MalformedDataError, match="f13.ppm: 8 x 8 pixels, but .*f1.ppm is 24 x 16"):
+        list(video.VideoReader(tmp_path, fps=4))
+    alone = video.VideoReader(tmp_path / "f1.ppm")
+    assert alone.still_picture and len(list(alone)) == 1
+
+
+def test_what_is_no_video_is_refused_as_what_it_is(tmp_path):
+    path = tmp_path / "list.txt"
+    for text, said in (
+        ("/data/drive.mp4\n" * 60, "not a video: it is text"),
+        ("", "it is empty"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ams.MalformedDataError, match=said):
+            video.VideoReader(path)
+    path.write_text("x")
+    for arguments in ({"live": True}, {"fps": -1}):
+        with pytest.raises(ams.InvalidArgumentError):
+            video.VideoReader(path, **arguments)
+    with pytest.raises(ams.MalformedDataError, match="without pictures"):
+        video.VideoReader(tmp_path, fps=10)
+
+
+def test_an_endless_stream_is_live():
+    """Pictures that a server sends at once, over HTTP and without a length."""
+
+    def chunk(kind, data):
+        size, check = (struct.pack(">I", n) for n in (len(data), zlib.crc32(kind + data)))
+        return size + kind + data + check
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 24, 16, 8, 2, 0, 0, 0))
+    rows = zlib.compress(16 * bytes(1 + 24 * 3))
+    picture = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + picture * 2000)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    begin = time.monotonic()
+    reader = video.VideoReader(f"http://127.0.0.1:{server.getsockname()[1]}/")
+    assert reader.live and reader.reopenable and reader.frame_count is None
+    times = [reader.next()[0] for _ in range(50)]
+    assert times[0] == 0 and all(a < b for a, b in itertools.pairwise(times))
+    assert times[-1] <= max(time.monotonic() - begin, 0.0491)  # not 49 / 25 s
+    thread.join()
+    server.close()
 
 
 def test_ctrl_c_ends_the_opening_of_a_stream():

@@ -79,7 +79,10 @@ def test_only_required_gradients_are_computed():
 def test_a_session_learns_and_its_device_follows():
     module = SmallNet()
     trainer = ams.torch.ModuleTrainer(module, loss=F.cross_entropy)
-    session, job = first_job(trainer, count=12, iterations=30, gamma=0.2, learning_rate=2e-2)
+    exact = {"profile": "reference", "relative_step": 1}
+    session, job = first_job(
+        trainer, count=12, iterations=30, gamma=0.2, learning_rate=2e-2, **exact
+    )
     device = ams.ModelState(trainer.manifest, job.parameters.copy())
     result = trainer.train(job)
     assert np.mean(result.losses[-5:]) < 0.9 * np.mean(result.losses[:5])
@@ -167,6 +170,41 @@ def test_a_batch_that_says_nothing_makes_no_step():
     assert np.array_equal(result.parameters, job.parameters)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda value: value.detach(), "mini-batch 1 has no gradient; compute it from the module"),
+        (
+            lambda value: value.detach() * torch.ones((), requires_grad=True),
+            "mini-batch 1 gives no gradient to any of the 10 tensors",
+        ),
+        (torch.Tensor.item, "mini-batch 1 is a float; allowed are a scalar tensor"),
+    ],
+)
+def test_a_loss_that_the_module_does_not_learn_from_is_refused(wrong, message):
+    trainer = ams.torch.ModuleTrainer(
+        SmallNet(), loss=lambda outputs, targets: wrong(F.cross_entropy(outputs, targets))
+    )
+    _, job = first_job(trainer)
+    with pytest.raises(ams.InvalidArgumentError, match=message):
+        trainer.train(job)
+
+
+def test_a_phase_whose_tensors_no_loss_reaches_is_refused():
+    class WithAuxiliaryHead(SmallNet):
+        """The head in use is not the last layer."""
+
+        def __init__(self):
+            super().__init__()
+            self.auxiliary = torch.nn.Conv2d(8, 4, 1)
+
+    with pytest.warns(UserWarning, match=r"'auxiliary\.\*', is taken for the head, and head\.\*"):
+        trainer = ams.torch.ModuleTrainer(WithAuxiliaryHead(), loss=F.cross_entropy)
+    _, job = first_job(trainer, strategy="last_layers", gamma=0.02)
+    with pytest.raises(ams.InvalidArgumentError, match="has no gradient"):
+        trainer.train(job)
+
+
 def test_bad_jobs_losses_and_interruptions_leave_it_usable():
     mode = {"loss": "good"}
 
@@ -192,7 +230,8 @@ def test_bad_jobs_losses_and_interruptions_leave_it_usable():
             trainer.train(job)
     mode["loss"] = "good"
     other = ams.torch.ModuleTrainer(SmallNet(classes=5), loss=F.cross_entropy)
-    with pytest.raises(ams.ManifestMismatchError):
+    differ = r"'head.bias' is \[4\] in this module and \[5\] in the job"
+    with pytest.raises(ams.ManifestMismatchError, match=differ):
         trainer.train(first_job(other)[1])
     assert np.array_equal(trainer.train(job).parameters, expected)
     with pytest.raises(ams.InvalidArgumentError):

@@ -113,6 +113,45 @@ def test_a_loss_that_cannot_be_trained_on_is_refused(wrong, message):
     assert device.version == server.version
 
 
+@pytest.mark.parametrize("strategy", ["gradient_guided", "normalization_and_head"])
+def test_a_loss_over_another_module_is_refused(strategy):
+    model, server, device, loss = pair(strategy=strategy)
+    other = copy.deepcopy(model)
+    for wrong in (
+        lambda x: F.cross_entropy(other(x), teacher(x)),
+        lambda x: torch.zeros((), requires_grad=True) * loss(x).detach(),
+    ):
+        with pytest.raises(ams.InvalidArgumentError, match="no gradient .*not of a copy.deepcopy"):
+            server.train(wrong, batches(2))
+    assert server.version.number == 0
+    assert all(p.requires_grad for p in model.parameters())
+    assert server.module is model
+    frames = batches(2)
+    device.apply(server.train(lambda x: F.cross_entropy(server.module(x), teacher(x)), frames))
+    # Some tensors may do without: here, all but the head.
+    def loss_of_head(x):
+        with torch.no_grad():
+            features = model.stem(x)
+        return F.cross_entropy(model.head(features), teacher(x))
+
+    device.apply(server.train(loss_of_head, frames))
+    # And a gradient of zeros is one.
+    device.apply(server.train(lambda x: 0 * loss(x), frames))
+    assert device.version == server.version and server.version.number == 3
+
+
+def test_an_update_of_another_network_is_refused_with_a_way_to_compare():
+    _, server, _, loss = pair()
+    device = ams.torch.DeviceStudent(SmallNet(classes=5))
+    how = r"10 tensors of 885 values .*server\.manifest\.difference\(device\.manifest\)"
+    with pytest.raises(ams.ManifestMismatchError, match=how):
+        device.apply(server.train(loss, batches(1)))
+    with pytest.raises(ams.ManifestMismatchError, match=how):
+        device.restore(server.snapshot())
+    text = server.manifest.difference(device.manifest, "the server", "the device")
+    assert "'head.weight' is [4, 8, 1, 1] in the server and [5, 8, 1, 1] in the device" in text
+
+
 def test_a_phase_needs_a_batch_to_learn_from():
     model, server, device, loss = pair()
     held = [p.detach().clone() for p in model.parameters()]

@@ -1,6 +1,7 @@
 """Roles by the types of a module's layers, and strategies by group on modules that are not ours."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -77,6 +78,64 @@ def test_frozen_layers_are_no_head():
         "middle.1.weight": "normalization",
         "middle.1.bias": "normalization",
     }
+
+
+class SeveralHeads(SmallNet):
+    """Labels, depth, and an uncertainty of both."""
+
+    def __init__(self):
+        super().__init__()
+        self.depth = nn.Conv2d(8, 1, 1)
+        self.uncertainty = nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU(), nn.Conv2d(8, 2, 1))
+
+
+def test_of_several_heads_one_is_taken_and_the_others_are_named():
+    group = {"strategy": "normalization_and_head"}
+    found = r"'uncertainty\.2\.\*', is taken for the head, and head\.\*, depth\.\* may"
+    for options in (group, {"head_multiplier": 4}):
+        with pytest.warns(UserWarning, match=found):
+            ams.torch.GradientGuidedAdam(SeveralHeads(), **options)
+        with pytest.warns(UserWarning, match=found):
+            ams.torch.ServerStudent(SeveralHeads(), **options)
+    with pytest.warns(UserWarning, match=found):
+        ams.torch.ModuleTrainer(SeveralHeads(), loss=F.mse_loss)
+    with pytest.warns(UserWarning, match=found):
+        ams.torch.GradientGuidedAdam(nn.DataParallel(SeveralHeads()), **group)
+    # As the warning says.
+    heads = ["head.*", "depth.*", "uncertainty.2.*"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        adam = ams.torch.GradientGuidedAdam(SeveralHeads(), head=heads, **group)
+        assert [n for n, role in roles(adam.vector).items() if role == "head"] == [
+            "head.weight",
+            "head.bias",
+            "depth.weight",
+            "depth.bias",
+            "uncertainty.2.weight",
+            "uncertainty.2.bias",
+        ]
+        ams.torch.GradientGuidedAdam(SeveralHeads())  # roles make no difference
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        SmallNet,
+        ManyNorms,
+        lambda: nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)),
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(392, 3)),
+        lambda: nn.Sequential(nn.Conv2d(3, 16, 3), nn.Flatten(), nn.Linear(784, 784)),
+        lambda: nn.Transformer(8, 2, 1, 1, 16),
+        lambda: nn.Linear(4, 2),
+        lambda: nn.Sequential(nn.LSTM(4, 8), nn.Linear(8, 2)),
+    ],
+)
+def test_one_head_is_no_reason_to_warn(make):
+    module, other = make(), make()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ams.torch.ModuleTrainer(module, loss=F.mse_loss)
+        ams.torch.GradientGuidedAdam(other, head_multiplier=2)
 
 
 def test_a_network_of_the_library_knows_its_roles():

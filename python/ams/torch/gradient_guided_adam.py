@@ -10,6 +10,9 @@ import torch
 import ams
 from ams._torch import ParameterVector, TensorAdam
 
+from .module_watch import ModuleWatch, require_free
+from .tensor_roles import warn_of_other_heads
+
 _ROLES = ("weight", "normalization", "head")
 _PROBE = ams.Manifest([(role, (1,), "parameter", role) for role in _ROLES])
 """Something of which every strategy can choose."""
@@ -27,15 +30,18 @@ class GradientGuidedAdam(torch.optim.Optimizer):
 
     `params`: a module, its `named_parameters()`, or a ParameterVector. All that require a gradient
     are trained, as one vector (`.vector`); they become views of it, so move and convert the module
-    before. `strategy` (of `ams.selection_strategy_names()`) and `gamma`, in (0, 1], say which
-    fraction; `seed` governs random choices. At `gamma=1` every phase is Adam, equal to
-    `torch.optim.Adam` within rounding.
+    before. Each phase checks that they still are, with the `requires_grad` that they had: a layer
+    that is replaced, `load_state_dict(assign=True)` and their like are refused. `strategy` (of
+    `ams.selection_strategy_names()`) and `gamma`, in (0, 1], say which fraction; `seed` governs
+    random choices. At `gamma=1` every phase is Adam, equal to `torch.optim.Adam` within rounding.
 
     Strategies by group, such as `normalization_and_head`, go by the roles of the tensors, which
     follow from the types of a module's layers (see ParameterVector); `normalization` and `head`,
-    patterns of names, take their place. Each role's parameters move at `lr` times its multiplier,
-    which is 1 as in the paper. `ams-server` trains a fraction up to sixteen times as fast; for that
-    pass, say, `**ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)`.
+    patterns of names, take their place. The head is one layer, the last: a warning says when there
+    seem to be more, and `head=["depth.*", "labels.*"]` names several. Each role's parameters move
+    at `lr` times its multiplier, which is 1 as in the paper. `ams-server` trains a fraction up to
+    sixteen times as fast; for that pass, say,
+    `**ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)`.
 
     The options stand in `param_groups[0]` and may change at any time: `lr`, `betas` and `eps` for
     the next step, which is how learning-rate schedulers work, `gamma`, `strategy` and the
@@ -71,15 +77,21 @@ class GradientGuidedAdam(torch.optim.Optimizer):
             "normalization_multiplier": normalization_multiplier,
             "head_multiplier": head_multiplier,
         }
+        source = params
         if not isinstance(params, ParameterVector):
-            params = _named(params)
+            source = _named(params)
             _selector(_PROBE, defaults, seed)  # before the module changes
-            params = ParameterVector(params, normalization=list(normalization), head=list(head))
+            require_free(source, trains=True)
+            params = ParameterVector(source, normalization=list(normalization), head=list(head))
+            trains_head_apart = "head" in strategy or head_multiplier != weight_multiplier
+            if isinstance(source, torch.nn.Module) and trains_head_apart and not head:
+                warn_of_other_heads(source)
         elif normalization or head:
             raise ams.InvalidArgumentError(
                 "normalization and head are given to the ParameterVector itself"
             )
         self._vector = params
+        self._watch = ModuleWatch(source, params, trains=True)
         selection = _selector(self._vector.manifest, defaults, seed).state()
         self._seed = seed
         self._phase_count = 0
@@ -110,8 +122,10 @@ class GradientGuidedAdam(torch.optim.Optimizer):
 
         Tensors whose gradient the strategy does not ask for get `requires_grad` off until
         end_phase() or a later phase that asks for it, so that backward() does not compute it.
-        Gradients are zero then.
+        Gradients are zero then. Raises ams.InvalidArgumentError when the module's tensors are not
+        those of the vector any more.
         """
+        self._watch.check()
         selector = _selector(self._vector.manifest, self.param_groups[0], self._seed)
         state = self._selection_state()
         selector.restore(state)
@@ -120,7 +134,7 @@ class GradientGuidedAdam(torch.optim.Optimizer):
             self._adam = self._adam_of(self._adam.state(), self.param_groups[0])
             self._multipliers = _multipliers(self.param_groups[0])
         self._adam.begin_phase(coordinates)
-        self._vector.set_required_gradients(selector.required_gradients())
+        self._watch.require_gradients(selector.required_gradients())
         self._coordinates = coordinates
         self._phase_count = 1 + (self._phase_count if state["step_count"] > 0 else 0)
         return coordinates
@@ -129,7 +143,7 @@ class GradientGuidedAdam(torch.optim.Optimizer):
         """Turns `requires_grad` on again for all that may be trained, as it was before the first
         phase: whoever copies or exports the module then sees all of its trainable tensors. A new
         phase may begin without it."""
-        self._vector.set_required_gradients([True] * len(self._vector.manifest.tensors))
+        self._watch.require_gradients([True] * len(self._vector.manifest.tensors))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -185,7 +199,11 @@ class GradientGuidedAdam(torch.optim.Optimizer):
             options = {key: group[key] for key in self.defaults}
             digest = saved["manifest_digest"]
             if digest != f"{self._vector.manifest.digest:016x}":
-                raise ams.ManifestMismatchError("this state belongs to another network")
+                raise ams.ManifestMismatchError(
+                    f"this state belongs to another network: of manifest {digest}, and this one "
+                    f"has {self._vector.manifest.digest:016x}; compare names and shapes of the "
+                    "parameters that require a gradient (Manifest.difference names what differs)"
+                )
             dimension = self._vector.manifest.dimension
             indices = saved["coordinates"]
             state = {
@@ -211,7 +229,7 @@ class GradientGuidedAdam(torch.optim.Optimizer):
             adam.begin_phase(state["coordinates"])
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
         if state["phase_count"] > 0:
-            self._vector.set_required_gradients(selector.required_gradients())
+            self._watch.require_gradients(selector.required_gradients())
         self._adam = adam
         self._multipliers = _multipliers(options)
         self._seed = state["seed"]

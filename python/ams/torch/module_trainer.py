@@ -14,7 +14,9 @@ from torch.utils.data import default_collate
 import ams
 from ams._torch import Network, ParameterVector, TensorAdam, training_result
 
-from .loss_check import finite_loss
+from .loss_check import backward, finite_loss
+from .module_watch import ModuleWatch, require_free
+from .tensor_roles import warn_of_other_heads
 
 Collate = Callable[[Sequence[Any]], tuple[Any, Any]]
 Loss = Callable[[Any, Any], "torch.Tensor | None"]
@@ -29,16 +31,16 @@ class ModuleTrainer:
     that are such pairs (`torch.utils.data.default_collate`). Tensors in them, also in lists, tuples
     and dictionaries, are moved to `device` (default: where the module is).
 
-    `score(outputs, targets)`: how good outputs are, in [0, 1], or None; it decides from which of the
-    states that a policy offers a phase starts. By default exp(-loss).
+    `score(outputs, targets)`: how good outputs are, in [0, 1], or None; it decides from which of
+    the states that a policy offers a phase starts. By default exp(-loss).
 
     The module runs in eval mode: batch norm is frozen (its scale and shift are trained), drop-out
     off. With `with_statistics` it runs in training mode, and the moving statistics are trained and
     sent. Only the gradients that a job requires are computed. `normalization` and `head`: patterns
     of names where the roles that the layers' types tell are not the right ones (see
     ParameterVector); begin the session with `manifest`, which has them. The module's values are
-    those of the latest phase. Not thread-safe. Raises ams.InvalidArgumentError as ParameterVector
-    does.
+    those of the latest phase. Its tensors must remain those that it had when the trainer was made.
+    Not thread-safe. Raises ams.InvalidArgumentError as ParameterVector does.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ModuleTrainer:
     ) -> None:
         if not callable(loss) or not (collate is None or callable(collate)):
             raise ams.InvalidArgumentError("loss and collate must be callable")
+        require_free(module, trains=True)
         if device is not None:
             module.to(torch.device(device))
         self._module = module
@@ -68,6 +71,9 @@ class ModuleTrainer:
             normalization=list(normalization),
             head=list(head),
         )
+        self._watch = ModuleWatch(module, self._vector, trains=True)
+        if isinstance(module, torch.nn.Module) and not head:
+            warn_of_other_heads(module)
 
     @property
     def manifest(self) -> ams.Manifest:
@@ -81,21 +87,28 @@ class ModuleTrainer:
 
     def train(self, job: ams.TrainingJob) -> ams.TrainingResult:
         """Runs one phase. Raises ams.ManifestMismatchError for another network's job and
-        ams.InvalidArgumentError for a loss or values that are not finite; what the module, the loss
+        ams.InvalidArgumentError for a loss without a gradient, a loss or values that are not
+        finite, and a module whose tensors are not the trainer's any more; what the module, the loss
         or collate raise comes through. The trainer remains usable after any of these, and after
         Ctrl-C.
         """
         start = time.perf_counter()
         if job.manifest.digest != self.manifest.digest:
-            raise ams.ManifestMismatchError("the training job belongs to another network")
+            raise ams.ManifestMismatchError(
+                "the training job belongs to another network: "
+                + self.manifest.difference(job.manifest, "this module", "the job")
+            )
+        self._watch.check()
+        self._watch.check_statistics()
         vector, device = self._vector, self._vector.values.device
         scores = job.try_starts(self._score_of)
         vector.load(job.parameters)
         try:
-            vector.set_required_gradients(job.required_gradients)
+            self._watch.require_gradients(job.required_gradients)
             self._module.train(self._with_statistics)
             adam = TensorAdam.of_job(job, device=device)
             losses: list[float] = []
+            has_step = False
             # Drop-out, if there is any, must not depend on what else the process draws.
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 torch.manual_seed(adam.step_count)
@@ -111,19 +124,21 @@ class ModuleTrainer:
                     losses.append(finite_loss(value, number))
                     if value is None:
                         continue
-                    if value.requires_grad:
-                        value.backward()
+                    backward(value, number, () if has_step else self._watch.tensors)
                     vector.gather_gradients()
                     adam.step(vector.values, vector.gradients)
+                    has_step = True
             if not torch.isfinite(vector.values).all():
                 raise ams.InvalidArgumentError(
                     "training led to parameters that are not finite; lower the learning rate or "
                     "its multipliers"
                 )
+            self._watch.check()
+            self._watch.check_statistics()
             return training_result(vector, adam, losses, time.perf_counter() - start, scores)
         finally:
             # Whoever copies or exports the module sees all of its trainable tensors.
-            vector.set_required_gradients([True] * len(self.manifest.tensors))
+            self._watch.require_gradients([True] * len(self.manifest.tensors))
 
     @torch.no_grad()
     def _score_of(self, values: np.ndarray, samples: list[Any]) -> float | None:

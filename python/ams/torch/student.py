@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import ams
 from ams._torch import Network, ParameterVector
 
 from .gradient_guided_adam import GradientGuidedAdam
-from .loss_check import finite_loss
+from .loss_check import backward, finite_loss
+from .module_watch import ModuleWatch, require_free
 
 
 class ServerStudent:
@@ -24,6 +26,10 @@ class ServerStudent:
         for frames in stream:                            # a list of batches
             update = server.train(lambda x: F.cross_entropy(model(x), teacher(x)), frames)
             device.apply(update)                         # bit for bit what the server holds
+
+    The loss runs `model` itself (`server.module`), which must keep the tensors, their values and
+    its batch-norm statistics as train() leaves them: load weights, replace layers, freeze, prune
+    and convert before. Each phase checks that.
 
     `module` and the options are those of GradientGuidedAdam; `profile`, `zstd_level`,
     `relative_step` and `step_exponent` those of `ams.encode_update`. A fraction learns at `lr`
@@ -56,7 +62,13 @@ class ServerStudent:
         }
         _check_encoding(self._encoding)  # before the module changes, and not after a phase
         self._optimizer = GradientGuidedAdam(module, **options)
+        self._watch = self._optimizer._watch
         self._held = ams.ModelState(self.manifest, self._optimizer.vector.copy())
+
+    @property
+    def module(self) -> torch.nn.Module | Network:
+        """What is trained; the loss must be computed from its outputs."""
+        return self._module
 
     @property
     def manifest(self) -> ams.Manifest:
@@ -78,10 +90,15 @@ class ServerStudent:
 
         `loss` gives the scalar to minimise, or None for a batch that says nothing: it makes no
         step. Raises ams.InvalidArgumentError for a loss that is no scalar, not finite or without a
-        gradient, and when there is no batch to make a step on. This and any other exception (from
-        `loss`, or Ctrl-C) leave the student as the device holds it.
+        gradient for the student, and when there is no batch to make a step on. This and any other
+        exception (from `loss`, or Ctrl-C) leave the student as the device holds it. Raises
+        ams.InvalidArgumentError also for a module that is not what the device holds any more, and
+        leaves it as it is.
         """
         vector = self._optimizer.vector
+        self._watch.check()
+        self._watch.check_statistics()
+        self._watch.check_values(self._held.values)
         self._module.eval()  # training mode would move batch-norm statistics that nobody sends
         try:
             coordinates = self._optimizer.begin_phase()
@@ -92,18 +109,15 @@ class ServerStudent:
                 finite_loss(value, number)
                 if value is None:
                     continue
-                if not value.requires_grad:
-                    raise ams.InvalidArgumentError(
-                        f"the loss of mini-batch {number} has no gradient; compute it from the "
-                        "module's outputs, without detach() and outside of torch.no_grad()"
-                    )
-                value.backward()
+                backward(value, number, () if has_step else self._watch.tensors)
                 self._optimizer.step()
                 has_step = True
             if not has_step:
                 raise ams.InvalidArgumentError(
                     "a phase needs at least one batch whose loss is not None; there was none"
                 )
+            self._watch.check()
+            self._watch.check_statistics()
             return ams.encode_update(self._held, vector.copy(), coordinates, **self._encoding)
         finally:
             vector.load(self._held.values)  # as the device decodes them: rounding never adds up
@@ -118,13 +132,15 @@ class DeviceStudent:
     """The device's copy of a student, which updates keep equal to the server's, bit for bit.
 
     `module`: equal to the server's at the beginning, or else the first thing applied is a snapshot.
-    Its parameters are frozen. Not thread-safe.
+    Its parameters are frozen, and it runs in eval mode; it must keep its tensors. Not thread-safe.
     """
 
     def __init__(self, module: torch.nn.Module | Network) -> None:
+        require_free(module, trains=False)
         self._module = module
         self._vector = ParameterVector(module)
-        self._vector.set_required_gradients([False] * len(self._vector.manifest.tensors))
+        self._watch = ModuleWatch(module, self._vector, trains=False)
+        self._is_checked = False
         self._held = ams.ModelState(self._vector.manifest, self._vector.copy())
         module.eval()
 
@@ -140,19 +156,46 @@ class DeviceStudent:
 
     @torch.no_grad()
     def __call__(self, *inputs: Any) -> Any:
-        """The module's outputs."""
+        """The module's outputs. The first call after each update checks the module as apply()."""
+        if not self._is_checked:
+            self._watch.check()
+            self._is_checked = True
         return self._module(*inputs)
 
     def apply(self, update: bytes) -> ams.UpdateInfo:
-        """Takes over an update: all of it, or an ams.Error and nothing."""
-        info = ams.apply_update(update, self._held)
+        """Takes over an update: all of it, or an ams.Error and nothing. Raises
+        ams.InvalidArgumentError when the module has other tensors, values or batch-norm statistics
+        than it was given here."""
+        self._watch.check()
+        self._watch.check_statistics()
+        self._watch.check_values(self._held.values)
+        with _comparison_hint(self.manifest):
+            info = ams.apply_update(update, self._held)
         self._vector.load(self._held.values)
+        self._is_checked = False
         return info
 
     def restore(self, snapshot: bytes) -> None:
-        """Takes over a snapshot: all of it, or an ams.Error and nothing."""
-        self._held = ams.decode_snapshot(snapshot, self.manifest)
+        """Takes over a snapshot: all of it, or an ams.Error and nothing. Raises
+        ams.InvalidArgumentError when the module has other tensors than it had."""
+        self._watch.check()
+        with _comparison_hint(self.manifest):
+            self._held = ams.decode_snapshot(snapshot, self.manifest)
         self._vector.load(self._held.values)
+        self._is_checked = False
+
+
+@contextlib.contextmanager
+def _comparison_hint(manifest: ams.Manifest) -> Iterator[None]:
+    """An update has its manifest's digest alone: say how to find what differs."""
+    try:
+        yield
+    except ams.ManifestMismatchError as error:
+        raise ams.ManifestMismatchError(
+            f"{error}. This module has {len(manifest.tensors)} tensors of {manifest.dimension} "
+            "values (what requires_grad was off for when the student was made is not among them); "
+            "server.manifest.difference(device.manifest) names those that differ"
+        ) from None
 
 
 def _check_encoding(encoding: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from sim_support import WEIGHTS, clip
 
 from ams.experiments import cli
 from ams.experiments.checkpoint import identify_clip, read_clips
+from ams.experiments.job import write_text
 from ams.experiments.report import COLUMNS
 from ams.torch import StudentSpec, load_student_values
 
@@ -470,6 +471,8 @@ def test_interrupted_it_keeps_what_is_done_and_goes_on(tmp_path, how):
         ({"downlink-kbps": 2, "strategy": "full"}, "--strategy and --downlink-kbps"),
         ({"downlink-kbps": 2, "profile": "reference"}, "--profile compact"),
         ({"classes": 5, "weights": None, "student": "none.pt"}, "none.pt"),
+        ({"classes": 5}, "dusk has classes up to 13, but --classes 5 are 0 to 4"),
+        ({"teacher": f"fddwnet:{WEIGHTS}"}, "these weights are of another network"),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path, capsys, monkeypatch, changes, message):
@@ -482,6 +485,8 @@ def test_results_go_to_a_folder(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main(arguments("table1", tmp_path / "file" / "out")) == 1
     assert "file/out' cannot be made a folder" in capsys.readouterr().err
+    assert cli.main(arguments("table1", "/proc/none/out")) == 1  # where nobody can write
+    assert "nothing can be written to '/proc'" in capsys.readouterr().err
 
 
 def test_two_clips_of_one_name_are_refused(tmp_path, capsys):
@@ -513,3 +518,10 @@ def test_a_failing_run_is_named(tmp_path, capsys):
     changes = {"device": "cuda:99", "jobs": 1}  # only the run itself finds that there is none
     assert cli.main(arguments("fig3", tmp_path, **changes)) == 1
     assert "ams on dusk failed" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError):
+        write_text(tmp_path / "taken", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from sim_support import clip
@@ -66,3 +69,16 @@ def test_resize_takes_the_pixel_that_holds_the_centre():
     assert resize_nearest(labels, 8, 4)[0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     with pytest.raises(ValueError):
         resize_nearest(labels, 0, 4)
+
+
+def test_clips_whose_ids_mean_other_classes_are_refused(tmp_path):
+    first = clip()
+    other = tmp_path / "other"
+    shutil.copytree(first, other)
+    info = json.loads((other / "clip.json").read_text())
+    info["name"] = "other"
+    info["classes"][:2] = info["classes"][1::-1]
+    (other / "clip.json").write_text(json.dumps(info))
+    sim.Stream([other])
+    with pytest.raises(ValueError, match="class 0 is 'road' in street and 'sidewalk' in other"):
+        sim.Stream([first, other])

@@ -77,8 +77,11 @@ def write_clips(checkpoint: Path, clips: Sequence[ClipIdentity], *, recipe: str)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     partial = checkpoint.with_name(checkpoint.name + ".partial")
-    partial.write_bytes(struct.pack("<Q", len(text)) + text + tensors)
-    os.replace(partial, checkpoint)
+    try:
+        partial.write_bytes(struct.pack("<Q", len(text)) + text + tensors)
+        os.replace(partial, checkpoint)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def refuse_known_clips(checkpoint: Path, clips: Sequence[ClipIdentity]) -> None:

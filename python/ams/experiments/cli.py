@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ def _check_out(out: Path) -> None:
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir():
         raise ValueError(f"--out '{out}' cannot be made a folder: '{there}' is a file")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out '{out}': nothing can be written to '{there}': {error}") from error
 
 
 def _context(flags: argparse.Namespace) -> Context:
@@ -106,6 +112,7 @@ def _context(flags: argparse.Namespace) -> Context:
     students = tuple(
         _student(flags, pattern, "+".join(c.identity.name for c in stream)) for stream in streams
     )
+    _check_classes(streams, flags.classes)
     _check_start_up(streams, flags)
     codec = {"target_bps": (flags.uplink_target_kbps or 200) * 1000}
     training = {
@@ -218,7 +225,7 @@ def _teacher(flags: argparse.Namespace) -> sim.Teacher | None:
     if not Path(weights or network).is_file():
         raise ValueError(f"--teacher: there is no file '{weights or network}'")
     width, height = flags.teacher_input
-    return sim.Teacher(
+    teacher = sim.Teacher(
         network=network,
         weights=weights,
         num_classes=flags.classes,
@@ -226,6 +233,8 @@ def _teacher(flags: argparse.Namespace) -> sim.Teacher | None:
         input_height=height,
         cache=str(flags.out / "teacher"),
     )
+    teacher.open().network()  # what is wrong with it shows before the runs
+    return teacher
 
 
 def _student(flags: argparse.Namespace, pattern: str, clip_name: str) -> StudentFile:
@@ -275,6 +284,7 @@ def _pretrain(flags: argparse.Namespace) -> None:
     _check_student(flags)
     clips = [ClipFile.open(folder) for folder in flags.clips]
     _distinct_names(clips)
+    _check_classes([clips], flags.classes, trains_on_all=True)
     if flags.leave_one_out and len(clips) < 2:
         raise ValueError("--leave-one-out needs at least two clips")
     from ams.torch import set_compute_threads
@@ -307,6 +317,20 @@ def _check_start_up(streams: Sequence[Sequence[ClipFile]], flags: argparse.Names
             raise ValueError(
                 f"--start-up-seconds {flags.start_up_seconds:g} leaves nothing to score of "
                 f"{stream.name}, which is played for {stream.duration_seconds:g} s"
+            )
+
+
+def _check_classes(
+    streams: Sequence[Sequence[ClipFile]], outputs: int, *, trains_on_all: bool = False
+) -> None:
+    """The student has an output for every class that counts, or is trained on."""
+    for clips in streams:
+        stream = sim.Stream([clip.folder for clip in clips])
+        most = stream.class_count if trains_on_all else max(stream.classes) + 1
+        if most > outputs:
+            raise ValueError(
+                f"{stream.name} has classes up to {most - 1}, but --classes {outputs} are "
+                f"0 to {outputs - 1}"
             )
 
 

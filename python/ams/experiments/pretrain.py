@@ -130,8 +130,11 @@ def pretrain_command(
             log.info("%s is there already", output)
             continue
         unnamed = output.with_name(output.name + ".unnamed")
-        pretrain_student(members, unnamed, seed=seed, recipe=recipe, **arguments)
-        unnamed.replace(output)
+        try:
+            pretrain_student(members, unnamed, seed=seed, recipe=recipe, **arguments)
+            unnamed.replace(output)
+        finally:
+            unnamed.unlink(missing_ok=True)
     write_json(
         out / "pretrain.json",
         experiment="pretrain",

@@ -63,9 +63,20 @@ class Stream:
         infos = [clip.info for clip in self._clips]
         if len({info.ignore_id for info in infos}) > 1:
             raise ValueError("Stream: the clips have different values of ignore_id")
+        for info in infos[1:]:
+            for number, (first, other) in enumerate(
+                zip(infos[0].classes, info.classes, strict=False)
+            ):
+                if first != other:
+                    raise ValueError(
+                        f"Stream: class {number} is '{first}' in {infos[0].name} and '{other}' "
+                        f"in {info.name}; ids must mean the same in all clips"
+                    )
         self._readers: list[video.LabelTrackReader | None] = [None] * len(self._clips)
         self.name = "+".join(info.name for info in infos)
         self.classes = tuple(sorted({int(c) for info in infos for c in info.eval_classes}))
+        self.class_count = max(len(info.classes) for info in infos)
+        """Of all ids, whether they count or not."""
         self.ignore_id = int(infos[0].ignore_id)
 
         self._begins = [0.0]

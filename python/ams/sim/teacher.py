@@ -67,15 +67,22 @@ class TeacherLabels:
         labels = self._label(frame)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.npz")
-        np.savez_compressed(partial, labels=labels)
-        partial.replace(path)
+        try:
+            np.savez_compressed(partial, labels=labels)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
         return labels
 
     def _label(self, frame: np.ndarray) -> np.ndarray:
+        return self.network().label(frame)
+
+    def network(self) -> NetworkTeacher:
+        """Opens it when that has not been done. Raises as ams.torch.NetworkTeacher."""
         if self._network is None:
             from ams.torch import NetworkTeacher
 
             options: dict[str, Any] = asdict(self._teacher)
             del options["cache"]
             self._network = NetworkTeacher(options.pop("network"), **options)
-        return self._network.label(frame)
+        return self._network

@@ -15,9 +15,10 @@ class StudentSpec:
         float32 [N, 3, H, W] to logits [N, num_classes, h, w], h <= H and w <= W
     weights: safetensors file with every tensor of the network; empty: values drawn from `seed`, or
         for a TorchScript module those in its file
-    num_classes: 1 to 254 outputs of the network
+    num_classes: 2 to 254 outputs of the network; one output of 2 classes is the logit of class 1
     input_width, input_height: pixels, 32 to 4096
-    selected_classes: ascending class ids that loss and argmax are over (section 4.1); empty: all
+    selected_classes: two or more ascending class ids that loss and argmax are over (section 4.1);
+        empty: all
     mean, standard_deviation: per channel of RGB in 0 to 1; the defaults are ImageNet's
     train_batch_norm_statistics: they are trained and travel in every update, else they are frozen
     normalization, head: patterns of names (* and ?) of the tensors of these roles, where those that the
@@ -307,11 +308,12 @@ class NetworkTeacher:
     
     network: "fddwnet", "edanet" or "deeplabv3_mobilenetv2" with a weights file, or the path of a
         TorchScript module (".pt") or an AOTInductor package (".pt2")
-    num_classes: 1 to 254, checked against what the network gives
+    num_classes: 2 to 254, checked against what the network gives; one output of 2 classes is the
+        logit of class 1
     input_width, input_height: pixels, 32 to 4096; frames are scaled to it
     selected_classes: ascending ids; the argmax is over these alone; empty: all
     device: "cpu", "cuda", ...; a package runs where it was compiled for
-    Opening labels one blank frame. Calls from several threads wait for each other, with the GIL
+    Opening labels one frame. Calls from several threads wait for each other, with the GIL
     released. Raises InvalidArgumentError, IoError, MalformedDataError, ManifestMismatchError,
     UnavailableError.
     """

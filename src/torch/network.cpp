@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <sstream>
@@ -12,6 +13,7 @@
 #include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/random.hpp"
+#include "file_kind.hpp"
 #include "tensor_roles.hpp"
 #include "translate_errors.hpp"
 
@@ -62,16 +64,21 @@ class TorchscriptNetwork final : public Network {
       const auto& elements = output.toTupleRef().elements();
       if (!elements.empty() && elements[0].isTensor()) return elements[0].toTensor();
     }
+    if (output.isTensorList() && !output.toTensorList().empty())
+      return output.toTensorList().get(0);
     if (output.isGenericDict()) {
       const auto dictionary = output.toGenericDict();
-      const auto found = dictionary.find("out");
-      if (found != dictionary.end() && found->value().isTensor()) return found->value().toTensor();
+      for (const char* name : {"out", "logits"}) {
+        const auto found = dictionary.find(name);
+        if (found != dictionary.end() && found->value().isTensor())
+          return found->value().toTensor();
+      }
     }
     throw Error(
         ErrorCode::invalid_argument,
         "the TorchScript module returns " + output.tagKind() +
-            "; allowed are a tensor, a tuple that begins with one, and a dictionary with one "
-            "under 'out'");
+            "; allowed are a tensor, a tuple or list that begins with one, and a dictionary with "
+            "one under 'out' or 'logits'");
   }
 
   std::vector<NetworkTensor> parameters() const override { return parameters_with_roles(module_); }
@@ -108,6 +115,82 @@ std::vector<NetworkTensor> stored_tensors(const Network& network) {
   return tensors;
 }
 
+/// The type as a file has it; nothing for floating-point tensors, which load from any of these.
+std::optional<TensorType> whole_number_type(torch::ScalarType type) {
+  switch (type) {
+    case torch::kLong:
+      return TensorType::i64;
+    case torch::kInt:
+      return TensorType::i32;
+    case torch::kShort:
+      return TensorType::i16;
+    case torch::kChar:
+      return TensorType::i8;
+    case torch::kByte:
+      return TensorType::u8;
+    case torch::kBool:
+      return TensorType::boolean;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// The values for `own`. Throws Error(malformed_data) for one that is not finite.
+torch::Tensor values_of(const StoredTensor& stored, const torch::Tensor& own) {
+  if (whole_number_type(own.scalar_type()) == stored.type) {
+    return torch::from_blob(const_cast<std::byte*>(stored.bytes.data()), stored.shape,
+                            own.options().device(torch::kCPU))
+        .clone();
+  }
+  const std::vector<float> values = stored.to_float();
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      throw Error(ErrorCode::malformed_data,
+                  "tensor '" + stored.name + "' has a value that is not finite");
+    }
+  }
+  return torch::tensor(values).view(stored.shape);
+}
+
+/// The first component of all names, with its dot; empty when they do not have one in common.
+std::string common_component(const std::map<std::string, const StoredTensor*>& named) {
+  if (named.empty()) return {};
+  const std::string& first = named.begin()->first;
+  std::string component = first.substr(0, first.find('.') + 1);
+  const bool common = std::all_of(named.begin(), named.end(), [&](const auto& item) {
+    return item.first.starts_with(component);
+  });
+  return common ? component : std::string();
+}
+
+/// The tensors of a file but the counters, by the names that the network knows them by: without
+/// what torch.compile puts into names, and DataParallel, a trainer's module and their like before
+/// them.
+std::map<std::string, const StoredTensor*> by_own_names(const Safetensors& content,
+                                                        const std::vector<NetworkTensor>& own) {
+  constexpr std::string_view compiled = "_orig_mod.";
+  std::map<std::string, const StoredTensor*> named;
+  for (const StoredTensor& tensor : content.tensors) {
+    if (is_counter(tensor.name)) continue;
+    std::string name = tensor.name;
+    for (auto at = name.find(compiled); at != std::string::npos; at = name.find(compiled))
+      name.erase(at, compiled.size());
+    named.emplace(std::move(name), &tensor);
+  }
+  const auto fits = [&own](const auto& names) {
+    return std::any_of(own.begin(), own.end(),
+                       [&](const NetworkTensor& tensor) { return names.contains(tensor.name); });
+  };
+  auto shortened = named;
+  for (std::string prefix = common_component(shortened); !prefix.empty() && !fits(shortened);
+       prefix = common_component(shortened)) {
+    std::map<std::string, const StoredTensor*> next;
+    for (const auto& [name, tensor] : shortened) next.emplace(name.substr(prefix.size()), tensor);
+    shortened = std::move(next);
+  }
+  return fits(shortened) ? shortened : named;
+}
+
 /// A list for a message, cut short.
 std::string some_of(const std::vector<std::string>& names) {
   constexpr std::size_t shown = 5;
@@ -132,8 +215,14 @@ std::shared_ptr<Network> wrap_torchscript(torch::jit::Module module) {
 
 std::shared_ptr<Network> open_torchscript(const std::string& path) {
   require_file(path);
-  return translate_errors(ErrorCode::malformed_data, path + " is not a TorchScript module",
-                          [&] { return wrap_torchscript(torch::jit::load(path, torch::kCPU)); });
+  return translate_errors(ErrorCode::malformed_data, path + " is not a TorchScript module", [&] {
+    try {
+      return wrap_torchscript(torch::jit::load(path, torch::kCPU));
+    } catch (const std::exception&) {
+      require_kind(path, FileKind::torchscript);
+      throw;
+    }
+  });
 }
 
 torch::Tensor select_classes(const torch::Tensor& logits, const std::vector<int>& classes) {
@@ -149,16 +238,18 @@ torch::Tensor resize_logits(const torch::Tensor& logits, std::int64_t height, st
 }
 
 void load_tensors(Network& network, const Safetensors& content) {
-  std::map<std::string_view, const StoredTensor*> stored;
-  for (const StoredTensor& tensor : content.tensors) {
-    if (!is_counter(tensor.name)) stored.emplace(tensor.name, &tensor);
+  const std::vector<NetworkTensor> wanted = stored_tensors(network);
+  std::map<std::string, const StoredTensor*> stored = by_own_names(content, wanted);
+  std::set<const void*> given;  // a tensor may have several names; a file needs one of them
+  for (const NetworkTensor& own : wanted) {
+    if (stored.contains(own.name)) given.insert(own.tensor.unsafeGetTensorImpl());
   }
   std::vector<std::string> missing, differing, unexpected;
   std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;  // to, from
-  for (const NetworkTensor& own : stored_tensors(network)) {
+  for (const NetworkTensor& own : wanted) {
     const auto found = stored.find(own.name);
     if (found == stored.end()) {
-      missing.push_back(own.name);
+      if (!given.contains(own.tensor.unsafeGetTensorImpl())) missing.push_back(own.name);
       continue;
     }
     const StoredTensor& other = *found->second;
@@ -168,14 +259,7 @@ void load_tensors(Network& network, const Safetensors& content) {
                           shape_text(other.shape) + ")");
       continue;
     }
-    const std::vector<float> values = other.to_float();
-    for (const float value : values) {
-      if (!std::isfinite(value)) {
-        throw Error(ErrorCode::malformed_data,
-                    "tensor '" + own.name + "' has a value that is not finite");
-      }
-    }
-    copies.emplace_back(own.tensor, torch::tensor(values).view(other.shape));
+    copies.emplace_back(own.tensor, values_of(other, own.tensor));
   }
   for (const auto& [name, tensor] : stored) unexpected.emplace_back(name);
   if (!missing.empty() || !differing.empty() || !unexpected.empty()) {
@@ -193,6 +277,13 @@ void load_tensors(Network& network, const Safetensors& content) {
 Safetensors store_tensors(const Network& network, TensorType type) {
   Safetensors content;
   for (const NetworkTensor& own : stored_tensors(network)) {
+    if (const auto whole = whole_number_type(own.tensor.scalar_type())) {
+      const torch::Tensor tensor = own.tensor.detach().cpu().contiguous();
+      const auto* bytes = static_cast<const std::byte*>(tensor.const_data_ptr());
+      content.tensors.push_back(
+          {own.name, *whole, own.tensor.sizes().vec(), {bytes, bytes + tensor.nbytes()}});
+      continue;
+    }
     const torch::Tensor tensor = own.tensor.detach().to(torch::kCPU, torch::kFloat).contiguous();
     const std::span<const float> values(tensor.data_ptr<float>(),
                                         static_cast<std::size_t>(tensor.numel()));

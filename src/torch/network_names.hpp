@@ -23,10 +23,9 @@ std::shared_ptr<Network> make_named_network(const std::string& name, int num_cla
 /// load_tensors() from a file, with its path in the messages.
 void load_weights(Network& network, const std::string& path);
 
-/// Runs the network on a blank input; throws Error(invalid_argument) when it fails or its output is
-/// not float [1, num_classes, h <= height, w <= width].
-void check_network_output(Network& network, const std::string& name, int num_classes, int width,
-                          int height, torch::Device device = torch::kCPU);
+/// For a name that is none of the library's: when it is the path of a file, throws an Error that
+/// says what the file is, if its content tells.
+void require_no_other_network(const std::string& name);
 
 /// Throw Error(invalid_argument) with what is allowed.
 void validate_classes(const std::vector<int>& selected, int num_classes);

@@ -8,6 +8,7 @@
 #include "ams/torch/image.hpp"
 #include "ams/torch/open_device.hpp"
 #include "ams/torch/open_network.hpp"
+#include "adapt_network.hpp"
 #include "network_names.hpp"
 #include "translate_errors.hpp"
 
@@ -17,6 +18,7 @@ namespace {
 std::shared_ptr<Network> open_teacher(const NetworkTeacherSpec& spec) {
   const bool named = !is_torchscript_path(spec.network) && !is_package_path(spec.network);
   if (named && spec.weights.empty()) {
+    require_no_other_network(spec.network);
     throw Error(ErrorCode::invalid_argument, "the teacher '" + spec.network +
                                                  "' needs a weights file (only a .pt or .pt2 file "
                                                  "brings its own)");
@@ -31,8 +33,9 @@ class NetworkTeacher final : public Teacher {
     network_->to(device_);
     network_->train(false);
     network_->prepare_inference();
-    check_network_output(*network_, spec.network, spec.num_classes, spec.input_width,
-                         spec.input_height, device_);
+    NetworkUse use{spec.network, spec.num_classes, spec.input_width, spec.input_height};
+    use.device = device_;
+    network_ = adapt_network(std::move(network_), use);
   }
 
   Handle label(const Handle& frame, double) override {

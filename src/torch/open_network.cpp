@@ -6,6 +6,7 @@
 
 #include "ams/core/error.hpp"
 #include "ams/torch/fddwnet.hpp"
+#include "file_kind.hpp"
 #include "network_names.hpp"
 #include "translate_errors.hpp"
 
@@ -35,8 +36,14 @@ class PackagedNetwork final : public Network {
 
 std::shared_ptr<Network> open_package(const std::string& path) {
   require_file(path);
-  return translate_errors(ErrorCode::unavailable, path + " cannot be loaded",
-                          [&] { return std::make_shared<PackagedNetwork>(path); });
+  return translate_errors(ErrorCode::unavailable, path + " cannot be loaded", [&] {
+    try {
+      return std::make_shared<PackagedNetwork>(path);
+    } catch (const std::exception&) {
+      require_kind(path, FileKind::package);
+      throw;
+    }
+  });
 }
 
 std::shared_ptr<Network> open_network(const std::string& network, int num_classes,
@@ -56,6 +63,7 @@ std::shared_ptr<Network> open_network(const std::string& network, int num_classe
   const std::shared_ptr<Network> opened =
       network == "fddwnet" ? make_fddwnet(num_classes) : make_named_network(network, num_classes);
   if (opened == nullptr) {
+    require_no_other_network(network);
     throw Error(
         ErrorCode::invalid_argument,
         "there is no network '" + network +

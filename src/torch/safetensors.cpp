@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "file_kind.hpp"
 
 static_assert(std::endian::native == std::endian::little, "safetensors values are little-endian");
 
@@ -221,8 +222,9 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes) {
   std::uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
   if (header_bytes > max_header_bytes || header_bytes > bytes.size() - 8) {
-    malformed("the header's length (" + std::to_string(header_bytes) +
-              ") is beyond the file or the limit of 100000000 bytes");
+    malformed("the header's length (" + std::to_string(header_bytes) + ") is beyond the file (" +
+              std::to_string(bytes.size()) +
+              " bytes) or the limit of 100000000 bytes: the file is cut short or of another kind");
   }
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8,
                               static_cast<std::size_t>(header_bytes));
@@ -258,7 +260,8 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes) {
   }
   if (expected != body.size()) {
     malformed("the tensors take " + std::to_string(expected) + " bytes, but the file has " +
-              std::to_string(body.size()));
+              std::to_string(body.size()) +
+              (expected > body.size() ? " of them: it is cut short; fetch it again" : ""));
   }
   content.tensors.reserve(entries.size());
   for (Entry& entry : entries) {
@@ -323,6 +326,7 @@ Safetensors read_safetensors(const std::string& path) {
   try {
     return parse_safetensors(bytes);
   } catch (const Error& error) {
+    require_kind(path, FileKind::safetensors);
     throw Error(error.code(), path + ": " + error.what());
   }
 }

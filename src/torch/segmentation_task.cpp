@@ -13,6 +13,7 @@
 #include "ams/segmentation/label_resize.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/network.hpp"
+#include "ams/torch/open_device.hpp"
 #include "ams/torch/segmentation_trainer.hpp"
 #include "ams/torch/student.hpp"
 
@@ -160,7 +161,7 @@ TrainingTask segmentation_task(const StudentSpec& spec, int ignore_id, bool alig
 
 std::unique_ptr<Trainer> make_segmentation_trainer(Student student,
                                                    const SegmentationTrainerOptions& options) {
-  check_student(student);
+  check_student(student, open_device(options.device));
   auto task = segmentation_task(student.spec, options.ignore_id, student.network->align_corners(),
                                 options.class_balance);
   return std::make_unique<NetworkTrainer>(

@@ -9,6 +9,8 @@
 #include "ams/torch/deeplabv3_mobilenetv2.hpp"
 #include "ams/torch/edanet.hpp"
 #include "ams/torch/parameter_vector.hpp"
+#include "adapt_network.hpp"
+#include "file_kind.hpp"
 #include "network_names.hpp"
 #include "translate_errors.hpp"
 
@@ -77,7 +79,12 @@ void validate_classes(const std::vector<int>& selected, int num_classes) {
 }
 
 void validate_input(int num_classes, int width, int height, const Normalization& normalization) {
-  require_range("num_classes", num_classes, 1, 254);
+  if (num_classes == 1) {
+    refuse(
+        "num_classes is 1; allowed are 2 to 254 (one output channel tells 2 classes apart: its "
+        "logit is that of class 1, and all else is class 0)");
+  }
+  require_range("num_classes", num_classes, 2, 254);
   require_range("input_width", width, 32, 4096);
   require_range("input_height", height, 32, 4096);
   for (const float deviation : normalization.standard_deviation) {
@@ -93,6 +100,9 @@ const std::vector<std::string>& student_network_names() {
 void validate(const StudentSpec& spec) {
   validate_input(spec.num_classes, spec.input_width, spec.input_height, spec.normalization);
   validate_classes(spec.selected_classes, spec.num_classes);
+  if (spec.selected_classes.size() == 1) {
+    refuse("selected_classes has one class; a student tells at least two apart");
+  }
 }
 
 torch::Tensor Student::forward(const torch::Tensor& input) const {
@@ -113,6 +123,7 @@ Student open_student(const StudentSpec& spec) {
   student.network =
       script ? open_torchscript(spec.network) : make_named_network(spec.network, spec.num_classes);
   if (student.network == nullptr) {
+    require_no_other_network(spec.network);
     std::string allowed;
     for (const std::string& name : student_network_names()) allowed += name + ", ";
     refuse("there is no student '" + spec.network + "'; allowed are " + allowed +
@@ -127,7 +138,7 @@ Student open_student(const StudentSpec& spec) {
   return student;
 }
 
-void check_student(const Student& student) {
+void check_student(Student& student, torch::Device device) {
   const StudentSpec& spec = student.spec;
   bool trainable = false;
   for (const NetworkTensor& parameter : student.network->parameters()) {
@@ -142,30 +153,17 @@ void check_student(const Student& student) {
   }
   // A probe in training mode would move the batch-norm statistics of a module that the caller made.
   student.network->train(false);
-  check_network_output(*student.network, spec.network, spec.num_classes, spec.input_width,
-                       spec.input_height);
+  student.network->to(device);
+  NetworkUse use{spec.network, spec.num_classes, spec.input_width, spec.input_height};
+  use.most_pictures = 2;
+  use.device = device;
+  student.network = adapt_network(std::move(student.network), use);
 }
 
-void check_network_output(Network& network, const std::string& name, int num_classes, int width,
-                          int height, torch::Device device) {
-  const torch::Tensor output =
-      translate_errors(ErrorCode::invalid_argument,
-                       "the network '" + name + "' fails on an input of " + std::to_string(width) +
-                           " x " + std::to_string(height),
-                       [&] {
-                         const c10::InferenceMode inference;
-                         return network.forward(torch::zeros({1, 3, height, width}, device));
-                       });
-  if (output.dim() != 4 || output.size(0) != 1 || output.size(1) != num_classes ||
-      output.size(2) < 1 || output.size(3) < 1 || output.size(2) > height ||
-      output.size(3) > width || output.scalar_type() != torch::kFloat) {
-    std::ostringstream message;
-    message << "the network '" << name << "' maps [1, 3, " << height << ", " << width << "] to "
-            << output.scalar_type() << " " << output.sizes() << "; needed are float logits [1, "
-            << num_classes << ", " << height << ", " << width
-            << "] or coarser ones (is num_classes right?)";
-    refuse(message.str());
-  }
+void require_no_other_network(const std::string& name) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(name, ignored)) require_file(name);
+  if (std::filesystem::exists(name, ignored)) require_kind(name, FileKind::torchscript);
 }
 
 void load_weights(Network& network, const std::string& path) {

@@ -83,11 +83,18 @@ std::vector<NetworkTensor> parameters_with_roles(const nn::Module& module) {
 
 std::vector<NetworkTensor> parameters_with_roles(const torch::jit::Module& module) {
   Roles roles;
-  for (const torch::jit::Module& part : module.modules()) {
-    std::vector<torch::Tensor> own;
-    for (const auto& tensor : part.parameters(/*recurse=*/false)) own.push_back(tensor);
-    roles.add_module(is_normalization(part), own);
+  std::vector<torch::Tensor> own;
+  bool normalization = false;
+  for (const auto& part : module.named_modules()) {
+    // The tensors of a parametrization (weight_norm, ...) are its module's, which comes before.
+    if (part.name.find("parametrizations") == std::string::npos) {
+      roles.add_module(normalization, own);
+      own.clear();
+      normalization = is_normalization(part.value);
+    }
+    for (const auto& tensor : part.value.parameters(/*recurse=*/false)) own.push_back(tensor);
   }
+  roles.add_module(normalization, own);
   std::vector<NetworkTensor> tensors;
   for (const auto& item : module.named_parameters()) {
     tensors.push_back(roles.named(item.name, item.value));

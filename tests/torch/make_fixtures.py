@@ -51,6 +51,38 @@ class Mean(nn.Module):
         return self.inner(x).mean(dim=(2, 3))
 
 
+class Listed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return [self.inner(x), x]
+
+
+class Logits(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return {"logits": self.inner(x)}
+
+
+class Viewing(nn.Module):
+    """Views a feature map, which channels-last memory does not allow."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+        self.gate = nn.Linear(4 * 16, 4)
+
+    def forward(self, x):
+        x = self.inner(x)
+        g = nn.functional.adaptive_avg_pool2d(x, 4)
+        return x * self.gate(g.view(g.size(0), -1)).sigmoid()[:, :, None, None]
+
+
 class Text(nn.Module):
     def __init__(self):
         super().__init__()
@@ -86,6 +118,54 @@ def dictionary(path):
 
 def pair(path):
     torch.jit.script(Pair()).save(path)
+
+
+def listed(path):
+    torch.jit.script(Listed()).save(path)
+
+
+def logits(path):
+    torch.jit.script(Logits()).save(path)
+
+
+def viewing(path):
+    torch.jit.script(Viewing()).save(path)
+
+
+def one_channel(*last):
+    torch.manual_seed(12)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1), *last
+    ).eval()
+
+
+def binary(path):
+    torch.jit.script(one_channel()).save(path)
+
+
+def sigmoid(path):
+    torch.jit.script(one_channel(nn.Sigmoid())).save(path)
+
+
+def one_picture(path):
+    """The trace keeps the number of pictures of its example."""
+
+    class Reshaping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x):
+            x = self.inner(x)
+            return x.reshape(int(x.shape[0]), 4, 16, 32)
+
+    torch.jit.trace(Reshaping().eval(), torch.zeros(1, 3, 32, 64)).save(path)
+
+
+def not_a_number(path):
+    module = network()
+    module[3].bias.data[1] = float("nan")
+    torch.jit.script(module).save(path)
 
 
 def mean(path):

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <functional>
 #include <set>
 #include <string>
@@ -108,5 +109,8 @@ TEST_CASE("teachers that cannot work are refused when they are opened") {
   refused(Code::invalid_argument, "is num_classes right?", spec);
   const std::string garbage = ams::testing::temporary_folder().file("garbage.pt2");
   std::filesystem::copy_file(AMS_TEST_FIXTURES, garbage);
-  refused(Code::unavailable, "garbage.pt2", spec_of(garbage));
+  refused(Code::malformed_data, "it is a text file", spec_of(garbage));
+  const std::string unknown = ams::testing::temporary_folder().file("unknown.pt2");
+  std::ofstream(unknown) << "\1\2\3 neither text nor a package";
+  refused(Code::unavailable, "unknown.pt2", spec_of(unknown));
 }

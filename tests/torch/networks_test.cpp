@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -229,6 +230,63 @@ TEST_CASE("a tensor with a value that fp16 has no number for is stored in float3
             (buffer.name.ends_with("running_var") && buffer.tensor[0].item<float>() == 81985.5F);
   }
   CHECK(found);
+}
+
+namespace {
+
+/// Its convolution has two names, and its table whole numbers.
+struct WholeNumbers : torch::nn::Module {
+  WholeNumbers() {
+    register_module("first", convolution);
+    register_module("again", convolution);
+    register_buffer("table", table);
+    register_buffer("mask", mask);
+  }
+  torch::Tensor forward(const torch::Tensor& x) { return convolution->forward(x); }
+
+  torch::nn::Conv2d convolution{torch::nn::Conv2dOptions(3, 2, 1)};
+  torch::Tensor table = torch::tensor({1L, 70'001L, -5L}, torch::kLong);
+  torch::Tensor mask = torch::tensor({true, false}, torch::kBool);
+};
+
+}  // namespace
+
+TEST_CASE("whole numbers are stored as they are, and a tensor of two names loads from either") {
+  const auto original = std::make_shared<WholeNumbers>();
+  auto content = ams::store_tensors(*ams::wrap_module(original), ams::TensorType::f16);
+  std::erase_if(content.tensors, [](const auto& t) { return t.name.starts_with("first."); });
+  const auto copy = std::make_shared<WholeNumbers>();
+  {
+    const torch::NoGradGuard no_gradients;
+    copy->table.zero_();
+    copy->mask.zero_();
+  }
+  ams::load_tensors(*ams::wrap_module(copy), content);
+  CHECK(torch::equal(copy->table, original->table));
+  CHECK(torch::equal(copy->mask, original->mask));
+  CHECK(torch::allclose(copy->convolution->weight, original->convolution->weight, 1e-2, 1e-3));
+}
+
+TEST_CASE("what wrappers add to the names of a file is ignored") {
+  const auto network = ams::make_edanet(3);
+  ams::initialize_tensors(*network, 5);
+  const ams::Safetensors content = ams::store_tensors(*network, ams::TensorType::f32);
+  const auto loaded = [&](const std::function<std::string(const std::string&)>& rename) {
+    ams::Safetensors renamed = content;
+    for (auto& tensor : renamed.tensors) tensor.name = rename(tensor.name);
+    const auto copy = ams::make_edanet(3);
+    ams::load_tensors(*copy, renamed);
+    return ams::tensors_digest(copy->parameters());
+  };
+  const auto expected = ams::tensors_digest(network->parameters());
+  for (const std::string prefix : {"module.", "_orig_mod.", "model.module._orig_mod."}) {
+    CHECK(loaded([&](const std::string& name) { return prefix + name; }) == expected);
+  }
+  CHECK(loaded([](std::string name) {
+          return name.insert(name.find('.') + 1, "_orig_mod.");
+        }) == expected);
+  CHECK_THROWS_WITH_AS(loaded([](const std::string& name) { return "encoder." + name + ".x"; }),
+                       doctest::Contains("unexpected are encoder."), ams::Error);
 }
 
 TEST_CASE("stored tensors come back, and others are refused by name") {

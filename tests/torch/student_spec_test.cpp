@@ -117,13 +117,15 @@ TEST_CASE("fields out of range are refused by name, with what is allowed") {
     check_refused(ams::ErrorCode::invalid_argument, named, spec);
   };
   refused("edanet, deeplabv3_mobilenetv2", [](auto& s) { s.network = "unet"; });
-  refused("num_classes is 0; allowed are 1 to 254", [](auto& s) { s.num_classes = 0; });
+  refused("num_classes is 0; allowed are 2 to 254", [](auto& s) { s.num_classes = 0; });
+  refused("num_classes is 1; allowed are 2 to 254", [](auto& s) { s.num_classes = 1; });
   refused("num_classes", [](auto& s) { s.num_classes = 255; });
   refused("input_width is 31", [](auto& s) { s.input_width = 31; });
   refused("input_height", [](auto& s) { s.input_height = 5000; });
   refused("selected_classes", [](auto& s) { s.selected_classes = {1, 4}; });
   refused("selected_classes", [](auto& s) { s.selected_classes = {2, 1}; });
   refused("selected_classes", [](auto& s) { s.selected_classes = {-1}; });
+  refused("selected_classes has one class", [](auto& s) { s.selected_classes = {2}; });
   refused("standard deviation", [](auto& s) { s.normalization.standard_deviation[0] = 0; });
   ams::StudentSpec spec = small_spec();
   spec.weights = "nowhere.safetensors";

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "ams/core/error.hpp"
+#include "ams/torch/image.hpp"
+#include "ams/torch/network_teacher.hpp"
 #include "ams/torch/student.hpp"
 #include "fixtures.hpp"
 #include "scene.hpp"
@@ -40,14 +42,18 @@ ams::TrainingJob job_of(const ams::StudentValues& start, std::size_t iterations)
   return job;
 }
 
-void check_refused(const std::string& path, ams::ErrorCode code, const std::string& reason) {
+void check_refused(const ams::StudentSpec& spec, ams::ErrorCode code, const std::string& reason) {
   try {
-    ams::open_student(spec_of(path));
-    FAIL("accepted: " << path);
+    ams::open_student(spec);
+    FAIL("accepted: " << spec.network);
   } catch (const ams::Error& error) {
     CHECK(error.code() == code);
     CHECK_MESSAGE(std::string(error.what()).find(reason) != std::string::npos, error.what());
   }
+}
+
+void check_refused(const std::string& path, ams::ErrorCode code, const std::string& reason) {
+  check_refused(spec_of(path), code, reason);
 }
 
 }  // namespace
@@ -99,8 +105,73 @@ TEST_CASE("a TorchScript student trains as the same network in C++") {
   }
 }
 
-TEST_CASE("outputs in a dictionary or a tuple are found") {
-  for (const char* kind : {"dictionary", "pair"}) {
+TEST_CASE("a network that views feature maps is trained, predicts and labels") {
+  const std::string path = ams::testing::fixture("viewing");
+  if (path.empty()) return;
+  const torch::Tensor pictures =
+      torch::zeros({2, 3, 32, 64}).contiguous(at::MemoryFormat::ChannelsLast);
+  CHECK_THROWS(ams::open_torchscript(path)->forward(pictures));
+
+  const ams::StudentValues start = ams::load_student_values(spec_of(path));
+  for (const bool bfloat16 : {false, true}) {
+    const auto trainer = ams::make_segmentation_trainer(spec_of(path), {.bfloat16 = bfloat16});
+    const auto result = trainer->train(job_of(start, 12));
+    CHECK(result.losses.back() < result.losses.front());
+    const auto predictor = ams::make_predictor(spec_of(path), {.bfloat16 = bfloat16});
+    predictor->load(result.parameters);
+    CHECK(ams::testing::predict(*predictor, ams::testing::make_scene(1)->frame).ids.size() ==
+          64 * 32);
+  }
+  ams::NetworkTeacherSpec teacher;
+  teacher.network = path;
+  teacher.num_classes = 4;
+  teacher.input_width = 64;
+  teacher.input_height = 32;
+  CHECK(ams::testing::label(*ams::make_network_teacher(teacher), ams::testing::make_scene(1)->frame)
+            .ids.size() == 32 * 16);
+}
+
+TEST_CASE("one output channel is the logit of class 1 of two classes") {
+  const std::string path = ams::testing::fixture("binary");
+  if (path.empty()) return;
+  ams::StudentSpec spec = spec_of(path);
+  spec.num_classes = 2;
+  const auto frame = ams::testing::make_scene(7, 64, 32)->frame;
+  const auto network = ams::open_torchscript(path);
+  network->train(false);
+  const torch::Tensor logit =
+      network->forward(ams::normalized_batch({ams::scaled_rgb(frame, 64, 32)}, {}));
+  const auto expected = [](const torch::Tensor& of) {
+    const torch::Tensor ids = (of > 0).to(torch::kByte).contiguous();
+    const auto* first = ids.data_ptr<std::uint8_t>();
+    return std::vector<std::uint8_t>(first, first + ids.numel());
+  };
+  CHECK(ams::testing::predict(*ams::make_predictor(spec), frame).ids ==
+        expected(ams::resize_logits(logit, 32, 64, false)));
+  ams::NetworkTeacherSpec teacher;
+  teacher.network = path;
+  teacher.num_classes = 2;
+  teacher.input_width = 64;
+  teacher.input_height = 32;
+  CHECK(ams::testing::label(*ams::make_network_teacher(teacher), frame).ids == expected(logit));
+
+  const ams::StudentValues start = ams::load_student_values(spec);
+  const auto losses = ams::make_segmentation_trainer(spec)->train(job_of(start, 30)).losses;
+  CHECK(losses.front() > 0.1);
+  CHECK(losses.back() < losses.front());
+
+  spec.num_classes = 1;
+  check_refused(spec, ams::ErrorCode::invalid_argument, "allowed are 2 to 254");
+  teacher.num_classes = 1;
+  CHECK_THROWS_WITH_AS(ams::make_network_teacher(teacher), doctest::Contains("2 classes"),
+                       ams::Error);
+  spec.network = ams::testing::fixture("sigmoid");
+  spec.num_classes = 2;
+  check_refused(spec, ams::ErrorCode::invalid_argument, "leave out the sigmoid");
+}
+
+TEST_CASE("outputs in a dictionary, a tuple or a list are found") {
+  for (const char* kind : {"dictionary", "pair", "listed", "logits"}) {
     const std::string path = ams::testing::fixture(kind);
     if (path.empty()) return;
     const auto predictor = ams::make_predictor(spec_of(path));
@@ -116,18 +187,14 @@ TEST_CASE("modules that cannot be trained are refused with the reason") {
   check_refused(ams::testing::fixture("untrainable"), Code::invalid_argument,
                 "no trainable parameters");
   check_refused(ams::testing::fixture("mean"), Code::invalid_argument,
-                "needed are float logits [1, 4, 32, 64]");
+                "needed are float logits [2, 4, 32, 64]");
   check_refused(ams::testing::fixture("text"), Code::invalid_argument, "returns String");
-  check_refused(ams::testing::fixture("double"), Code::invalid_argument, "fails on an input");
+  check_refused(ams::testing::fixture("double"), Code::invalid_argument, "fails on");
+  check_refused(ams::testing::fixture("one_picture"), Code::invalid_argument,
+                "fails on a mini-batch of 2 pictures");
+  check_refused(ams::testing::fixture("not_a_number"), Code::invalid_argument, "gives NaN");
   ams::StudentSpec spec = spec_of(ams::testing::fixture("script"));
   spec.num_classes = 7;
   CHECK_THROWS_AS(ams::open_student(spec), ams::Error);
-  check_refused(AMS_TEST_FIXTURES, Code::invalid_argument, "there is no student");
-
-  const std::string garbage = ams::testing::temporary_folder().file("garbage.pt");
-  std::FILE* file = std::fopen(garbage.c_str(), "wb");
-  REQUIRE(file != nullptr);
-  std::fputs("not a module", file);
-  std::fclose(file);
-  check_refused(garbage, Code::malformed_data, "not a TorchScript module");
+  check_refused(AMS_TEST_FIXTURES, Code::malformed_data, "it is a text file");
 }

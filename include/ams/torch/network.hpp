@@ -71,12 +71,12 @@ std::shared_ptr<Network> wrap_module(std::shared_ptr<Module> module, bool align_
       [m = module.get()](const torch::Tensor& x) { return m->forward(x); }, align_corners);
 }
 
-/// A TorchScript module. Its output is a tensor, a tuple whose first element is one, or a
-/// dictionary with one under "out" (as torchvision's segmentation models).
+/// A TorchScript module. Its output is a tensor, a tuple or list whose first element is one, or a
+/// dictionary with one under "out" (as torchvision's segmentation models) or "logits".
 std::shared_ptr<Network> wrap_torchscript(torch::jit::Module module);
 
 /// Opens a TorchScript file. It contains a program: open only what you trust.
-/// Throws Error(io_error) and Error(malformed_data).
+/// Throws Error(io_error), and Error(malformed_data) that says what else the file is.
 std::shared_ptr<Network> open_torchscript(const std::string& path);
 
 /// The channels of these classes, in this order (empty: all, as they are). Cheapest before
@@ -89,13 +89,13 @@ torch::Tensor resize_logits(const torch::Tensor& logits, std::int64_t height, st
                             bool align_corners);
 
 /// Copies every parameter and buffer from `content`; "num_batches_tracked" counters are ignored on
-/// both sides. Throws Error(manifest_mismatch) that names missing and unexpected tensors and shapes
-/// that differ, Error(malformed_data) for a value that is not finite; the network is then
-/// unchanged.
+/// both sides, and so is what wrappers add to the names of a file ("module.", "_orig_mod."). Throws
+/// Error(manifest_mismatch) that names missing and unexpected tensors and shapes that differ,
+/// Error(malformed_data) for a value that is not finite; the network is then unchanged.
 void load_tensors(Network& network, const Safetensors& content);
 
 /// All parameters and buffers but the counters, stored as f32 or f16; a tensor with a value beyond
-/// the range of f16 as f32.
+/// the range of f16 as f32, and whole numbers as they are.
 Safetensors store_tensors(const Network& network, TensorType type);
 
 /// Values of an untrained network, the same on every machine: He-uniform convolutions, batch norm 1

@@ -28,10 +28,12 @@ struct Student {
 /// Builds the network and loads its values. Throws as load_student_values().
 Student open_student(const StudentSpec& spec);
 
-/// Freezes batch norm and runs the network once on a blank input. Throws Error(invalid_argument)
-/// when it fails, when its output is not as Student says, or when it has no trainable parameters,
-/// with the reason and what to do.
-void check_student(const Student& student);
+/// Freezes batch norm, moves the network to the device, and runs it on one picture and on two. A
+/// network that cannot take channels-last memory, or has one output channel for two classes (the
+/// logit of class 1), is put into a wrapper that helps. Throws Error(invalid_argument) when it
+/// fails, when its output is not as Student says, or when it has no trainable parameters, with the
+/// reason and what to do.
+void check_student(Student& student, torch::Device device = torch::kCPU);
 
 /// As the functions of the same name that take a spec; `student` is theirs from then on.
 StudentValues student_values(const Student& student);

@@ -21,19 +21,20 @@ struct Normalization {
 /// Names a student so that a server and a device build the same one. A plain value.
 struct StudentSpec {
   /// "edanet", "deeplabv3_mobilenetv2", or the path of a TorchScript module whose name ends in
-  /// ".pt". The module maps float32 [N, 3, H, W] to logits [N, num_classes, H, W].
+  /// ".pt". The module maps float32 [N, 3, H, W] to logits [N, num_classes, H, W]. One output
+  /// channel of 2 classes is the logit of class 1.
   std::string network = "edanet";
 
   /// Path of a safetensors file with every tensor of the network; empty: values drawn from `seed`
   /// (the same on every machine), or for a TorchScript module the values that it was saved with.
   std::string weights;
 
-  int num_classes = 19;    ///< 1 to 254 outputs of the network
+  int num_classes = 19;    ///< 2 to 254 outputs of the network
   int input_width = 256;   ///< pixels, 32 to 4096
   int input_height = 128;  ///< pixels, 32 to 4096
 
   /// Class ids that this video is about, ascending: loss and argmax are over these alone
-  /// (section 4.1). Empty: all.
+  /// (section 4.1), two or more. Empty: all.
   std::vector<int> selected_classes;
 
   Normalization normalization;

@@ -81,11 +81,12 @@ load_student_values().)")
 
 network: "fddwnet", "edanet" or "deeplabv3_mobilenetv2" with a weights file, or the path of a
     TorchScript module (".pt") or an AOTInductor package (".pt2")
-num_classes: 1 to 254, checked against what the network gives
+num_classes: 2 to 254, checked against what the network gives; one output of 2 classes is the
+    logit of class 1
 input_width, input_height: pixels, 32 to 4096; frames are scaled to it
 selected_classes: ascending ids; the argmax is over these alone; empty: all
 device: "cpu", "cuda", ...; a package runs where it was compiled for
-Opening labels one blank frame. Calls from several threads wait for each other, with the GIL
+Opening labels one frame. Calls from several threads wait for each other, with the GIL
 released. Raises InvalidArgumentError, IoError, MalformedDataError, ManifestMismatchError,
 UnavailableError.)")
       .def(py::init([](const std::filesystem::path& network, const std::filesystem::path& weights,

@@ -33,7 +33,7 @@ std::string host_name() {
 }
 
 /// For CLI::Option::check: what `require` throws.
-CLI::Validator checked_by(void (*require)(const std::string&)) {
+CLI::Validator checked_by(void (*require)(const std::string&), const std::string& type) {
   return CLI::Validator(
       [require](const std::string& text) {
         try {
@@ -43,7 +43,7 @@ CLI::Validator checked_by(void (*require)(const std::string&)) {
         }
         return std::string();
       },
-      "WHERE");
+      type);
 }
 
 void require_format(const std::string& name) {
@@ -120,17 +120,17 @@ void EdgeFlags::add_to(CLI::App& app) {
                    "write every prediction for other programs: to a file or FIFO, - (standard "
                    "output), unix:PATH (a local socket: readers connect), tcp:HOST:PORT (the same, "
                    "unprotected) or shm:NAME (shared memory: the newest)")
-      ->check(checked_by(require_record_place));
+      ->check(checked_by(require_record_place, "WHERE"));
   results
       ->add_option("--output-format", output_format,
                    "jsonl (a JSON line with the share of each class; default) or labels (the label "
                    "map behind a header; default for shm:)")
-      ->check(checked_by(require_format));
+      ->check(checked_by(require_format, "NAME"));
   results
       ->add_option("--show", show,
                    "show people the video with the labels over it: window, http://HOST:PORT (to "
                    "open in a browser) or a file that ends in .mp4")
-      ->check(checked_by(Show::require_place));
+      ->check(checked_by(Show::require_place, "WHERE"));
   auto* measure = app.add_option_group("Measuring");
   measure->add_flag("--compare", compare, "score the un-customised student too (--clip)");
   measure->add_option("--record", record,

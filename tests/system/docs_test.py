@@ -19,7 +19,8 @@ def blocks(page, language=r"\w*"):
 
 
 def sources(*patterns):
-    return [path.read_text() for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+    paths = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+    return [path.read_text() for path in paths if path.is_file()]
 
 
 def flags(*texts):

@@ -244,7 +244,8 @@ class Clip:
     """
     def __init__(self, folder: os.PathLike | str | bytes) -> None:
         """
-        Reads clip.json and holds it against the two files. Raises IoError, MalformedDataError or LimitExceededError.
+        Reads clip.json and holds it against the two files: sizes, counts, a constant frame rate, ids. Raises IoError,
+        MalformedDataError or LimitExceededError.
         """
     def label_index(self, capture_seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
         """
@@ -278,14 +279,17 @@ class ClipWriter:
         ...
     def __exit__(self, arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
         ...
-    def __init__(self, folder: os.PathLike | str | bytes, info: ClipInfo, *, crf: typing.SupportsFloat | typing.SupportsIndex = 18.0, preset: str = 'medium') -> None:
+    def __init__(self, folder: os.PathLike | str | bytes, info: ClipInfo, *, crf: typing.SupportsFloat | typing.SupportsIndex = 18.0, preset: str = 'medium', replace: bool = False) -> None:
         """
-        folder: must not exist; its parent must. info: all but counts and sizes. crf: 0 (best) to 51. preset: x264's. Raises
-        InvalidArgumentError, IoError or UnavailableError (built without x264).
+        folder: must not exist, but for a clip folder with replace, which stays until finish(); its parent must. info: all but
+        counts and sizes. crf: 0 (best) to 51. preset: x264's. Raises InvalidArgumentError, IoError or UnavailableError (built
+        without x264).
         """
     def add(self, frame: numpy.ndarray, labels: numpy.ndarray | None = None) -> None:
         """
-        The next frame, uint8 [H, W, 3], even sizes; with labels, uint8 [H, W], exactly when wants_labels.
+        The next frame, uint8 [H, W, 3], even sizes; with labels, uint8 [H, W], exactly when wants_labels. Labels of less than
+        16 pixels a side are enlarged by a whole factor. Raises InvalidArgumentError, also for an id that is neither a class nor
+        the ignore_id.
         """
     def finish(self) -> None:
         """

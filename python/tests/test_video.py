@@ -1,5 +1,7 @@
 import itertools
+import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -108,6 +110,41 @@ def test_a_clip_is_written_and_read(tmp_path):
     cancelled = video.VideoReader(clip.video_path)
     cancelled.cancel()
     assert list(cancelled) == []
+
+
+@needs_x264
+def test_a_clip_is_replaced_only_when_that_is_said(tmp_path):
+    info = video.ClipInfo(fps=10, classes=["road"], eval_classes=[0])
+    frame = np.zeros((32, 32, 3), np.uint8)
+    coarse = np.zeros((1, 2), np.uint8)
+    for replace in (False, True):
+        with video.ClipWriter(tmp_path / "clip", info, replace=replace) as writer:
+            writer.add(frame, coarse)
+    assert video.Clip(tmp_path / "clip").info.label_width == 32
+    with pytest.raises(ams.InvalidArgumentError, match="replace"):
+        video.ClipWriter(tmp_path / "clip", info)
+    writer = video.ClipWriter(tmp_path / "clip", info, replace=True)
+    with pytest.raises(ams.InvalidArgumentError, match="has the id 1 at x = 0, y = 0"):
+        writer.add(frame, coarse + 1)
+
+
+@needs_x264
+def test_a_clip_whose_labels_do_not_fit_its_video_is_refused(tmp_path):
+    info = video.ClipInfo(fps=10, label_stride=2, classes=["road"], eval_classes=[0])
+    with video.ClipWriter(tmp_path / "clip", info) as writer:
+        for _ in range(9):
+            labels = np.zeros((16, 16), np.uint8) if writer.wants_labels else None
+            writer.add(np.zeros((32, 32, 3), np.uint8), labels)
+    path = tmp_path / "clip" / "clip.json"
+    text = path.read_text()
+    for changes, message in (
+        ({"fps": 10.2}, '"fps": 10.2; write "fps": 10'),
+        ({"frames": 10}, "video.mp4 has 9"),
+        ({"label_stride": 1}, "label 5 of the 9 frames"),
+    ):
+        path.write_text(json.dumps({**json.loads(text), **changes}))
+        with pytest.raises(ams.MalformedDataError, match=re.escape(message)):
+            video.Clip(tmp_path / "clip")
 
 
 @needs_x264

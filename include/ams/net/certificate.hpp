@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "ams/core/error.hpp"
+
 namespace ams {
 
 /// Writes a new P-256 key and a certificate signed by itself, both PEM, for tests and for servers

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ams/core/bytes.hpp"
+#include "ams/core/error.hpp"
 
 /// Messages cut into chunks, so that small ones need not wait for big ones and nothing limits a
 /// message but the receiver's choice. One chunk is one binary WebSocket message (docs/protocol.md):

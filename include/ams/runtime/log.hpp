@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "ams/core/error.hpp"
 #include "ams/runtime/log_sink.hpp"
 
 namespace ams {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ams/core/bytes.hpp"
+#include "ams/core/error.hpp"
 #include "ams/runtime/log_sink.hpp"
 
 namespace ams {

@@ -2,7 +2,9 @@
 
 #include <memory>
 
+#include "ams/core/frame.hpp"
 #include "ams/runtime/predictor.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/student_spec.hpp"
 
 namespace ams {

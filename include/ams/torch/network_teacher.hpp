@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "ams/core/frame.hpp"
 #include "ams/runtime/teacher.hpp"
+#include "ams/segmentation/label_map.hpp"
 #include "ams/torch/student_spec.hpp"
 
 namespace ams {

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "ams/core/error.hpp"
+
 namespace ams {
 
 /// name: cpu, cuda, cuda:1, ... Throws Error(unavailable) unless a tensor can be made there.

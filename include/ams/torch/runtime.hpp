@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "ams/core/error.hpp"
+
 namespace ams {
 
 /// Keeps freed memory in the process: up to half of a CPU training step is page faults otherwise,

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "ams/core/error.hpp"
+
 namespace ams {
 
 /// Element types of a safetensors file that libams reads.

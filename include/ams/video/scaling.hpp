@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ams/core/error.hpp"
 #include "ams/core/frame.hpp"
 
 namespace ams {

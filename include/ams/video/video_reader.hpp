@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 
+#include "ams/core/error.hpp"
 #include "ams/core/frame.hpp"
 #include "ams/video/scaling.hpp"
 

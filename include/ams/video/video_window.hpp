@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "ams/core/error.hpp"
 #include "ams/core/frame.hpp"
 
 namespace ams {

@@ -1,5 +1,6 @@
 # What a wheel holds: every layer whose dependencies are on this machine, and the log says which and why.
-# -DAMS_WITH_<layer>=ON or OFF (pip: -C cmake.define.AMS_WITH_...=...) decides instead.
+# -DAMS_WITH_<layer>=ON or OFF (pip: -C cmake.define.AMS_WITH_...=...) decides instead; a layer that is asked for and
+# cannot be built is an error.
 include_guard()
 find_package(PkgConfig REQUIRED)
 
@@ -7,6 +8,10 @@ find_package(PkgConfig REQUIRED)
 function(ams_wheel_layer layer missing)
   string(TOLOWER ${layer} name)
   if(DEFINED CACHE{AMS_WITH_${layer}})
+    if(AMS_WITH_${layer} AND missing)
+      list(JOIN missing ", " missing)
+      message(FATAL_ERROR "libams wheel: ${name} was asked for, and these were not found: ${missing}")
+    endif()
     message(STATUS "libams wheel: ${name} ${AMS_WITH_${layer}}, as asked for")
   elseif(missing)
     set(AMS_WITH_${layer} OFF CACHE BOOL "Chosen for the wheel")
@@ -70,3 +75,38 @@ ams_wheel_layer(NET "${_missing}")
 
 # The package has no binding of the store.
 set(AMS_WITH_STORE OFF CACHE BOOL "Chosen for the wheel")
+
+# pip keeps what a build says to itself, for minutes, unless it is given -v. A terminal is told at the start what is
+# built and how long that takes.
+function(ams_announce_wheel)
+  set(parts core)
+  foreach(layer IN ITEMS torch video net)
+    string(TOUPPER ${layer} name)
+    if(AMS_WITH_${name})
+      list(APPEND parts ${layer})
+    else()
+      list(APPEND without ${layer})
+    endif()
+  endforeach()
+  set(files 0)
+  foreach(target IN ITEMS ams_runtime ams_demo_street python_core ams_torch python_torch ams_video python_video ams_net
+                          python_net)
+    if(TARGET ${target})
+      get_target_property(sources ${target} SOURCES)
+      list(FILTER sources INCLUDE REGEX "\\.cpp$")
+      list(LENGTH sources count)
+      math(EXPR files "${files} + ${count}")
+    endif()
+  endforeach()
+  cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
+  math(EXPR minutes "(${files} * 10 / ${cores} + 59) / 60")  # 10 s of a core a file, torch's rather more
+  list(JOIN parts ", " parts)
+  if(without)
+    list(JOIN without ", " without)
+    string(APPEND parts "; without ${without}")
+  endif()
+  set(text "libams: compiling ${files} files (${parts}), about ${minutes} min on ${cores} cores. pip install -v shows them")
+  message(STATUS "${text}")
+  execute_process(COMMAND sh -c "printf '\\n%s\\n' \"$1\" >/dev/tty" sh "${text}" OUTPUT_QUIET ERROR_QUIET)
+endfunction()
+cmake_language(DEFER CALL ams_announce_wheel)

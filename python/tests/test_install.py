@@ -14,28 +14,42 @@ ROOT = Path(__file__).parents[2]
 LAYERS = ("TORCH", "VIDEO", "NET")
 
 
-def run(*command, **environment):
+def run(*command, fails=False, **environment):
     # The build tree's package must not be found.
     clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | environment
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False, env=clean
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def test_a_wheel_of_core_alone(tmp_path):
+def make_wheel(folder, *options, layers, **how):
+    """`pip wheel` of this checkout, with -C cmake.define.AMS_WITH_...; gives what it prints."""
     for module in ("scikit_build_core", "pybind11", "pip"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed, and a test takes nothing from the network")
-    log = run(
+    return run(
         *(sys.executable, "-m", "pip", "wheel", ROOT, "--no-build-isolation", "--no-deps"),
-        *("--no-index", "--wheel-dir", tmp_path, "-v"),
-        *("-C", f"build-dir={tmp_path}/build"),
-        *(part for name in LAYERS for part in ("-C", f"cmake.define.AMS_WITH_{name}=OFF")),
+        *("--no-index", "--wheel-dir", folder, *options, "-C", f"build-dir={folder}/build"),
+        *(part for k, v in layers.items() for part in ("-C", f"cmake.define.AMS_WITH_{k}={v}")),
         PIP_NO_CACHE_DIR="1",
+        **how,
     )
+
+
+def test_a_part_that_is_asked_for_and_cannot_be_built_is_named(tmp_path):
+    layers = dict.fromkeys(LAYERS, "OFF") | {"VIDEO": "ON"}
+    log = make_wheel(tmp_path, layers=layers, fails=True, PKG_CONFIG_LIBDIR="/nonexistent")
+    assert "video was asked for, and these were not found: libavcodec" in " ".join(log.split())
+    assert not list(tmp_path.glob("*.whl"))
+
+
+def test_a_wheel_of_core_alone(tmp_path):
+    log = make_wheel(tmp_path, "-v", layers=dict.fromkeys(LAYERS, "OFF"))
     assert "libams wheel: torch OFF, as asked for" in log
+    assert re.search(r"compiling \d+ files \(core; without torch, video, net\), about \d+ min", log)
+    assert re.search(r"\[\d+/\d+\] Building CXX object", log)
     (wheel,) = tmp_path.glob("libams-*.whl")
     names = run(sys.executable, "-m", "zipfile", "--list", wheel)
     assert re.search(r"ams/_core\.\S+\.so", names)

@@ -237,14 +237,14 @@ def test_a_strategy_learns_as_fast_as_ams_server_would(out, tmp_path):
     assert multipliers_of_runs(tmp_path / "usual") == {
         "gradient_guided": (4, 4, 4),
         "normalization_and_head": (1, 5, 4),
-        "budget": (None, None, None),  # the session's own
+        "budget": (1, 1, 1),  # times the session's own
     }
     flags = {"learning-rate-weight": 2, "learning-rate-head": 3}
     run("bandwidth", tmp_path / "flags", series=series, **named, **flags)
     assert multipliers_of_runs(tmp_path / "flags") == {
         "gradient_guided": (2, 2, 3),
         "normalization_and_head": (2, 5, 3),
-        "budget": (2, None, 3),
+        "budget": (2, 1, 3),
     }
 
 
@@ -265,8 +265,8 @@ def test_steps_are_the_usual_ones_unless_given(tmp_path):
     run("bandwidth", tmp_path / "usual", series=series, **short, **{"budgets-kbps": [50]})
     assert steps_of_runs(tmp_path / "usual") == {
         ("full", "reference"): (None, None),
-        ("full", "compact"): (None, None),
-        ("normalization_and_head", "compact"): (None, None),
+        ("full", "compact"): (1, None),
+        ("normalization_and_head", "compact"): (1, None),
         ("budget", "compact"): (None, None),
     }
     flags = {"relative-step": 0.5, "relative-step-weight": 4, "budgets-kbps": [50]}

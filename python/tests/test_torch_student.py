@@ -23,6 +23,7 @@ def teacher(frames):
 def pair(**options):
     model = SmallNet()
     device = ams.torch.DeviceStudent(copy.deepcopy(model))
+    options = {"weight_multiplier": 1, "profile": "reference", **options}
     server = ams.torch.ServerStudent(model, lr=1e-2, gamma=0.1, **options)
     return model, server, device, lambda frames: F.cross_entropy(model(frames), teacher(frames))
 
@@ -167,12 +168,30 @@ def test_a_phase_needs_a_batch_to_learn_from():
     assert server.optimizer.state_dict()["state"]["step_count"] == 1
 
 
-def test_recommended_multipliers_are_options():
-    multipliers = ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)
+def test_the_defaults_are_the_recommended_settings():
+    def group(model, **options):
+        return ams.torch.ServerStudent(model, **options).optimizer.param_groups[0]
+
     model = SmallNet()
-    server = ams.torch.ServerStudent(model, lr=1e-3, gamma=0.05, **multipliers)
-    assert server.optimizer.param_groups[0]["weight_multiplier"] == 16
-    assert server.train(lambda x: F.cross_entropy(model(x), teacher(x)), batches(1))
+    server = ams.torch.ServerStudent(model)
+    found = server.optimizer.param_groups[0]
+    assert (found["strategy"], found["lr"]) == ("normalization_and_head", 0.002)
+    names = ("weight_multiplier", "normalization_multiplier", "head_multiplier")
+    assert [found[name] for name in names] == [1, 5, 4]
+    update = server.train(lambda x: F.cross_entropy(model(x), teacher(x)), batches(1))
+    assert ams.inspect_update(update).profile == "compact"
+    # Without normalisation layers that train, all of it.
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2))
+    assert group(plain)["strategy"] == "full"
+    frozen = SmallNet()
+    for layer in frozen.modules():
+        if "Norm" in type(layer).__name__:
+            layer.requires_grad_(False)
+    assert group(frozen)["strategy"] == "full"
+    # gamma alone asks for the fraction that moved most.
+    found = group(SmallNet(), gamma=0.05, head_multiplier=2)
+    assert found["strategy"] == "gradient_guided"
+    assert [found[name] for name in names] == [16, 16, 2]
 
 
 def test_modes_and_arguments():
@@ -195,6 +214,6 @@ def test_modes_and_arguments():
     with pytest.raises(ams.InvalidArgumentError, match="zstd_level"):
         ams.torch.ServerStudent(untouched, zstd_level=99)
     assert places == [p.data_ptr() for p in untouched.parameters()]
-    allowed = "has no keyword argument 'speed'; allowed are profile, .*step_exponent, lr, .*gamma"
+    allowed = "has no keyword argument 'speed'; allowed are strategy, gamma, lr, .*step_exponent, betas"
     with pytest.raises(TypeError, match=r"ServerStudent\(\) " + allowed):
         ams.torch.ServerStudent(SmallNet(), speed=2)

@@ -38,7 +38,11 @@ class Regression(ams.Task):
 
 def make_policy():
     return ams.FixedPolicy(
-        strategy="full", learning_rate=0.1, update_interval_seconds=5, phi_target=10.0
+        strategy="full",
+        learning_rate=0.1,
+        update_interval_seconds=5,
+        phi_target=10.0,
+        profile="reference",
     )
 
 

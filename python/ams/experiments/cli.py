@@ -122,6 +122,8 @@ def _context(flags: argparse.Namespace) -> Context:
         "profile": profile,
         "codec": codec,
     }
+    paper = sim.paper_settings()
+    paper_step = paper.pop("relative_step")  # of profile compact alone
     return Context(
         out=flags.out,
         pool=Pool(flags.out, jobs=flags.jobs),
@@ -143,7 +145,7 @@ def _context(flags: argparse.Namespace) -> Context:
             measured=flags.measured,
         ),
         ams={
-            **sim.paper_settings(),
+            **paper,
             **training,
             "gamma": gamma,
             "strategy": flags.strategy or "gradient_guided",
@@ -159,6 +161,7 @@ def _context(flags: argparse.Namespace) -> Context:
             "strategy": "normalization_and_head",
             "gamma": 1.0,
             "profile": "compact",
+            "relative_step": sim.AMS().relative_step,
             "downlink_budget_bps": None,
             "downlink_link_bps": 0,
             "codec": {"target_bps": (flags.uplink_target_kbps or 100) * 1000},
@@ -172,7 +175,7 @@ def _context(flags: argparse.Namespace) -> Context:
         steps={
             name: value
             for name, value in (
-                ("relative_step", flags.relative_step),
+                ("relative_step", flags.relative_step or paper_step),
                 ("weight_step_multiplier", flags.relative_step_weight),
             )
             if value is not None

@@ -16,12 +16,16 @@ from ams._torch import Network, ParameterVector
 from .gradient_guided_adam import GradientGuidedAdam
 from .loss_check import backward, finite_loss
 from .module_watch import ModuleWatch, require_free
+from .tensor_roles import find_tensor_roles
+
+RECOMMENDED = ams.FixedPolicy()
+"""What ServerStudent does unless told otherwise."""
 
 
 class ServerStudent:
     """The server's copy of a student: trains it in phases, and gives each as an encoded update.
 
-        server = ams.torch.ServerStudent(model, lr=1e-3, gamma=0.05)
+        server = ams.torch.ServerStudent(model)
         device = ams.torch.DeviceStudent(copy.deepcopy(model))
         for frames in stream:                            # a list of batches
             update = server.train(lambda x: F.cross_entropy(model(x), teacher(x)), frames)
@@ -31,10 +35,13 @@ class ServerStudent:
     its batch-norm statistics as train() leaves them: load weights, replace layers, freeze, prune
     and convert before. Each phase checks that.
 
-    `module` and the options are those of GradientGuidedAdam; `profile`, `zstd_level`,
-    `relative_step` and `step_exponent` those of `ams.encode_update`. A fraction learns at `lr`
-    itself, as in the paper; `**ams.recommended_multipliers(strategy="gradient_guided", gamma=0.05)`
-    among the options makes that sixteen times as fast, as `ams-server --strategy gradient_guided`.
+    By default it does what libams recommends, as `ams-server`: it trains and sends normalisation
+    layers and head, or the whole module where that has no such layers. With `gamma` it trains the
+    fraction that moved most. `strategy` (of `ams.selection_strategy_names()`) says something else.
+    The multipliers of the learning rate `lr`, by role, are those of
+    `ams.recommended_multipliers()` unless given. The paper's settings are `lr=1e-3, gamma=0.05,
+    weight_multiplier=1, profile="reference"`. Other options are those of GradientGuidedAdam;
+    `profile`, `zstd_level`, `relative_step` and `step_exponent` those of `ams.encode_update`.
 
     The module's values are what the device holds, rounding included; it runs in eval mode (batch
     norm frozen, its scale and shift trained). ModuleTrainer in an `ams.ServerSession` does the same
@@ -46,13 +53,29 @@ class ServerStudent:
         self,
         module: torch.nn.Module | Network,
         *,
-        profile: str = "reference",
+        strategy: str | None = None,
+        gamma: float | None = None,
+        lr: float = RECOMMENDED.learning_rate,
+        weight_multiplier: float | None = None,
+        normalization_multiplier: float | None = None,
+        head_multiplier: float | None = None,
+        profile: str = RECOMMENDED.profile,
         zstd_level: int = 1,
-        relative_step: float = 1,
+        relative_step: float = RECOMMENDED.relative_step,
         step_exponent: int | None = None,
         **options: Any,
     ) -> None:
         _check_options(options)
+        if strategy is None:
+            strategy = "gradient_guided" if gamma is not None else _strategy_for(module, options)
+        gamma = 0.05 if gamma is None else gamma
+        multipliers = ams.recommended_multipliers(
+            strategy=strategy,
+            gamma=gamma,
+            weight_multiplier=weight_multiplier,
+            normalization_multiplier=normalization_multiplier,
+            head_multiplier=head_multiplier,
+        )
         self._module = module
         self._encoding = {
             "profile": profile,
@@ -61,7 +84,9 @@ class ServerStudent:
             "step_exponent": step_exponent,
         }
         _check_encoding(self._encoding)  # before the module changes, and not after a phase
-        self._optimizer = GradientGuidedAdam(module, **options)
+        self._optimizer = GradientGuidedAdam(
+            module, strategy=strategy, gamma=gamma, lr=lr, **multipliers, **options
+        )
         self._watch = self._optimizer._watch
         self._held = ams.ModelState(self.manifest, self._optimizer.vector.copy())
 
@@ -185,13 +210,25 @@ class DeviceStudent:
         self._is_checked = False
 
 
+def _strategy_for(module: torch.nn.Module | Network, options: Mapping[str, Any]) -> str:
+    """As ams.FixedPolicy chooses it."""
+    if isinstance(module, torch.nn.Module):
+        trained = {name for name, tensor in module.named_parameters() if tensor.requires_grad}
+        roles = find_tensor_roles(module)
+        has_normalization = any(roles.get(name) == "normalization" for name in trained)
+    else:
+        has_normalization = any("running_mean" in name for name, _ in module.named_buffers())
+    has_normalization |= bool(options.get("normalization"))
+    return "normalization_and_head" if has_normalization else "full"
+
+
 @contextlib.contextmanager
 def _comparison_hint(manifest: ams.Manifest) -> Iterator[None]:
     """An update has its manifest's digest alone: say how to find what differs."""
     try:
         yield
-    except ams.ManifestMismatchError as error:
-        raise ams.ManifestMismatchError(
+    except (ams.ManifestMismatchError, ams.BaseVersionMismatchError) as error:
+        raise type(error)(
             f"{error}. This module has {len(manifest.tensors)} tensors of {manifest.dimension} "
             "values (what requires_grad was off for when the student was made is not among them); "
             "server.manifest.difference(device.manifest) names those that differ"
@@ -206,12 +243,12 @@ def _check_encoding(encoding: Mapping[str, Any]) -> None:
 def _check_options(options: Mapping[str, Any]) -> None:
     """Here, so that the error names what was called and all that it takes."""
     functions = (ServerStudent.__init__, GradientGuidedAdam.__init__)
-    allowed = [
+    allowed = dict.fromkeys(
         parameter.name
         for function in functions
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY
-    ]
+    )
     for name in options:
         if name not in allowed:
             raise TypeError(

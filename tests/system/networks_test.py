@@ -4,7 +4,7 @@ import json
 import subprocess
 import unittest
 
-from programs import BIN, PAPER, ProgramsTest
+from programs import BIN, PAPER, STUDENT, ProgramsTest
 
 try:
     import torch
@@ -88,7 +88,7 @@ class Networks(ProgramsTest):
 
     def test_training_flags_are_checked_before_the_first_device(self):
         server = [BIN / "ams-server", "--certificate", self.folder / "tls" / "certificate.pem", "--private-key",
-                  self.folder / "tls" / "private_key.pem", "--teacher", f"clip:{self.clip}"]
+                  self.folder / "tls" / "private_key.pem", "--teacher", f"clip:{self.clip}", "--address", "127.0.0.1"]
         for flags, word in [(["--gamma", "7"], "gamma"), (["--strategy", "best"], "gradient_guided"),
                             (["--iterations", "0"], "iterations"), (["--sampling-max-fps", "100"], "60"),
                             (["--adapt-update-interval", "--fixed-sampling-rate"], "--fixed-sampling-rate"),
@@ -97,6 +97,21 @@ class Networks(ProgramsTest):
                 result = self.run_program(*server, *flags)
                 self.assertNotEqual(result.returncode, 0)
                 self.assertIn(word, result.stderr)
+
+    def test_classes_of_teacher_and_student_must_agree(self):
+        server = [BIN / "ams-server", "--certificate", self.folder / "tls" / "certificate.pem", "--private-key",
+                  self.folder / "tls" / "private_key.pem", "--data-dir", "none", "--address", "127.0.0.1", "--check",
+                  "--teacher", self.teacher, "--teacher-input", "128x64"]
+        for flags, words in (
+                (["--teacher-classes", CLASSES], None),
+                (["--teacher-classes", "30"], "the teacher has 30 outputs (--teacher-classes) and the student 19"),
+                (["--teacher-classes", "5", "--selected-classes", "0,7"], "class 7 is selected"),
+                (["--teacher-classes", "5", "--clip", self.clip], "is selected"),
+                (["--teacher-classes", "5"], "19")):  # what the network says of itself
+            with self.subTest(flags=flags):
+                result = self.run_program(*server, *STUDENT, *flags)
+                self.assertEqual(result.returncode, 0 if words is None else 1, result.stderr)
+                self.assertIn(words or "", result.stderr)
 
     def run_program(self, *command):
         return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)

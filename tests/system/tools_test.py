@@ -12,7 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
-from programs import BIN, ROOT, STUDENT, ProgramsTest
+from programs import BIN, NOBODY, ROOT, STUDENT, ProgramsTest
 
 try:
     import torch
@@ -129,6 +129,16 @@ class Tools(ToolsTest):
         self.assertEqual(self.run_program(*longer).returncode, 0)
         self.assertEqual(json.loads((self.work / "made" / "clip.json").read_text())["frames"], 45)
         self.assertEqual([path.name for path in self.work.iterdir()], ["made"])
+
+    def test_a_device_tells_once_of_a_changed_shape(self):
+        for shape, note in (("64x192", "--input 48x160 (for ams-server too) keeps their shape"), ("128x72", None)):
+            with self.subTest(shape=shape):
+                self.run_program(*self.render("--seconds", 0.5, "--size", shape, "--replace"))
+                result = self.run_program(BIN / "ams-edge", "--server", f"127.0.0.1:{NOBODY}", "--clip",
+                                          self.work / "made", "--status", "none", *STUDENT)
+                notes = [line for line in result.stderr.splitlines() if "shape_changed" in line]
+                self.assertEqual(len(notes), 1 if note else 0, result.stderr)
+                self.assertIn(note or "", "".join(notes))
 
     def test_annotating(self):
         command = [BIN / "ams-annotate", "--clip", self.clip, "--adapted", self.clip / "labels.mkv"]

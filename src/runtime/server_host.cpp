@@ -16,6 +16,7 @@
 #include "ams/runtime/frame_allowance.hpp"
 #include "ams/session/text.hpp"
 #include "ams/session/write_update.hpp"
+#include "server_metrics.hpp"
 
 namespace ams {
 namespace {
@@ -781,38 +782,15 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void refresh_metrics(double now) {
     next_metrics_seconds_ = now + metrics_period_seconds;
-    std::string text;
-    const auto add = [&](const char* name, const char* type, const char* help, auto&& value) {
-      text += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
-      for (const auto& [id, device] : devices_) {
-        std::string label;
-        for (const char c : id) {
-          if (c == '"' || c == '\\') label += '\\';
-          label += c;
-        }
-        text += std::string(name) + "{device=\"" + label + "\"} " +
-                std::to_string(static_cast<double>(value(device.session))) + "\n";
-      }
-    };
-    add("ams_updates_total", "counter", "Updates sent to a device.",
-        [](const ServerSession& session) { return session.counters().updates; });
-    add("ams_update_bytes_total", "counter", "Their bytes, before framing.",
-        [](const ServerSession& session) { return session.counters().update_bytes; });
-    add("ams_phase_seconds_total", "counter", "Time spent training.",
-        [](const ServerSession& session) { return session.counters().phase_seconds; });
-    add("ams_score_adapted", "gauge",
-        "Running score of what the device holds, on labels that it was not trained on.",
-        [](const ServerSession& session) { return session.counters().score_held; });
-    add("ams_score_no_customization", "gauge",
-        "Running score of the un-customised student on the same labels.",
-        [](const ServerSession& session) { return session.counters().score_initial; });
-    add("ams_restarts_total", "counter",
-        "Phases that started from an earlier state instead of what the device holds.",
-        [](const ServerSession& session) {
-          return session.counters().restarts + session.counters().restarts_initial;
-        });
-    add("ams_sampling_rate_fps", "gauge", "Sampling rate that the device was told.",
-        [](const ServerSession& session) { return session.sampling_rate_fps(); });
+    std::vector<DeviceMetrics> rows;
+    for (const auto& [id, device] : devices_) {
+      rows.push_back({.device_id = id,
+                      .session = device.session,
+                      .unheard_seconds = now - device.heard_seconds,
+                      .labels_waiting_seconds = now - device.labelled_seconds.value_or(now),
+                      .batches_beyond_rate = device.batches_beyond});
+    }
+    std::string text = server_metrics(rows);
     const std::lock_guard lock(metrics_mutex_);
     metrics_ = std::move(text);
   }

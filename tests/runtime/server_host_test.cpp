@@ -145,7 +145,7 @@ TEST_CASE("samples come in, updates go out") {
   CHECK(reports[0].ended_links.downlink_bytes == 0);
   f.leave(1);
   CHECK(f.host->report()[0].ended_links.downlink_bytes == 10);
-  CHECK(f.host->metrics().find("ams_updates_total{device=\"a\"} 1.0") != std::string::npos);
+  CHECK(f.host->metrics().find("ams_updates_total{device=\"a\"} 1\n") != std::string::npos);
 }
 
 TEST_CASE("a newer connection of a device takes over") {
@@ -211,6 +211,14 @@ TEST_CASE("frames beyond the rate that a device was told are not labelled") {
   CHECK(reports[0].counters.batches + reports[0].counters.batches_dropped == 256 / 5);
   CHECK(reports[1].counters.batches == 1);
   CHECK(f.log.count("frames_beyond_rate") == 1);
+  f.clock.now = 5;
+  f.host->on_time();
+  const std::string metrics = f.host->metrics();
+  CHECK(metrics.find("ams_batches_beyond_rate_total{device=\"flood\"} 149\n") != std::string::npos);
+  CHECK(metrics.find("ams_batches_beyond_rate_total{device=\"honest\"} 0\n") != std::string::npos);
+  CHECK(metrics.find("ams_batches_waiting{device=\"honest\"} ") != std::string::npos);
+  CHECK(metrics.find("ams_unheard_seconds{device=\"honest\"} 5\n") != std::string::npos);
+  CHECK(metrics.find("ams_connected{device=\"honest\"} 1\n") != std::string::npos);
 }
 
 TEST_CASE("a full host makes room for a device by the one that is away longest") {

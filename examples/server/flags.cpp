@@ -56,8 +56,8 @@ std::string default_data_dir() {
 
 /// The student's classes must be ones that the teacher gives, and the other way round.
 void require_labels_for(const StudentSpec& spec, int teacher_classes) {
-  const std::string outputs = "the teacher has " + std::to_string(teacher_classes) +
-                              " outputs (--teacher-classes)";
+  const std::string outputs =
+      "the teacher has " + std::to_string(teacher_classes) + " outputs (--teacher-classes)";
   for (const int id : spec.selected_classes) {
     if (id >= teacher_classes) {
       refuse("class " + std::to_string(id) + " is selected, but " + outputs +

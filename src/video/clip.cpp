@@ -322,11 +322,12 @@ Clip Clip::open(const std::filesystem::path& folder) {
           fmt::format("\"label_stride\" is {}", info.label_stride),
           fmt::format("labels.mkv has {} frames and video.mp4 only {}", label_frames, frames));
   // The last label frame may be missing: tools differ in how they round.
-  require(frames <= (label_frames + 1) * info.label_stride,
-          fmt::format("\"label_stride\" is {}", info.label_stride),
-          fmt::format("labels.mkv has {} frames, which label {} of the {} frames of video.mp4; write "
-                      "another label_stride, label the rest, or cut the video",
-                      label_frames, label_frames * info.label_stride, frames));
+  require(
+      frames <= (label_frames + 1) * info.label_stride,
+      fmt::format("\"label_stride\" is {}", info.label_stride),
+      fmt::format("labels.mkv has {} frames, which label {} of the {} frames of video.mp4; write "
+                  "another label_stride, label the rest, or cut the video",
+                  label_frames, label_frames * info.label_stride, frames));
   require_constant_rate(clip.video_path().string(), times, info.fps);
   // All of them in usual clips, an even choice of a long one's: opening takes a second or two.
   const std::size_t step = 1 + (labels.size() - 1) / max_label_frames_checked;

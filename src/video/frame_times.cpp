@@ -70,9 +70,8 @@ std::vector<double> read_frame_times(const std::filesystem::path& path, double m
       do {
         ++end;
       } while (end < stamps.size() &&
-               !(in_order && static_cast<double>(stamps[end].decoded - stamps[end - 1].decoded) *
-                                     tick <=
-                                 -1));
+               !(in_order &&
+                 static_cast<double>(stamps[end].decoded - stamps[end - 1].decoded) * tick <= -1));
       std::vector<std::int64_t> part;
       for (std::size_t i = begin; i < end; ++i) part.push_back(stamps[i].*kind);
       std::sort(part.begin(), part.end());

@@ -263,7 +263,8 @@ class Labelling(ToolsTest):
         self.run_program(*self.label())
         before = (self.work / "made" / "clip.json").read_bytes()
         long = self.folder / "long"
-        self.run_program(BIN / "ams-render", "--out", long, "--seconds", 40, "--fps", 10, "--size", "256x128", "--quiet")
+        self.run_program(BIN / "ams-render", "--out", long, "--seconds", 40, "--fps", 10, "--size", "256x128",
+                         "--quiet")
         command = self.label("--replace", "--labels-per-second", 10, video=long / "video.mp4", size="1024x512")
         self.assertEqual(self.interrupt(command, self.work / "made.partial" / "labels.mkv.partial"), ["made"])
         self.assertEqual(self.without_room(self.label("--replace"), 5000), ["made"])
@@ -276,7 +277,8 @@ class DemoIsRefusedAtTheStart(unittest.TestCase):
             out = Path(folder) / "out"
             demo = [sys.executable, ROOT / "scripts" / "demo.py", "--bin", BIN, "--out", out]
             video = ["--video", "any.mp4", "--teacher", "any.pt"]
-            for flags, word in ((["--bin", folder], "make build"), (["--weights", "none.safetensors"], "none.safetensors"),
+            for flags, word in ((["--bin", folder], "make build"),
+                                (["--weights", "none.safetensors"], "none.safetensors"),
                                 ([*video, "--weights", WEIGHTS, "--strategy", "best"], "gradient_guided"),
                                 ([*video, "--weights", WEIGHTS, "--teacher-classes", "30"], "--teacher-classes"),
                                 ([*video, "--weights", WEIGHTS, "--classes", "7"], "teacher"),

@@ -256,8 +256,8 @@ TEST_CASE("clip.json is UTF-8, and a byte-order mark is no harm") {
   CHECK(parse_clip_info("\xef\xbb\xbf" + with_class("Stra\u00dfe")).classes.front() ==
         "Stra\u00dfe");
   std::string message;
-  CHECK(error_of([&] { parse_clip_info(with_class("Stra\xdf"), "folder/clip.json"); },
-                 &message) == "malformed_data");
+  CHECK(error_of([&] { parse_clip_info(with_class("Stra\xdf"), "folder/clip.json"); }, &message) ==
+        "malformed_data");
   CHECK(message.find("folder/clip.json: line 1 is not UTF-8") != std::string::npos);
   std::string wide = "\xff\xfe";
   for (const char c : with_class("a")) wide += {c, '\0'};
@@ -312,15 +312,15 @@ TEST_CASE("a clip whose video has another rate than a constant one of clip.json 
   for (std::size_t i = 1; i < jittered.size(); i += 2) jittered[i] += 9;
   std::vector<std::int64_t> late = even(20, 25);
   for (std::int64_t& at : late) at += 5000;
-  for (const Case& c : {Case{even(40, 30), 30, {}}, Case{jittered, 25, {}}, Case{late, 25, {}},
-                        Case{even(2, 60), 60, {}}, Case{even(1, 30), 7, {}},
-                        Case{even(100, 29.97), 30, {}}, Case{even(200, 59.94), 59.94, {}},
-                        Case{even(2000, 29.97), 30, {"29.97", "\"fps\": 30"}},
-                        Case{even(3, 30), 25, {"29.85", "\"fps\": 25"}},
-                        Case{even(40, 25), 50, {"write \"fps\": 25"}},
-                        Case{slower, 10, {"frame 1 ", "0.033 s", "ams-label", "fps=30"}},
-                        Case{slower, 30, {"frame 15 ", "ams-label", "fps=30"}},
-                        Case{with_gap, 25, {"frame 20 ", "ams-label", "fps=25"}}}) {
+  for (const Case& c :
+       {Case{even(40, 30), 30, {}}, Case{jittered, 25, {}}, Case{late, 25, {}},
+        Case{even(2, 60), 60, {}}, Case{even(1, 30), 7, {}}, Case{even(100, 29.97), 30, {}},
+        Case{even(200, 59.94), 59.94, {}}, Case{even(2000, 29.97), 30, {"29.97", "\"fps\": 30"}},
+        Case{even(3, 30), 25, {"29.85", "\"fps\": 25"}},
+        Case{even(40, 25), 50, {"write \"fps\": 25"}},
+        Case{slower, 10, {"frame 1 ", "0.033 s", "ams-label", "fps=30"}},
+        Case{slower, 30, {"frame 15 ", "ams-label", "fps=30"}},
+        Case{with_gap, 25, {"frame 20 ", "ams-label", "fps=25"}}}) {
     CAPTURE(c.milliseconds.size());
     CAPTURE(c.fps);
     std::vector<Picture> pictures;

@@ -60,8 +60,8 @@ std::string format_clip_info(const ClipInfo& info);
 class Clip {
  public:
   /// Reads clip.json and holds it against the two files: sizes and counts must agree, the labels
-  /// must reach the end of the video (the last label frame may be missing), each frame must be shown
-  /// at its time of a constant rate, and every id must be a class or ignore_id (of tracks with
+  /// must reach the end of the video (the last label frame may be missing), each frame must be on
+  /// show at its time of a constant rate, and every id must be a class or ignore_id (of tracks with
   /// thousands of label frames, an even choice of them is read). The info then has every size and
   /// count filled in. Reads the video file, decodes labels alone. Errors: io_error (a file is not
   /// there), malformed_data, those of VideoReader and LabelTrackReader.

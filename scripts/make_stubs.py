@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 MODULES = ("_core", "_net", "_torch", "_video")
 
@@ -36,7 +38,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         for name in MODULES:
-            importlib.import_module(f"ams.{name}")
+            show_own_static_methods(importlib.import_module(f"ams.{name}"))
             generate(
                 [
                     f"ams.{name}",
@@ -48,6 +50,14 @@ def main() -> None:
             )
         for name in MODULES:
             shutil.copy(Path(scratch, "ams", f"{name}.pyi"), folder)
+
+
+def show_own_static_methods(module: ModuleType) -> None:
+    """Takes back what ams._functions does to them: the generator reads those of the extension."""
+    for value in list(vars(module).values()):
+        for name, kept in list(vars(value).items()) if inspect.isclass(value) else []:
+            if isinstance(kept, staticmethod) and hasattr(kept.__func__, "__wrapped__"):
+                setattr(value, name, staticmethod(kept.__func__.__wrapped__))
 
 
 if __name__ == "__main__":

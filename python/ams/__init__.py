@@ -5,7 +5,7 @@ parameters that matter. Here are the primitives on numpy, the two state machines
 the hosts that drive all these; no torch is imported. ``ams.torch`` has the same for
 ``torch.nn.Module``, ``ams.video`` reads and writes video, ``ams.synthetic`` renders a street with
 exact labels, ``ams.protocol`` has the messages between the two ends, ``ams.parts`` what hosts are
-made of.
+made of, ``ams.outputs`` reads what a device sees.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ from ._core import (
     unite,
     update_profile_names,
 )
+from ._functions import present_functions as _present_functions
 from .errors import (
     BaseVersionMismatchError,
     DigestMismatchError,
@@ -211,3 +212,5 @@ __all__ = [
     "unite",
     "update_profile_names",
 ]
+
+_present_functions(globals(), __name__)

@@ -21,6 +21,7 @@ from ._core import (
     build_info,
     protocol_version,
 )
+from ._functions import present_functions as _present_functions
 from .errors import UnavailableError
 
 __all__ = [
@@ -42,6 +43,7 @@ if build_info()["layers"]["net"]:
     from ._net import decode_device_message, decode_server_message, encode_message  # noqa: F401
 
     __all__ += _BYTES
+    _present_functions(globals(), __name__)
 
 
 def __getattr__(name: str) -> object:

@@ -7,5 +7,8 @@ frame, labels = street.render(0)        # uint8 [128, 256, 3] and [128, 256]
 from __future__ import annotations
 
 from ._core import Street, street_class_names, street_eval_classes, street_label_ids
+from ._functions import present_functions as _present_functions
 
 __all__ = ["Street", "street_class_names", "street_eval_classes", "street_label_ids"]
+
+_present_functions(globals(), __name__)

@@ -7,6 +7,7 @@ runs without the GIL.
 from __future__ import annotations
 
 from ._core import build_info
+from ._functions import present_functions as _present_functions
 
 if not build_info()["layers"]["video"]:
     raise ImportError(
@@ -39,3 +40,5 @@ __all__ = [
     "encode_samples",
     "scale_frame",
 ]
+
+_present_functions(globals(), __name__)

@@ -1,6 +1,9 @@
 """The package as a whole: what it has, and that it needs no torch."""
 
+import importlib.util
 import inspect
+import pickle
+import pydoc
 import re
 import subprocess
 import sys
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import ams
+import ams.outputs
 import ams.parts
 import ams.protocol
 import ams.synthetic
@@ -30,7 +34,7 @@ def test_importing_it_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("module", [ams, ams.parts, ams.protocol, ams.synthetic])
+@pytest.mark.parametrize("module", [ams, ams.outputs, ams.parts, ams.protocol, ams.synthetic])
 def test_everything_public_has_a_docstring(module):
     assert module.__doc__
     assert sorted(module.__all__) == sorted(set(module.__all__))
@@ -42,6 +46,44 @@ def test_everything_public_has_a_docstring(module):
             for member, thing in vars(value).items():
                 if not member.startswith("_"):
                     assert thing.__doc__ and thing.__doc__.strip(), f"{name}.{member}"
+
+
+def public_modules():
+    layers = ams.build_info()["layers"]
+    names = ["ams", "ams.outputs", "ams.parts", "ams.protocol", "ams.synthetic"]
+    names += ["ams.video"] if layers["video"] else []
+    names += ["ams.torch"] if layers["torch"] and importlib.util.find_spec("torch") else []
+    return [importlib.import_module(name) for name in names]
+
+
+@pytest.mark.parametrize("module", public_modules(), ids=lambda module: module.__name__)
+def test_help_shows_signatures_and_nothing_of_the_bindings(module):
+    texts = {module.__name__: pydoc.render_doc(module, renderer=pydoc.plaintext)}
+    for name in module.__all__:
+        value = getattr(module, name)
+        if isinstance(value, str | int):  # of which the module's help tells
+            continue
+        texts[name] = pydoc.render_doc(value, renderer=pydoc.plaintext)
+        if inspect.isroutine(value):
+            assert inspect.signature(value).return_annotation != inspect.Signature.empty or (
+                "Overloaded function" in value.__doc__
+            )
+            assert f"\n{name}(" in texts[name] and f"{name}(...)" not in texts[name]
+    for name, text in texts.items():
+        assert "pybind11_detail" not in text, name
+
+
+def test_help_of_a_function_and_of_a_static_method():
+    text = pydoc.render_doc(ams.apply_update, renderer=pydoc.plaintext)
+    assert "\napply_update(data: bytes" in text
+    assert "state: ams.ModelState) -> ams.UpdateInfo\n" in text
+    assert "\nfraction_count(gamma: float, dimension: int) -> int\n" in pydoc.render_doc(
+        ams.fraction_count, renderer=pydoc.plaintext
+    )
+    text = pydoc.render_doc(ams.CoordinateSet, renderer=pydoc.plaintext)
+    assert "all(dimension: int) -> ams.CoordinateSet" in text
+    assert ams.CoordinateSet.all(3).is_all and ams.CoordinateSet.all(dimension=3).dimension == 3
+    assert pickle.loads(pickle.dumps(ams.fraction_count)) is ams.fraction_count
 
 
 def test_unknown_keywords_name_the_allowed_ones():

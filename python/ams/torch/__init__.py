@@ -31,6 +31,7 @@ except ImportError as _error:
         _error, built_with=_built_with, running=_pytorch.__version__
     ) from _error
 
+from ams._functions import present_functions as _present_functions  # noqa: E402
 from ams._torch import (  # noqa: E402
     LabelledFrame,
     Network,
@@ -80,3 +81,5 @@ __all__ = [
     "torch_version",
     "training_sample",
 ]
+
+_present_functions(globals(), __name__)

@@ -148,6 +148,53 @@ def test_an_error_of_the_library_costs_a_phase_and_any_other_exception_comes_out
             send_frames(host)
 
 
+class Offering(ams.UpdatePolicy):
+    """Offers another state to start from."""
+
+    def plan(self, context, random):
+        return ams.PhasePlan(
+            parameters=context.held.values,
+            coordinates=ams.CoordinateSet.all(2),
+            required_gradients=[True, True],
+            other_starts=np.float32([[2, 1]]),
+        )
+
+
+def test_a_trainer_that_tries_starts_must_give_their_scores():
+    class Trying(Trainer):
+        def __init__(self, end):
+            self.end = end
+
+        def train(self, job):
+            scores = job.try_starts(lambda values, samples: 1.0 if values[0] == 2 else 0.1)
+            assert scores.start == 1 and job.parameters[0] == 2
+            return self.end(job, scores)
+
+    def by_hand(job, scores=None):
+        return ams.TrainingResult(
+            parameters=job.parameters, adam=job.adam, losses=[0.0], scores=scores
+        )
+
+    def result(job, scores=None):
+        return job.result(losses=[0.0], scores=scores)
+
+    for end in (by_hand, result):
+        host = server(make_policy=Offering, trainer=Trying(end))
+        say_hello(host)
+        send_frames(host)
+        session = host.session("a")
+        assert session.counters.trials == 1 and session.counters.phases_failed == 0
+        assert session.held.values[0] == 2
+
+        host = server(make_policy=Offering, trainer=Trying(lambda job, scores, end=end: end(job)))
+        say_hello(host)
+        send_frames(host)
+        session = host.session("a")
+        assert session.counters.phases_failed == 1 and session.counters.updates == 0
+        assert "no scores, and try_starts() has chosen" in session.last_error
+        assert "scores=scores" in session.last_error
+
+
 def test_parts_of_another_kind_are_refused():
     with pytest.raises(TypeError):
         server(task=3)
@@ -155,6 +202,10 @@ def test_parts_of_another_kind_are_refused():
         server(make_policy=lambda: 3)
     with pytest.raises(ams.InvalidArgumentError, match="normalisation layers"):
         server(make_policy=lambda: ams.FixedPolicy(strategy="normalization"))
+    other = ams.ModelState(ams.Manifest([("weight", (2,))]), np.zeros(2, np.float32))
+    differ = r"only the trainer's has 'bias'; 'weight' is \[2\] in the initial model and \[1\] in"
+    with pytest.raises(ams.ManifestMismatchError, match=differ):
+        server(initial=other)
     with pytest.raises(ams.InvalidArgumentError, match="max_devices"):
         server(max_devices=0)
 

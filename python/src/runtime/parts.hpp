@@ -24,6 +24,7 @@
 #include "ams/session/training_job.hpp"
 #include "arrays.hpp"
 #include "objects.hpp"
+#include "session/training_job.hpp"
 
 /// The parts of hosts that are Python objects: any that has the methods (ams/parts.py).
 namespace ams::python {
@@ -66,7 +67,11 @@ struct PythonTrainer final : PythonPart<Trainer> {
   using PythonPart::PythonPart;
   const std::shared_ptr<const Manifest>& manifest() const override { return keep_manifest(); }
   TrainingResult train(TrainingJob job) override {
-    return call<TrainingResult>("train", std::move(job));
+    const py::gil_scoped_acquire gil;
+    const py::object shared = py::cast(std::move(job));
+    TrainingResult result = call<TrainingResult>("train", shared);
+    require_scores(shared, result.scores);
+    return result;
   }
 };
 

@@ -13,6 +13,7 @@
 #include "bindings.hpp"
 #include "objects.hpp"
 #include "option_fields.hpp"
+#include "session/training_job.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -68,7 +69,7 @@ TrainingJob.try_starts() gave. All copied.)")
       .def_readonly("seconds", &TrainingResult::seconds, "Wall time of the phase.")
       .def_readonly("scores", &TrainingResult::scores, "StartScores of the job's trial, or None.");
 
-  py::class_<TrainingJob>(m, "TrainingJob", R"(
+  py::class_<TrainingJob>(m, "TrainingJob", py::dynamic_attr(), R"(
 One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through mini_batches and
 changes parameters in place, with step() or an optimiser of its own:
 
@@ -114,7 +115,8 @@ changes parameters in place, with step() or an optimiser of its own:
           "S_1 to S_K: lists of samples.")
       .def(
           "try_starts",
-          [](TrainingJob& self, const py::function& score) -> std::optional<StartScores> {
+          [](const py::object& job, const py::function& score) -> std::optional<StartScores> {
+            auto& self = job.cast<TrainingJob&>();
             if (!self.trial) return std::nullopt;
             const StartTrial& trial = *self.trial;
             const auto ask = [&](std::span<const float> values) {
@@ -130,12 +132,14 @@ changes parameters in place, with step() or an optimiser of its own:
             }
             StartScores scores = choose_start(trial, *held, std::move(others));
             if (scores.start > 0) self.parameters = *trial.others[scores.start - 1].parameters;
+            py::setattr(job, tried_attribute, py::bool_(true));
             return scores;
           },
           "score"_a, R"(
 Lets `parameters` start from the best of the states that the policy offers. score(values, samples): how good a student
 with these values, float32 [dimension], is on these samples, in [0, 1]; None where they say nothing. Gives the
-StartScores; give them to result(). None where the policy offers nothing or the samples say nothing.)")
+StartScores; give them to result(), which raises InvalidArgumentError without them. None where the policy offers
+nothing or the samples say nothing.)")
       .def(
           "step",
           [](TrainingJob& self, const ArrayLike& gradients) {
@@ -149,12 +153,15 @@ One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: 
 parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.)")
       .def(
           "result",
-          [](const TrainingJob& self, const py::iterable& losses, double seconds,
+          [](const py::object& job, const py::iterable& losses, double seconds,
              const std::optional<StartScores>& scores) {
+            require_scores(job, scores);
+            const auto& self = job.cast<const TrainingJob&>();
             return TrainingResult{self.parameters, self.adam, to_losses(losses), seconds, scores};
           },
           py::kw_only(), "losses"_a, "seconds"_a = 0.0, "scores"_a = py::none(),
-          "The TrainingResult of parameters and adam as they are now.");
+          "The TrainingResult of parameters and adam as they are now. scores: what try_starts() "
+          "gave.");
 }
 
 }  // namespace ams::python

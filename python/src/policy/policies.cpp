@@ -102,7 +102,11 @@ The defaults are those of its section 4.1.)",
 One strategy and one encoding for the life of a session. The defaults are the settings that libams
 recommends; those of the paper are PaperPolicy's.)",
               fixed, [](F a) {
-                if (a.strategy) a.options.strategy = a.strategy->make(a.gamma);
+                if (a.strategy) {
+                  a.options.strategy = a.strategy->make(a.gamma);
+                } else {
+                  gradient_guided(a.gamma);  // a gamma out of range is refused all the same
+                }
                 return std::make_shared<FixedPolicy>(a.options);
               });
 

@@ -69,6 +69,11 @@ class Manifest:
         ...
     def __setstate__(self, arg0: tuple) -> None:
         ...
+    def difference(self, other: Manifest, own_name: str = 'this', other_name: str = 'the other') -> str:
+        """
+        What differs, by name, for people: tensors that only one has, other shapes, kinds or places. Empty when the digests are
+        equal. own_name, other_name: whose the two are, in that text.
+        """
     def tensor_of(self, coordinate: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
         Index into tensors of the one that holds this coordinate.
@@ -988,7 +993,7 @@ class TrainingJob:
     """
     def result(self, *, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> TrainingResult:
         """
-        The TrainingResult of parameters and adam as they are now.
+        The TrainingResult of parameters and adam as they are now. scores: what try_starts() gave.
         """
     def step(self, gradients: numpy.typing.ArrayLike) -> None:
         """
@@ -999,7 +1004,8 @@ class TrainingJob:
         """
         Lets `parameters` start from the best of the states that the policy offers. score(values, samples): how good a student
         with these values, float32 [dimension], is on these samples, in [0, 1]; None where they say nothing. Gives the
-        StartScores; give them to result(). None where the policy offers nothing or the samples say nothing.
+        StartScores; give them to result(), which raises InvalidArgumentError without them. None where the policy offers
+        nothing or the samples say nothing.
         """
     @property
     def adam(self) -> AdamState:
@@ -1636,6 +1642,11 @@ class UpdatePolicy:
         The time of the session's first event.
         """
     @property
+    def buffer_samples(self) -> int:
+        """
+        And all but the newest so many. By default 4096.
+        """
+    @property
     def horizon_seconds(self) -> float:
         """
         T_horizon: older samples are forgotten. By default 240.
@@ -1708,7 +1719,7 @@ class PaperPolicy(UpdatePolicy):
     The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in profile 'reference'.
     The defaults are those of its section 4.1.
     """
-    def __init__(self, *, gamma: float = 0.05, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, least_spacing: float = 1.0, min_samples: int = 4, horizon_seconds: float = 240.0, recency_seconds: float = 0.0, trainer_share: float = 0.0, start_states: int = 0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, gamma: float = 0.05, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, least_spacing: float = 1.0, min_samples: int = 4, horizon_seconds: float = 240.0, buffer_samples: int = 4096, recency_seconds: float = 0.0, trainer_share: float = 0.0, start_states: int = 0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
             gamma: fraction of the parameters that an update carries, (0, 1]
             learning_rate: alpha, > 0 and at most 1e6
@@ -1722,6 +1733,7 @@ class PaperPolicy(UpdatePolicy):
             least_spacing: a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
             min_samples: the first phase waits for so many labelled samples, >= 1
             horizon_seconds: T_horizon, > 0
+            buffer_samples: a mini-batch is of no more than the newest so many samples of T_horizon; 0: as many as max_fps gives in a minute or a T_update, and 60 at least
             recency_seconds: half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
             trainer_share: a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
             start_states: tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
@@ -1770,6 +1782,11 @@ class PaperPolicy(UpdatePolicy):
     def beta2(self) -> float:
         """
         in [0, 1)
+        """
+    @property
+    def buffer_samples(self) -> int:
+        """
+        a mini-batch is of no more than the newest so many samples of T_horizon; 0: as many as max_fps gives in a minute or a T_update, and 60 at least
         """
     @property
     def epsilon(self) -> float:
@@ -1878,18 +1895,19 @@ class PaperPolicy(UpdatePolicy):
         """
 class FixedPolicy(UpdatePolicy):
     """
-    One strategy and one encoding for the life of a session.
+    One strategy and one encoding for the life of a session. The defaults are the settings that libams
+    recommends; those of the paper are PaperPolicy's.
     """
-    def __init__(self, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 1, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, strategy: str | Strategy | None = None, gamma: float = 0.05, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float | None = None, normalization_multiplier: float | None = None, head_multiplier: float | None = None, learning_rates_by_size: bool = True, profile: str = 'compact', zstd_level: int = 1, relative_step: float = 2.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, buffer_samples: int = 0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 1, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
-            gamma: fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
-            strategy: how they are chosen, a Strategy or one of selection_strategy_names()
+            strategy: what a phase trains and sends, a Strategy or one of selection_strategy_names(); None: normalisation layers and head, or the whole model where it has no such layers
+            gamma: fraction of the trainable coordinates, of strategies that choose one; (0, 1]
             learning_rate: alpha, > 0 and at most 1e6
             beta1: in [0, 1)
             beta2: in [0, 1)
             epsilon: 1e-30 to 1e6
             epsilon_placement: 'outside_root' (as torch.optim.Adam) or 'inside_root' (as Algorithm 2 is printed)
-            weight_multiplier: of learning_rate, for tensors of role 'weight'; (0, 1e6]
+            weight_multiplier: of learning_rate, for tensors of role 'weight', (0, 1e6]; None: the strategy's of recommended_multipliers()
             normalization_multiplier: likewise, of role 'normalization'
             head_multiplier: likewise, of role 'head'
             learning_rates_by_size: tensors whose values are small at the beginning learn less fast (learning_rate_scales()), so that one learning rate suits most networks; False: as in the paper
@@ -1905,6 +1923,7 @@ class FixedPolicy(UpdatePolicy):
             least_spacing: a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
             min_samples: the first phase waits for so many labelled samples, >= 1
             horizon_seconds: T_horizon, > 0
+            buffer_samples: a mini-batch is of no more than the newest so many samples of T_horizon; 0: as many as max_fps gives in a minute or a T_update, and 60 at least
             recency_seconds: half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
             trainer_share: a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
             start_states: tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
@@ -1955,6 +1974,11 @@ class FixedPolicy(UpdatePolicy):
         in [0, 1)
         """
     @property
+    def buffer_samples(self) -> int:
+        """
+        a mini-batch is of no more than the newest so many samples of T_horizon; 0: as many as max_fps gives in a minute or a T_update, and 60 at least
+        """
+    @property
     def dead_zone(self) -> float:
         """
         of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
@@ -1977,10 +2001,10 @@ class FixedPolicy(UpdatePolicy):
     @property
     def gamma(self) -> float:
         """
-        fraction of the trainable coordinates that a phase trains and sends, in (0, 1]
+        fraction of the trainable coordinates, of strategies that choose one; (0, 1]
         """
     @property
-    def head_multiplier(self) -> float:
+    def head_multiplier(self) -> float | None:
         """
         likewise, of role 'head'
         """
@@ -2025,7 +2049,7 @@ class FixedPolicy(UpdatePolicy):
         the first phase waits for so many labelled samples, >= 1
         """
     @property
-    def normalization_multiplier(self) -> float:
+    def normalization_multiplier(self) -> float | None:
         """
         likewise, of role 'normalization'
         """
@@ -2092,7 +2116,7 @@ class FixedPolicy(UpdatePolicy):
     @property
     def strategy(self) -> typing.Any:
         """
-        how they are chosen, a Strategy or one of selection_strategy_names()
+        what a phase trains and sends, a Strategy or one of selection_strategy_names(); None: normalisation layers and head, or the whole model where it has no such layers
         """
     @property
     def trainer_share(self) -> float:
@@ -2100,9 +2124,9 @@ class FixedPolicy(UpdatePolicy):
         a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
         """
     @property
-    def weight_multiplier(self) -> float:
+    def weight_multiplier(self) -> float | None:
         """
-        of learning_rate, for tensors of role 'weight'; (0, 1e6]
+        of learning_rate, for tensors of role 'weight', (0, 1e6]; None: the strategy's of recommended_multipliers()
         """
     @property
     def weight_step_multiplier(self) -> float:
@@ -2119,7 +2143,7 @@ class BudgetPolicy(UpdatePolicy):
     Makes the best of a downlink budget: chooses what every phase trains and how fast it learns (the
     multipliers are times those of recommended_multipliers()), and writes every update as finely as the budget allows.
     """
-    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 1, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, buffer_samples: int = 0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 1, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
             budget_bps: what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
             link_bps: what the link takes: no update is larger than this times T_update; at least the budget; 0: four times that
@@ -2140,6 +2164,7 @@ class BudgetPolicy(UpdatePolicy):
             least_spacing: a phase begins when new labels are there, so many T_update after the one before at the earliest, 0.001 to 1
             min_samples: the first phase waits for so many labelled samples, >= 1
             horizon_seconds: T_horizon, > 0
+            buffer_samples: a mini-batch is of no more than the newest so many samples of T_horizon; 0: as many as max_fps gives in a minute or a T_update, and 60 at least
             recency_seconds: half of a mini-batch is of the newest so many seconds; 0: all of T_horizon alike
             trainer_share: a phase takes no more than this share of T_update, its waiting included: first K shrinks, then T_update grows; 0: both stay
             start_states: tried before each phase besides what the device holds: the un-customised student, and what was held when the latest scenes ended; 0 to 64
@@ -2193,6 +2218,11 @@ class BudgetPolicy(UpdatePolicy):
     def budget_bps(self) -> float:
         """
         what the downlink may carry, the mean over a window with every byte counted; 50 to 1e9
+        """
+    @property
+    def buffer_samples(self) -> int:
+        """
+        a mini-batch is of no more than the newest so many samples of T_horizon; 0: as many as max_fps gives in a minute or a T_update, and 60 at least
         """
     @property
     def epsilon(self) -> float:
@@ -3509,5 +3539,5 @@ def update_profile_names() -> list[str]:
     """
     'reference' and 'compact'.
     """
-__version__: str = '0.1.0'
+__version__: str = '0.2.0'
 protocol_version: int = 1

@@ -16,7 +16,7 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from ams.torch import (
     load_student_values,
     open_network,
 )
+from ams.torch.wrappers import unwrapped
 
 __all__ = ["ExportedStudent", "ExportedTeacher", "student", "teacher"]
 
@@ -83,17 +84,20 @@ def student(
     """Writes the TorchScript file of a student that shall be trained while it is streamed.
 
     `module` maps float32 [N, 3, H, W], normalised as ImageNet is, to logits [N, classes, h, w] with
-    h <= H and w <= W (they are resized), as a tensor, as the first of a tuple, or under "out" of a
-    dictionary. `path` ends in .pt. `input_size`: (H, W) in pixels, 32 to 4096 each. `num_classes`:
-    1 to 254; None: as many as the module gives. The module itself is left alone; what is written is
-    scripted, or traced where scripting is not possible (a trace stays in eval mode for good, so its
-    batch-norm statistics cannot be trained).
+    h <= H and w <= W (they are resized), as a tensor, as the first of a tuple or list, or as "out"
+    or "logits" of a dictionary or object. One output channel is the logit of class 1 of two
+    classes. `path` ends in .pt. `input_size`: (H, W) in pixels, 32 to 4096 each. `num_classes`: 2
+    to 254; None: as many as the module gives. The module itself is left alone. What is written is
+    the module without wrappers (torch.compile, DataParallel and their like), on the CPU, in
+    float32, scripted, or traced where scripting is not possible (a trace stays in eval mode for
+    good, so its batch-norm statistics cannot be trained).
 
     Raises ams.InvalidArgumentError with the reason when the file could not be trained or would not
     compute the same, and ams.IoError when it cannot be written.
     """
     path = _check_path(path, (".pt",))
     height, width = _check_size(input_size)
+    _check_num_classes(num_classes)
     own = _copy_for_export(module)
     trainable = {name: p for name, p in own.named_parameters() if p.requires_grad}
     if not trainable:
@@ -105,24 +109,34 @@ def student(
     if wrong:
         raise ams.InvalidArgumentError(
             f"parameter '{wrong[0]}' is {trainable[wrong[0]].dtype}; trainable parameters must be "
-            "float32 (module.float())"
+            "float32; freeze others with requires_grad_(False)"
         )
     inputs = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(1))
     expected = _logits(own, inputs, "the module")
     num_classes = _check_output(expected, inputs, num_classes)
-    with _whole_file(path) as written:
-        method = _save_script(own, inputs[:1], written)
-        spec = StudentSpec(
-            network=written, num_classes=num_classes, input_width=width, input_height=height
+    _check_last_operation(expected, ("Sigmoid", "Softmax"))
+    if not expected.isfinite().all():
+        raise ams.InvalidArgumentError(
+            "the module gives infinite logits for a random picture; their loss is infinite too"
         )
-        values = load_student_values(spec)
+    gradients = _module_gradients(expected, trainable)
+
+    def spec_of(network: Path) -> StudentSpec:
+        return StudentSpec(
+            network=network, num_classes=num_classes, input_width=width, input_height=height
+        )
+
+    def check(written: Path, method: str) -> None:
+        values = load_student_values(spec_of(written))
         reloaded = open_network(written).eval()
         _check_same_tensors(trainable, reloaded, values, method)
-        _check_same_outputs(_callable(own), reloaded, inputs, method)
-        _check_same_gradients(own, reloaded, inputs, trainable, method)
-    spec = StudentSpec(
-        network=path, num_classes=num_classes, input_width=width, input_height=height
-    )
+        _check_same_outputs(own, reloaded, inputs, method)
+        _check_same_gradients(gradients, reloaded, inputs, method)
+
+    with _whole_file(path) as written:
+        method = _save_script(own, inputs[:1], written, check)
+        values = load_student_values(spec_of(written))
+    spec = spec_of(path)
     _log.info("wrote %s: %d parameters to train, %s", path, values.manifest.dimension, method)
     return ExportedStudent(path, spec, values.manifest, values.fingerprint, method)
 
@@ -139,9 +153,9 @@ def teacher(
     package, compiled for this kind of machine, for .pt2.
 
     `module` maps float32 [1, 3, H, W], normalised as ImageNet is, to logits [1, classes, h, w] with
-    h <= H and w <= W (a package: as a tensor, or the first of several). `input_size`: (H, W) in
-    pixels, 32 to 4096 each. `num_classes`: 1 to 254; None: as many as the module gives. `device`:
-    where a package shall run. The module itself is left alone.
+    h <= H and w <= W, in the forms that student() takes. `input_size`: (H, W) in pixels, 32 to 4096
+    each. `num_classes`: 2 to 254; None: as many as the module gives. `device`: where a package
+    shall run. The module itself is left alone.
 
     Any number of processes may export at once. In one process, packages are compiled one after the
     other. Meanwhile TORCHINDUCTOR_CACHE_DIR and TRITON_CACHE_DIR name a temporary folder, so no
@@ -152,16 +166,22 @@ def teacher(
     """
     path = _check_path(path, (".pt", ".pt2"))
     height, width = _check_size(input_size)
-    own = _copy_for_export(module).requires_grad_(False)
+    _check_num_classes(num_classes)
+    own = _copy_for_export(module)
+    for parameter in own.parameters():
+        parameter.requires_grad_(False)
     inputs = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(1))
-    num_classes = _check_output(_logits(own, inputs, "the module"), inputs, num_classes)
+    expected = _logits(own, inputs, "the module")
+    num_classes = _check_output(expected, inputs, num_classes)
+    if expected.shape[1] < num_classes:
+        with_gradient = inputs.clone().requires_grad_()
+        _check_last_operation(_logits(own, with_gradient, "the module"), ("Sigmoid",))
     device = torch.device(device)
     packaged = path.suffix == ".pt2"
     if packaged:
         own, inputs = own.to(device), inputs.to(device)
-    with _whole_file(path) as written:
-        save = _save_package if packaged else _save_script
-        method = save(own, inputs, written)
+
+    def check(written: Path, method: str) -> None:
         NetworkTeacher(
             written,
             num_classes=num_classes,
@@ -171,12 +191,12 @@ def teacher(
         )
         # A compiler may order sums as it likes.
         _check_same_outputs(
-            _callable(own),
-            open_network(written),
-            inputs,
-            method,
-            tolerance=5e-3 if packaged else 1e-4,
+            own, open_network(written), inputs, method, tolerance=5e-3 if packaged else 1e-4
         )
+
+    with _whole_file(path) as written:
+        save = _save_package if packaged else _save_script
+        method = save(own, inputs, written, check)
     _log.info("wrote %s: a teacher of %d classes, %s", path, num_classes, method)
     return ExportedTeacher(path, num_classes, (height, width), method)
 
@@ -185,7 +205,7 @@ def teacher(
 
 
 def _check_path(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:
-    path = Path(path)
+    path = Path(os.fsdecode(path))
     if path.suffix not in suffixes:
         raise ams.InvalidArgumentError(
             f"path is '{path}'; allowed are names that end in {' or '.join(suffixes)}"
@@ -209,20 +229,68 @@ def _check_size(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def _copy_for_export(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy on the CPU in eval mode, so that nothing here touches the caller's module."""
-    if not isinstance(module, torch.nn.Module):
+def _check_num_classes(num_classes: int | None) -> None:
+    if num_classes is not None and not 2 <= num_classes <= 254:
         raise ams.InvalidArgumentError(
-            f"module is a {type(module).__name__}; allowed is a torch.nn.Module"
+            f"num_classes is {num_classes}; allowed are 2 to 254 (one output channel is the logit "
+            "of class 1 of 2 classes)"
         )
+
+
+def _copy_for_export(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy on the CPU in eval mode and float32, so that nothing here touches the caller's."""
+    if isinstance(module, torch.export.ExportedProgram):
+        module = module.module()
+    if not isinstance(module, torch.nn.Module):
+        advice = ""
+        if isinstance(module, dict):
+            advice = " (a state dict has values alone: load_state_dict() it into its module)"
+        raise ams.InvalidArgumentError(
+            f"module is a {type(module).__name__}; allowed is a torch.nn.Module{advice}"
+        )
+    _check_values(module)
     try:
         if isinstance(module, torch.jit.ScriptModule):
             own = _copy_of_script(module)
         else:
-            own = copy.deepcopy(module)
+            own = copy.deepcopy(unwrapped(module), _copies_of_results(module))
+            for part in own.modules():
+                for name, child in part._modules.items():
+                    part._modules[name] = None if child is None else unwrapped(child)
     except Exception as error:
         raise ams.InvalidArgumentError(f"the module cannot be copied: {error}") from error
-    return own.cpu().eval()
+    own = own.cpu()
+    if any(p.is_floating_point() and p.dtype != torch.float32 for p in own.parameters()):
+        own = own.float()
+    # A program of torch.export stays in the mode that it was exported in.
+    with contextlib.suppress(NotImplementedError):
+        own.eval()
+    return own
+
+
+def _check_values(module: torch.nn.Module) -> None:
+    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+        if torch.nn.parameter.is_lazy(tensor):
+            raise ams.InvalidArgumentError(
+                f"'{name}' has no shape yet (a lazy layer takes it from its first input): run the "
+                "module once, load its weights, and export it then"
+            )
+        if tensor.is_meta:
+            raise ams.InvalidArgumentError(
+                f"'{name}' is on the meta device and has no values: make it real with "
+                "module.to_empty(device='cpu'), load its weights, and export it then"
+            )
+
+
+def _copies_of_results(module: torch.nn.Module) -> dict[int, torch.Tensor]:
+    """Attributes that a hook computes anew in each forward(), as the older weight_norm does: they
+    have a history, which deepcopy refuses. As its memo."""
+    return {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
 
 
 def _copy_of_script(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
@@ -238,6 +306,7 @@ def _copy_of_script(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
 def _check_output(logits: torch.Tensor, inputs: torch.Tensor, num_classes: int | None) -> int:
     height, width = inputs.shape[-2:]
     wanted = "classes" if num_classes is None else str(num_classes)
+    binary = logits.dim() == 4 and logits.shape[1] == 1 and num_classes in (None, 2)
     fits = (
         logits.dim() == 4
         and logits.dtype == torch.float32
@@ -245,31 +314,55 @@ def _check_output(logits: torch.Tensor, inputs: torch.Tensor, num_classes: int |
         and 1 <= logits.shape[2] <= height
         and 1 <= logits.shape[3] <= width
         and 1 <= logits.shape[1] <= 254
-        and num_classes in (None, logits.shape[1])
+        and (num_classes in (None, logits.shape[1]) or binary)
     )
     if not fits:
         raise ams.InvalidArgumentError(
             f"the module maps {list(inputs.shape)} to {logits.dtype} {list(logits.shape)}; "
             f"needed are float32 logits [{inputs.shape[0]}, {wanted}, h <= {height}, w <= {width}] "
-            "of 1 to 254 classes"
+            "of 2 to 254 classes (or one channel, the logit of class 1)"
+            + ("" if logits.is_floating_point() else "; leave out argmax() at the end")
         )
-    return int(logits.shape[1])
+    return 2 if binary else int(logits.shape[1])
+
+
+def _check_last_operation(logits: torch.Tensor, refused: tuple[str, ...]) -> None:
+    """By its gradient's name: the programs apply softmax or sigmoid themselves."""
+    last = logits.grad_fn.name() if logits.grad_fn is not None else ""
+    for name in refused:
+        if last.startswith(f"{name}Backward"):
+            raise ams.InvalidArgumentError(
+                f"the module ends with {name.lower()} and gives probabilities; needed are logits: "
+                "leave it out, in eval mode too"
+            )
 
 
 # ---- Computing
 
 
 def _first_tensor(output: object) -> torch.Tensor | None:
-    """The logits, where the programs look for them."""
-    if isinstance(output, (tuple, list)) and output:
-        output = output[0]
-    elif isinstance(output, dict):
-        output = output.get("out")
-    return output if isinstance(output, torch.Tensor) else None
+    """The logits, where the programs look for them, or in an object of such a name."""
+    candidates: list[object] = [output]
+    if isinstance(output, dict):
+        candidates = [output.get(name) for name in _LOGITS]
+    elif isinstance(output, (tuple, list)):
+        candidates = list(output[:1])
+    elif not isinstance(output, torch.Tensor):
+        candidates = [getattr(output, name, None) for name in _LOGITS]
+    return next((found for found in candidates if isinstance(found, torch.Tensor)), None)
 
 
-def _callable(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda inputs: _logits(module, inputs, "the module")
+_LOGITS = ("out", "logits")
+
+
+@contextlib.contextmanager
+def _giving_logits(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """The module with its logits as its one output: a trace cannot give any object."""
+    hook = module.register_forward_hook(lambda _module, _inputs, output: _first_tensor(output))
+    try:
+        yield module
+    finally:
+        hook.remove()
 
 
 def _logits(network: torch.nn.Module | Network, inputs: torch.Tensor, name: str) -> torch.Tensor:
@@ -281,10 +374,13 @@ def _logits(network: torch.nn.Module | Network, inputs: torch.Tensor, name: str)
         ) from error
     logits = _first_tensor(output)
     if logits is None:
+        names = f" of {', '.join(map(repr, output))}" if isinstance(output, dict) else ""
         raise ams.InvalidArgumentError(
-            f"{name} gives a {type(output).__name__}; needed are logits as a tensor, as the first "
-            "of a tuple, or under 'out' of a dictionary"
+            f"{name} gives a {type(output).__name__}{names}; needed are logits as a tensor, as the "
+            "first of a tuple or list, or as 'out' or 'logits' of a dictionary or object"
         )
+    if logits.isnan().any():
+        raise ams.InvalidArgumentError(f"{name} gives NaN for an input of finite values")
     return logits
 
 
@@ -313,27 +409,84 @@ def _whole_file(path: Path) -> Iterator[Path]:
             raise ams.IoError(f"cannot write '{path}': {error}") from error
 
 
-def _save_script(module: torch.nn.Module, example: torch.Tensor, path: Path) -> str:
-    """Scripts the module, or else traces it. Gives which."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that torch.jit has a successor, which cannot be trained
+_Check = Callable[[Path, str], None]
+"""Refuses a file that was written with the method, e.g. "trace"."""
+
+
+def _script(module: torch.nn.Module, _example: torch.Tensor) -> torch.jit.ScriptModule:
+    return torch.jit.script(module)
+
+
+def _trace(module: torch.nn.Module, example: torch.Tensor) -> torch.jit.ScriptModule:
+    with _giving_logits(module):
+        return torch.jit.trace(module, (example,), strict=False, check_trace=False)
+
+
+_OWN_OPERATIONS = {"aten", "prim", "prims", "quantized", "quantized_decomposed"}  # torch itself
+
+
+def _check_operations(names: Iterable[str]) -> None:
+    others = sorted(name for name in names if name.split("::")[0] not in _OWN_OPERATIONS)
+    if others:
+        raise ams.InvalidArgumentError(
+            f"the module uses the operation {others[0]}, which a Python package adds to torch; the "
+            "programs do not have it: write forward() with torch's own operations"
+        )
+
+
+def _contents(script: torch.jit.ScriptModule) -> bytes:
+    """Those of its file."""
+    for name, _ in script.named_modules():
+        if not name.isascii():
+            raise ams.InvalidArgumentError(
+                f"the module '{name}' has a name that is not ASCII, which TorchScript cannot read"
+            )
+    contents = script.save_to_buffer()  # save() takes no path that is not UTF-8
+    _check_operations(torch.jit.export_opnames(script))  # crashes for what cannot be saved
+    return contents
+
+
+def _save_script(
+    module: torch.nn.Module, example: torch.Tensor, path: Path, check: _Check
+) -> str:
+    """Scripts the module, or else traces it: the first that passes `check`. Gives which."""
+    methods = {"script": _script}
+    if not isinstance(module, torch.jit.ScriptModule):
+        methods["trace"] = _trace
+    not_made: dict[str, Exception] = {}
+    refused: list[ams.Error] = []
+    for method, make in methods.items():
         try:
-            script, method = torch.jit.script(module), "script"
-        except Exception as scripting_error:
-            try:
-                script = torch.jit.trace(module, (example,), strict=False, check_trace=False)
-                method = "trace"
-            except Exception as tracing_error:
-                raise ams.InvalidArgumentError(
-                    "the module can be neither scripted nor traced by torch.jit. Scripting: "
-                    f"{_short(scripting_error)}. Tracing: {_short(tracing_error)}"
-                ) from tracing_error
-            _log.info("traced, as scripting failed: %s", _short(scripting_error))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch.jit's successor, which cannot be trained
+                contents = _contents(make(module, example))
+        except Exception as error:
+            not_made[method] = error
+            continue
         try:
-            script.save(str(path))
-        except (RuntimeError, OSError) as error:
-            raise ams.IoError(f"cannot write '{path}': {_short(error)}") from error
-    return method
+            path.write_bytes(contents)
+        except OSError as error:
+            raise ams.IoError(f"cannot write '{path}': {error}") from error
+        try:
+            check(path, method)
+        except ams.IoError:
+            raise
+        except ams.Error as error:
+            refused.append(error)
+            continue
+        if method == "trace":
+            reasons = [*not_made.values(), *refused]
+            _log.info("traced, as a script cannot serve: %s", _short(reasons[0]))
+        return method
+    if refused:
+        raise refused[-1]
+    for error in not_made.values():
+        if isinstance(error, ams.Error):
+            raise error
+    reasons = [f"{method}: {_short(error)}" for method, error in not_made.items()]
+    raise ams.InvalidArgumentError(
+        f"the module can be neither scripted nor traced by torch.jit. {'. '.join(reasons)}"
+    )
 
 
 _CACHE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
@@ -391,21 +544,30 @@ def _compiler_options() -> dict[str, object]:
     return {"aot_inductor.precompile_headers": False} if makes_them else {}
 
 
-def _save_package(module: torch.nn.Module, example: torch.Tensor, path: Path) -> str:
+def _save_package(
+    module: torch.nn.Module, example: torch.Tensor, path: Path, check: _Check
+) -> str:
     try:
         with torch.no_grad(), warnings.catch_warnings(), _private_compiler_cache():
             warnings.simplefilter("ignore")
-            program = torch.export.export(module, (example,))
+            with _giving_logits(module):
+                program = torch.export.export(module, (example,))
+            _check_operations(
+                f"{node.target.namespace}::{node.target._opname}"
+                for node in program.graph.nodes
+                if isinstance(node.target, torch._ops.OpOverload)
+            )
             torch._inductor.aoti_compile_and_package(
                 program, package_path=str(path), inductor_configs=_compiler_options()
             )
-    except ams.IoError:
+    except ams.Error:
         raise
     except Exception as error:
         raise ams.InvalidArgumentError(
             f"the module cannot be compiled into a package (a TorchScript file, .pt, may still be "
             f"possible): {_short(error)}"
         ) from error
+    check(path, "package")
     return "package"
 
 
@@ -439,8 +601,21 @@ def _check_same_tensors(
             _refuse_file(method, f"has other values in '{name}'", "This is a fault of the module.")
 
 
+def _on_pictures(network: Network, name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network as the programs run it: on channels-last memory, or on contiguous memory when it
+    fails on that."""
+
+    def logits(inputs: torch.Tensor) -> torch.Tensor:
+        if inputs.is_cpu:
+            with contextlib.suppress(ams.InvalidArgumentError):
+                return _logits(network, inputs.to(memory_format=torch.channels_last), name)
+        return _logits(network, inputs, name)
+
+    return logits
+
+
 def _check_same_outputs(
-    module: Callable[[torch.Tensor], torch.Tensor],
+    module: torch.nn.Module,
     reloaded: Network,
     inputs: torch.Tensor,
     method: str,
@@ -452,19 +627,18 @@ def _check_same_outputs(
     count = inputs.shape[0]
     sizes = range(1, count + 2) if count > 1 else (1,)
     pictures = ((1.0, 0.0), (0.1, -1.0), (0.1, 1.5))  # contrast and brightness
+    exported = _on_pictures(reloaded, f"the exported network ({method})")
     for size, (contrast, brightness) in itertools.product(sizes, pictures):
         noise = torch.randn(size, *inputs.shape[1:], generator=generator)
         probe = (noise * contrast + brightness).to(inputs.device)
         with torch.no_grad():
-            expected = module(probe)
-            if not torch.equal(expected, module(probe)) and not _close(
-                expected, module(probe), tolerance
-            ):
+            expected = _logits(module, probe, "the module")
+            if not _close(_logits(module, probe, "the module"), expected, tolerance):
                 raise ams.InvalidArgumentError(
                     "the module gives another output each time for the same input, in eval mode; a "
                     "network that is served must not"
                 )
-            found = _logits(reloaded, probe, f"the exported network ({method})")
+            found = exported(probe)
         if not _close(found, expected, tolerance):
             _refuse_file(
                 method,
@@ -477,25 +651,28 @@ def _check_same_outputs(
 def _close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> bool:
     if found.shape != expected.shape:
         return False
-    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    finite = expected[expected.isfinite()]
+    scale = float(finite.abs().max()) if finite.numel() else 0.0
     return torch.allclose(found, expected, rtol=tolerance, atol=tolerance * max(scale, 1e-3))
 
 
-def _check_same_gradients(
-    module: torch.nn.Module,
-    reloaded: Network,
-    inputs: torch.Tensor,
-    trainable: dict[str, torch.nn.Parameter],
-    method: str,
-) -> None:
-    """Training the file is training the module."""
-    own = _gradients(_logits(module, inputs, "the module"), trainable)
-    if all(gradient is None for gradient in own.values()):
+def _module_gradients(
+    logits: torch.Tensor, trainable: dict[str, torch.nn.Parameter]
+) -> dict[str, torch.Tensor | None]:
+    gradients = _gradients(logits, trainable)
+    if all(gradient is None for gradient in gradients.values()):
         raise ams.InvalidArgumentError(
             "no gradient of the module's output reaches its trainable parameters (is there a "
             "detach() or torch.no_grad() in forward()?)"
         )
-    tensors = {name: tensor for name, tensor in reloaded.named_parameters() if name in trainable}
+    return gradients
+
+
+def _check_same_gradients(
+    own: dict[str, torch.Tensor | None], reloaded: Network, inputs: torch.Tensor, method: str
+) -> None:
+    """Training the file is training the module."""
+    tensors = {name: tensor for name, tensor in reloaded.named_parameters() if name in own}
     found = _gradients(_logits(reloaded, inputs, f"the exported network ({method})"), tensors)
     for name, expected in own.items():
         gradient = found[name]

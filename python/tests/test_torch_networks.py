@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,79 @@ def test_students_that_are_not_there():
         ams.torch.load_student_values(ams.torch.StudentSpec(network="nowhere.pt"))
     with pytest.raises(OSError):
         ams.torch.load_student_values(ams.torch.StudentSpec(weights="nowhere.safetensors"))
+
+
+def exported_program(path):
+    module = torch.nn.Conv2d(3, CLASSES, 3, padding=1).eval()
+    program = path.with_suffix(".pt2")
+    torch.export.save(torch.export.export(module, (torch.zeros(1, 3, 32, 64),)), program)
+    program.rename(path)
+
+
+def cut_short(path):
+    torch.jit.script(torch.nn.Conv2d(3, CLASSES, 3, padding=1)).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def save(content, **options):
+    return lambda path: torch.save(content(), path, **options)
+
+
+OTHER_FILES = {
+    "state dict": (save(lambda: torch.nn.Conv2d(3, 4, 1).state_dict()), "a state dict or checkp"),
+    "checkpoint": (save(lambda: {"model": torch.zeros(3), "epoch": 3}), "a state dict or checkp"),
+    "older state dict": (
+        save(
+            lambda: torch.nn.Conv2d(3, 4, 1).state_dict(), _use_new_zipfile_serialization=False
+        ),
+        "a state dict or checkp",
+    ),
+    "module": (save(lambda: torch.nn.Conv2d(3, 4, 1)), "a Python module of torch.save"),
+    "program": (exported_program, "a program of torch.export.save"),
+    "cut short": (cut_short, "an archive whose end is missing"),
+}
+
+
+@pytest.mark.parametrize("kind", list(OTHER_FILES))
+def test_files_that_torch_writes_and_the_programs_do_not_take(tmp_path, kind):
+    write, what = OTHER_FILES[kind]
+    path = tmp_path / "model.pt"
+    write(path)
+    paths = [path, tmp_path / "model.pt2", tmp_path / "model.pth"]
+    for other in paths[1:]:
+        other.write_bytes(path.read_bytes())
+    opens = [
+        lambda p: ams.torch.load_student_values(ams.torch.StudentSpec(**SIZE, network=p)),
+        lambda p: ams.torch.NetworkTeacher(p, **SIZE),
+        lambda p: ams.torch.load_student_values(ams.torch.StudentSpec(**SIZE, weights=p)),
+    ]
+    for name in paths:
+        for i, opened in enumerate(opens):
+            with pytest.raises(ams.MalformedDataError) as raised:
+                opened(name)
+            message = str(raised.value)
+            assert str(name) in message and what in message and "miniz" not in message
+            assert "again" in message or ("safetensors" if i == 2 else "ams.export") in message
+
+
+def test_weights_from_a_wrapped_module(tmp_path):
+    """As safetensors.torch.save_file(torch.compile(module).state_dict(), path) names them."""
+    spec = ams.torch.StudentSpec(**SIZE)
+    path = tmp_path / "weights.safetensors"
+    ams.torch.pretrain(spec, labelled(2), path, steps=1, batch_size=2, progress=False)
+    expected = ams.torch.load_student_values(ams.torch.StudentSpec(**SIZE, weights=path)).values
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    renamed = {k if k == "__metadata__" else f"module._orig_mod.{k}": v for k, v in header.items()}
+    text = json.dumps(renamed).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    found = ams.torch.load_student_values(ams.torch.StudentSpec(**SIZE, weights=path)).values
+    assert np.array_equal(found, expected)
+
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ams.MalformedDataError, match="cut short"):
+        ams.torch.load_student_values(ams.torch.StudentSpec(**SIZE, weights=path))
 
 
 def test_a_network_is_a_callable_with_gradients():

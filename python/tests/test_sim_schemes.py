@@ -303,7 +303,17 @@ def test_a_start_up_longer_than_the_stream_is_refused():
         sim.run(stream(), sim.NoCustomization(), setting(start_up_seconds=100))
 
 
-def test_libams_at_its_own_pace_updates_early_and_often():
+def test_the_papers_settings_are_those_of_its_policy():
+    ours = sim.AMS(**sim.paper_settings()).make_policy().to_dict()
+    paper = ams.PaperPolicy().to_dict()
+    assert {name: ours[name] for name in paper} == paper
+    assert (ours["strategy"], ours["profile"]) == ("gradient_guided", "reference")
+    assert ours["learning_rates_by_size"] is False
+    roles = ("weight_multiplier", "normalization_multiplier", "head_multiplier")
+    assert [ours[role] for role in roles] == [1, 1, 1]
+
+
+def test_libams_by_default_updates_early_and_often():
     result = sim.run(stream(), sim.AMS(), setting())
     assert result.digests_equal is True
     assert result.versions[0][0] < 2  # the first sample leaves at once

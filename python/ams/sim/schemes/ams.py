@@ -153,9 +153,9 @@ class AMS:
 
 
 def paper_settings() -> dict[str, Any]:
-    """The settings of the paper's section 4.1, as keyword arguments of AMS, except that a mini-batch
-    has 8 samples for its code's 10 and that it begins after 5 s for its about 100 s: clips are
-    short. The codec is X264Codec(target_bps=200e3)."""
+    """The settings of the paper's section 4.1, as keyword arguments of AMS. The clips are short,
+    so two differ: a mini-batch has 8 samples (the paper's code: 10), and the first samples leave
+    after 5 s (about 100 s)."""
     policy = ams.PaperPolicy()
     return {
         **{name: policy.to_dict()[name] for name in PACE},
@@ -165,6 +165,7 @@ def paper_settings() -> dict[str, Any]:
         "weight_multiplier": 1,
         "normalization_multiplier": 1,
         "head_multiplier": 1,
+        "learning_rates_by_size": False,
         "first_batch_seconds": 5,
         "scene_change_seconds": 0,
         "class_balance": 0,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import mmap
+import os
 import socket
 import struct
 import sys
@@ -46,7 +47,7 @@ class Prediction:
     labels: np.ndarray | None  #: uint8 [height, width]; None where JSON lines are written
 
 
-def predictions(where: str | BinaryIO) -> Iterator[Prediction]:
+def predictions(where: str | bytes | os.PathLike | BinaryIO) -> Iterator[Prediction]:
     """The predictions of a device as they come, until it ends.
 
     ``where``: as ``ams-edge --output`` has it (a path, ``unix:PATH``, ``tcp:HOST:PORT``,
@@ -55,6 +56,8 @@ def predictions(where: str | BinaryIO) -> Iterator[Prediction]:
     at are skipped. A last record that was cut off is left out. Raises OSError where there is
     nothing to read, MalformedDataError for other bytes. Stop early by closing the generator.
     """
+    if isinstance(where, (bytes, os.PathLike)):
+        where = os.fsdecode(where)
     if not isinstance(where, str):
         yield from _records(where)
     elif where == "-":

@@ -47,7 +47,9 @@ def test_label_maps(header_bytes):
 
 def test_a_file_an_end_and_nothing(tmp_path):
     (tmp_path / "records").write_bytes(LINE)
-    assert [seen.frame for seen in predictions(str(tmp_path / "records"))] == [17]
+    path = tmp_path / "records"
+    for where in (path, str(path), os.fsencode(path)):
+        assert [seen.frame for seen in predictions(where)] == [17]
     assert list(predictions(io.BytesIO(b""))) == []
     with pytest.raises(FileNotFoundError):
         next(predictions(str(tmp_path / "none")))

@@ -68,8 +68,8 @@ class ProgramsTest(unittest.TestCase):
             (tls or self.folder / "tls") / "certificate.pem", "--private-key",
             (tls or self.folder / "tls") / "private_key.pem",
             *(["--token-file", self.folder / token] if token else []),
-            *(teacher or ["--teacher", f"clip:{self.clip}"]), "--log-format", "json", "--log-level", "debug", "--report", self.work / report, "--data-dir", data, *training, *student,
-            *flags], output=output)
+            *(teacher or ["--teacher", f"clip:{self.clip}"]), "--log-format", "json", "--log-level", "debug",
+            "--report", self.work / report, "--data-dir", data, *training, *student, *flags], output=output)
         self.wait_until(lambda: port_file.is_file() and port_file.read_text().strip(), 60, "the server listens", process)
         self.port = int(port_file.read_text())
         return process

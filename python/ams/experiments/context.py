@@ -30,9 +30,9 @@ class Context:
     """The command's flags, checked. streams: the clips of each run: one each, or all as one stream.
 
     students: one for each stream. ams, one_time, remote_tracking, just_in_time: options of the
-    schemes. multipliers: of AMS's learning rate by role, where the flags give any. steps: its
-    relative_step and weight_step_multiplier, likewise.
-    own: options of AMS at libams's own pace. teacher: labels what AMS's server decodes.
+    schemes. multipliers: of AMS's learning rate by role, where the flags give any. steps: the
+    relative_step of profile compact, and its weight_step_multiplier where the flags give one.
+    own: options of AMS with libams's default settings. teacher: labels what AMS's server decodes.
     jit_tolerance: points of mIoU that Just-In-Time may stay below AMS. fig6_devices: how many
     share one accelerator.
     """
@@ -62,8 +62,8 @@ class Context:
     settings: dict[str, Any]
 
     def jobs(self, scheme: str, **options: Any) -> list[Job]:
-        """The scheme on every stream, with these options changed. "own" is AMS at libams's own pace,
-        with the strategy that suits it."""
+        """The scheme on every stream, with these options changed. "own" is AMS with libams's
+        default settings."""
         base = {
             "ams": self.ams,
             "own": self.own,
@@ -132,8 +132,8 @@ class Comparison:
 
 
 def compare_schemes(context: Context) -> Comparison:
-    """The five schemes of tables 1 and 2, Just-In-Time at AMS's accuracy on each stream, and libams at
-    its own pace."""
+    """The five schemes of tables 1 and 2, Just-In-Time at AMS's accuracy on each stream, and libams
+    with its default settings."""
     names = ["no_customization", "one_time", "remote_tracking", "ams", "own"]
     jobs = [job for name in names for job in context.jobs(name)]
     # Longest first, so that no process is left alone with a long one at the end.

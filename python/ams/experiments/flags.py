@@ -131,7 +131,7 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         "--uplink-target-kbps",
         type=_positive,
         metavar="KBPS",
-        help="of the sample encoder (default: 200; libams at its own pace: 100)",
+        help="of the sample encoder (default: 200; libams with its default settings: 100)",
     )
     add(
         "--teacher",
@@ -316,9 +316,9 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_integer(1, 100),
         default=4,
         metavar="N",
-        help="pace: --seed, --seed + 1, ... bandwidth: runs of each point: --seed, which chooses the learning rate, --seed + 1, ...; means "
-        "and deviations are those of the others, so that none is flattered by its own choice; with "
-        "1, those of the seed that chose",
+        help="pace: runs of each row, with --seed, --seed + 1, ... bandwidth: runs of each point; "
+        "--seed chooses the learning rate, and means and deviations are those of the others, so "
+        "that none is flattered by its own choice; with 1, those of the seed that chose",
     )
 
     add = parser.add_argument_group("pace").add_argument

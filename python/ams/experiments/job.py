@@ -71,8 +71,8 @@ class StudentFile:
 class Job:
     """One scheme on one stream, with everything that its result depends on. A plain value.
 
-    clips: one after another, as one stream. teacher: labels what the server decodes. options: of the scheme, by field name; codec: fields of
-        X264Codec.
+    clips: one after another, as one stream. teacher: labels what the server decodes.
+    options: of the scheme, by field name; codec: fields of X264Codec.
     other_devices: how many more share the accelerator (scheme ams only); other_clips: what they
         play, in turn.
     """

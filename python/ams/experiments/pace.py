@@ -115,8 +115,9 @@ def _jobs(context: Context, name: str) -> list[Any]:
 
 
 def recoveries(result: sim.RunResult) -> list[float]:
-    """For each scene, seconds from its beginning until the sliding score has come within NEAR_POINTS of
-    what the scene reaches, and stays there in its first half: the median of the second half."""
+    """For each scene, seconds from its beginning until the sliding score has come within
+    NEAR_POINTS of what the scene reaches, and stays there in its first half: the median of the
+    second half."""
     begins = [begin for begin, _ in result.details.get("scenes", [[0.0, ""]])]
     found = []
     for begin, end in zip(begins, [*begins[1:], result.seconds], strict=True):

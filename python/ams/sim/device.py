@@ -47,7 +47,8 @@ class Device:
         name: Hashable = 0,
     ) -> None:
         """label(frame, capture_seconds): as Teacher.label. publish(values): the device now runs
-        these float32 values. predict(frame): what it says of a frame. name: this device's place in the accelerator's turns."""
+        these float32 values. predict(frame): what it says of a frame. name: this device's place in
+        the accelerator's turns."""
         self._clock = clock
         self._connection = Connection(clock, link, on_lost=self._lost)
         self._connections = 0

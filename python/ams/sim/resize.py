@@ -8,8 +8,8 @@ import numpy as np
 def resize_nearest(labels: np.ndarray, width: int, height: int) -> np.ndarray:
     """Class ids [H, W] at another size: the source pixel that holds the target pixel's centre.
 
-    The same pixels as the C++ library takes (ams/segmentation/label_resize.hpp). width, height: pixels, >=
-    1.
+    The same pixels as the C++ library takes (ams/segmentation/label_resize.hpp). width, height:
+    pixels, >= 1.
     """
     if labels.ndim != 2 or min(labels.shape) < 1 or width < 1 or height < 1:
         raise ValueError(

@@ -13,8 +13,9 @@ def run(stream: Stream, scheme: Scheme, setting: Setting) -> RunResult:
     time.
 
     The student is run on the labelled frames only: nobody would see its output on the others. A
-    device that looks for scene changes therefore sees them a labelled frame late. Equal arguments give equal results on one machine with one number of
-    compute threads, on the CPU: torch's CUDA kernels for upsampling add in any order. Raises
-    ValueError and ams.Error for arguments that do not fit.
+    device that looks for scene changes therefore sees them a labelled frame late. Equal arguments
+    give equal results on one machine with one number of compute threads, on the CPU: torch's CUDA
+    kernels for upsampling add in any order. Raises ValueError and ams.Error for arguments that do
+    not fit.
     """
     return scheme.run(stream, select_classes(setting, stream))

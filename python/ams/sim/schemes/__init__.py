@@ -7,4 +7,12 @@ from ams.sim.schemes.one_time import OneTime
 from ams.sim.schemes.remote_tracking import RemoteTracking
 from ams.sim.schemes.scheme import Scheme
 
-__all__ = ["AMS", "JustInTime", "NoCustomization", "OneTime", "RemoteTracking", "Scheme", "paper_settings"]
+__all__ = [
+    "AMS",
+    "JustInTime",
+    "NoCustomization",
+    "OneTime",
+    "RemoteTracking",
+    "Scheme",
+    "paper_settings",
+]

@@ -1,4 +1,4 @@
-"""libams at its own pace: many small updates, beside a pace of ten seconds."""
+"""libams with its default settings: many small updates, beside an update every ten seconds."""
 
 from __future__ import annotations
 

@@ -173,6 +173,8 @@ class Kills(ProgramsTest):
             server.send_signal(signal.SIGKILL)
             server.wait()
             server = self.start_server(port=self.port, data=data)
+        self.wait_until(lambda: len(self.events("edge", "model")) >= 8, 60, "an update arrived", server, edge)
+        edge.send_signal(signal.SIGTERM)  # long before the end of the video
         self.finish(edge)
         session, = self.stop_server(server)["sessions"]
         report = self.report()

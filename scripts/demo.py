@@ -24,7 +24,7 @@ STREET_STUDENT = ROOT / "examples" / "data" / "street_edanet.safetensors"
 STREET_SEED = 7  # the shipped student was pre-trained on other seeds (examples/data/README.md)
 # None on the command line until these are filled in: what was given is told from what was not.
 TEACHER_DEFAULTS = {"teacher_classes": 19, "teacher_input": "1024x512"}
-SENT_DEFAULTS = {"strategy": "normalization_and_head", "gamma": 0.05, "profile": "compact"}
+SENT = ("strategy", "gamma", "profile")  # what ams-server chooses itself unless given
 
 
 def parse_arguments():
@@ -45,8 +45,8 @@ def parse_arguments():
     parser.add_argument("--input", help="student's input, WxH (default 256x128, or as many pixels in the "
                                         "video's shape where that is quite another)")
     parser.add_argument("--strategy",
-                        help="which parameters: see ams-server --help (default normalization_and_head, which two "
-                             "cores train in time)")
+                        help="which parameters, as ams-server --help says (default normalization_and_head, or full "
+                             "where the student has no normalisation layers)")
     parser.add_argument("--gamma", type=float,
                         help="fraction of parameters sent, with a gradient-guided strategy (default 0.05)")
     parser.add_argument("--profile", help="how updates are written: reference or compact (default)")
@@ -74,12 +74,12 @@ def parse_arguments():
             if getattr(arguments, name) is not None:
                 parser.error(f"{flag_of(name)} is for --video; otherwise a clip's labels teach")
     if arguments.downlink_kbps is not None:
-        for name in SENT_DEFAULTS:
+        for name in SENT:
             value = getattr(arguments, name)
             if value is not None and (name, value) != ("profile", "compact"):
                 parser.error(f"{flag_of(name)} {value} does not go with --downlink-kbps, which chooses strategy and "
                              "gamma itself and writes profile compact")
-    for name, default in {**TEACHER_DEFAULTS, **SENT_DEFAULTS}.items():
+    for name, default in TEACHER_DEFAULTS.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, default)
     return arguments
@@ -221,7 +221,8 @@ def what_is_sent(arguments):
     """The flags that choose the coordinates of an update and its format."""
     if arguments.downlink_kbps is not None:
         return ["--downlink-kbps", arguments.downlink_kbps]
-    return ["--strategy", arguments.strategy, "--gamma", arguments.gamma, "--profile", arguments.profile]
+    given = {name: getattr(arguments, name) for name in SENT if getattr(arguments, name) is not None}
+    return [word for name, value in given.items() for word in (flag_of(name), value)]
 
 
 def end(process):

@@ -168,6 +168,20 @@ def test_a_phase_needs_a_batch_to_learn_from():
     assert server.optimizer.state_dict()["state"]["step_count"] == 1
 
 
+def test_normalisation_layers_of_a_file_count_whatever_their_kind(tmp_path):
+    layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.GroupNorm(2, 8), torch.nn.Conv2d(8, 4, 1))
+    for name, kept, strategy in (
+        ("with.pt", layers, "normalization_and_head"),
+        ("without.pt", layers[::2], "full"),
+    ):
+        torch.jit.script(torch.nn.Sequential(*kept)).save(str(tmp_path / name))
+        network = ams.torch.open_network(tmp_path / name, num_classes=4)
+        server = ams.torch.ServerStudent(network)
+        assert server.optimizer.param_groups[0]["strategy"] == strategy
+        update = server.train(lambda x: network(x).square().mean(), batches(1))
+        assert ams.inspect_update(update).profile == "compact"
+
+
 def test_the_defaults_are_the_recommended_settings():
     def group(model, **options):
         return ams.torch.ServerStudent(model, **options).optimizer.param_groups[0]

@@ -217,7 +217,9 @@ def _strategy_for(module: torch.nn.Module | Network, options: Mapping[str, Any])
         roles = find_tensor_roles(module)
         has_normalization = any(roles.get(name) == "normalization" for name in trained)
     else:
-        has_normalization = any("running_mean" in name for name, _ in module.named_buffers())
+        require_free(module, trains=True)
+        tensors = ParameterVector(module).manifest.tensors
+        has_normalization = any(tensor.role == "normalization" for tensor in tensors)
     has_normalization |= bool(options.get("normalization"))
     return "normalization_and_head" if has_normalization else "full"
 

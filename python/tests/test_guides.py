@@ -87,6 +87,8 @@ def test_commands_of_experiments_are_understood():
 def test_the_guide_to_a_model_of_ones_own_works(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # where ams-server keeps sessions
     names = {}
     guide = blocks((ROOT / "docs" / "own-model.md").read_text())
     assert {language for language, _ in guide} == {"sh", "python"}

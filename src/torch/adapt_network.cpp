@@ -110,9 +110,9 @@ bool gives_probabilities(Network& network, const torch::Tensor& input) {
 }  // namespace
 
 std::shared_ptr<Network> adapt_network(std::shared_ptr<Network> network, const NetworkUse& use) {
-  const c10::InferenceMode inference;
+  const torch::NoGradGuard no_gradients;
   torch::Tensor input, output;
-  for (std::int64_t count = use.most_pictures; count >= 1; --count) {
+  for (std::int64_t count = use.most_pictures; count >= use.least_pictures; --count) {
     input = pictures(use, count);
     output = run(network, use, input);
     check(output, use, input);

@@ -14,7 +14,8 @@ struct NetworkUse {
   int num_classes = 0;
   int width = 0;
   int height = 0;
-  std::int64_t most_pictures = 1;  ///< in one batch; 2 stands for more
+  std::int64_t least_pictures = 1;  ///< in one batch
+  std::int64_t most_pictures = 1;   ///< 2 stands for more
   torch::Device device = torch::kCPU;
 };
 

@@ -1,9 +1,12 @@
 #include "ams/torch/student.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
+#include <vector>
 
 #include "ams/core/error.hpp"
 #include "ams/torch/deeplabv3_mobilenetv2.hpp"
@@ -63,6 +66,57 @@ Digest fingerprint(const Student& student, const Manifest& manifest) {
   }
   add(tensors_digest(frozen));
   return digest;
+}
+
+/// Puts the buffers of a network back when it goes.
+class KeptBuffers {
+ public:
+  explicit KeptBuffers(const Network& network) {
+    for (const NetworkTensor& buffer : network.buffers()) {
+      buffers_.emplace_back(buffer, buffer.tensor.detach().clone());
+    }
+  }
+  ~KeptBuffers() {
+    const torch::NoGradGuard no_gradients;
+    for (auto& [buffer, before] : buffers_) buffer.tensor.copy_(before);
+  }
+  KeptBuffers(const KeptBuffers&) = delete;
+  KeptBuffers& operator=(const KeptBuffers&) = delete;
+
+  bool has_statistics() const { return any_statistic([](auto&, auto&) { return true; }); }
+  bool statistics_moved() const {
+    return any_statistic([](auto& now, auto& before) { return !torch::equal(now, before); });
+  }
+
+ private:
+  template <class Predicate>
+  bool any_statistic(Predicate holds) const {
+    return std::any_of(buffers_.begin(), buffers_.end(), [&](const auto& item) {
+      return is_batch_norm_statistic(item.first) && holds(item.first.tensor, item.second);
+    });
+  }
+
+  std::vector<std::pair<NetworkTensor, torch::Tensor>> buffers_;
+};
+
+/// Training the statistics means to run the network in training mode, where it may fail, or keep
+/// them as they are.
+void check_training_mode(const Student& student, NetworkUse use) {
+  const KeptBuffers before(*student.network);
+  use.least_pictures = use.most_pictures;
+  student.network->train(true);
+  try {
+    adapt_network(student.network, use);
+  } catch (const Error& error) {
+    throw Error(error.code(),
+                std::string("in training mode, for train_batch_norm_statistics: ") + error.what());
+  }
+  student.network->train(false);
+  if (before.has_statistics() && !before.statistics_moved()) {
+    refuse("the batch-norm statistics of the network '" + use.name +
+           "' stay as they are in training mode (a trace does, for good); leave out "
+           "train_batch_norm_statistics, or script the module");
+  }
 }
 
 }  // namespace
@@ -158,6 +212,7 @@ void check_student(Student& student, torch::Device device) {
   use.most_pictures = 2;
   use.device = device;
   student.network = adapt_network(std::move(student.network), use);
+  if (spec.train_batch_norm_statistics) check_training_mode(student, use);
 }
 
 void require_no_other_network(const std::string& name) {

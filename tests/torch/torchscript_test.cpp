@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "ams/core/error.hpp"
@@ -177,6 +178,26 @@ TEST_CASE("outputs in a dictionary, a tuple or a list are found") {
     const auto predictor = ams::make_predictor(spec_of(path));
     CHECK(ams::testing::predict(*predictor, ams::testing::make_scene(1)->frame).ids.size() ==
           64 * 32);
+  }
+}
+
+TEST_CASE("statistics are trained where the module has a training mode, and only there") {
+  for (const char* kind : {"script", "trace", "eval_only"}) {
+    const std::string path = ams::testing::fixture(kind);
+    if (path.empty()) return;
+    ams::StudentSpec spec = spec_of(path);
+    const auto values = ams::load_student_values(spec).values;
+    spec.train_batch_norm_statistics = true;
+    if (kind == std::string("script")) {
+      const auto all = ams::load_student_values(spec).values;  // opening left them as they were
+      CHECK(std::equal(values.begin(), values.end(), all.begin()));
+      CHECK(std::count(all.begin() + static_cast<std::ptrdiff_t>(values.size()), all.end(), 0.0F) ==
+            8);
+    } else {
+      check_refused(spec, ams::ErrorCode::invalid_argument,
+                    kind == std::string("trace") ? "stay as they are in training mode"
+                                                 : "there are no targets");
+    }
   }
 }
 

@@ -30,7 +30,8 @@ Student open_student(const StudentSpec& spec);
 
 /// Freezes batch norm, moves the network to the device, and runs it on one picture and on two. A
 /// network that cannot take channels-last memory, or has one output channel for two classes (the
-/// logit of class 1), is put into a wrapper that helps. Throws Error(invalid_argument) when it
+/// logit of class 1), is put into a wrapper that helps. With train_batch_norm_statistics it is also
+/// run in training mode; its buffers are then put back. Throws Error(invalid_argument) when it
 /// fails, when its output is not as Student says, or when it has no trainable parameters, with the
 /// reason and what to do.
 void check_student(Student& student, torch::Device device = torch::kCPU);

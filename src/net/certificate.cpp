@@ -45,8 +45,7 @@ bool is_ip_address(const std::string& host) {
 }
 
 // The characters of names and addresses only: the list below is in OpenSSL's own little language,
-// where
-// ',' and ':' would begin another entry.
+// where ',' and ':' would begin another entry.
 bool is_dns_name(const std::string& host) {
   constexpr const char* allowed =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._*";

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -82,11 +83,17 @@ void DeviceCredentials::write(const std::filesystem::path& file) const {
     text += " " + id + "\n";
   }
   const std::filesystem::path partial = file.string() + ".partial";
-  const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  // O_EXCL: root must not follow a link that the owner of the folder has put there.
+  ::unlink(partial.c_str());
+  const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (descriptor < 0) fail(partial, "cannot write", errno);
-  const bool is_written =
-      ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-      ::fsync(descriptor) == 0;
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  struct stat owner {};
+  const bool is_owned = ::geteuid() != 0 || (::stat(folder.c_str(), &owner) == 0 &&
+                                             ::fchown(descriptor, owner.st_uid, owner.st_gid) == 0);
+  const auto size = static_cast<ssize_t>(text.size());
+  const bool is_written = is_owned && ::write(descriptor, text.data(), text.size()) == size &&
+                          ::fsync(descriptor) == 0;
   const int code = errno;
   ::close(descriptor);
   if (!is_written) fail(partial, "cannot write", code);
@@ -114,6 +121,18 @@ std::string DeviceCredentials::add(const std::string& device_id) {
 
 bool DeviceCredentials::revoke(const std::string& device_id) {
   return fingerprints_.erase(device_id) > 0;
+}
+
+std::vector<std::string> DeviceCredentials::changed_since(const DeviceCredentials& older) const {
+  std::vector<std::string> ids;
+  for (const auto& [id, fingerprint] : fingerprints_) {
+    const auto before = older.fingerprints_.find(id);
+    if (before == older.fingerprints_.end() || before->second != fingerprint) ids.push_back(id);
+  }
+  for (const auto& [id, fingerprint] : older.fingerprints_) {
+    if (!knows(id)) ids.push_back(id);
+  }
+  return ids;
 }
 
 std::vector<std::string> DeviceCredentials::devices() const {

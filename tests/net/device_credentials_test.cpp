@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -69,6 +70,31 @@ TEST_CASE("a token is good for its device alone, and the file does not betray it
   CHECK(read.revoke("camera 1"));
   CHECK_FALSE(read.revoke("camera 1"));
   CHECK_FALSE(read.accepts("camera 1", renewed));
+}
+
+TEST_CASE("devices whose token was exchanged, given or revoked are told") {
+  DeviceCredentials older;
+  for (const char* id : {"exchanged", "revoked", "stays"}) older.add(id);
+  DeviceCredentials newer = older;
+  CHECK(newer.changed_since(older).empty());
+  newer.add("exchanged");
+  newer.add("given");
+  newer.revoke("revoked");
+  CHECK(newer.changed_since(older) == std::vector<std::string>{"exchanged", "given", "revoked"});
+}
+
+TEST_CASE("what root writes belongs to the owner of the folder") {
+  if (::geteuid() != 0) return;
+  const File file;
+  REQUIRE(::chown(file.path.parent_path().c_str(), 12345, 54321) == 0);
+  DeviceCredentials made;
+  made.add("camera");
+  made.write(file.path);
+  struct stat status {};
+  REQUIRE(::stat(file.path.c_str(), &status) == 0);
+  CHECK(status.st_uid == 12345);
+  CHECK(status.st_gid == 54321);
+  CHECK((status.st_mode & 0777) == 0600);
 }
 
 TEST_CASE("what is no file of devices is refused by line") {

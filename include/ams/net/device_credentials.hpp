@@ -25,7 +25,8 @@ class DeviceCredentials {
   /// that names the line.
   static DeviceCredentials read(const std::filesystem::path& file);
 
-  /// The whole file or nothing, readable by its owner alone. Throws Error(io_error).
+  /// The whole file or nothing, readable by its owner alone. Written by root, it belongs to the
+  /// owner of its folder: a service that is not root reads it. Throws Error(io_error).
   void write(const std::filesystem::path& file) const;
 
   /// Makes a token for a device, in place of the one that it had: 43 letters, digits, - and _.
@@ -39,6 +40,9 @@ class DeviceCredentials {
   bool knows(const std::string& device_id) const { return fingerprints_.contains(device_id); }
   std::vector<std::string> devices() const;  ///< in order
 
+  /// Devices whose token is not the one that they had in `older`: exchanged, new, or revoked.
+  std::vector<std::string> changed_since(const DeviceCredentials& older) const;
+
   /// Whether this is the device's token. Takes a time that tells nothing about the token.
   bool accepts(const std::string& device_id, std::string_view token) const;
 
@@ -47,10 +51,11 @@ class DeviceCredentials {
   std::map<std::string, Fingerprint> fingerprints_;
 };
 
-/// An authorize callback (server.hpp) whose tokens and devices may be exchanged while a server runs.
-/// A known device needs its own token. Others need one of the shared tokens; without any they are
-/// refused with Fault(unauthorized). A Hello without device id asks for the operator: its own token
-/// or a shared one. Copies share what they know, so that a server may be given one. Thread-safe.
+/// An authorize callback (server.hpp) whose tokens and devices may be exchanged while a server
+/// runs. A known device needs its own token. Others need one of the shared tokens; without any they
+/// are refused with Fault(unauthorized). A Hello without device id asks for the operator: its own
+/// token or a shared one. Copies share what they know, so that a server may be given one.
+/// Thread-safe.
 class Authorization {
  public:
   /// Both throw Error(invalid_argument) on an empty token or one of more than 1024 bytes.

@@ -396,8 +396,9 @@ struct ClipWriter::Impl {
     std::error_code ignored;
     if (!options.replace || !fs::exists(folder, ignored)) return rename(partial, folder);
     fs::path old = folder;
-    old += ".old";
-    fs::remove_all(old, ignored);
+    do {  // a name that nobody has
+      old += ".old";
+    } while (fs::exists(old, ignored));
     rename(folder, old);
     try {
       rename(partial, folder);

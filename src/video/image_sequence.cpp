@@ -76,7 +76,8 @@ std::vector<fs::path> list(const fs::path& folder,
   for (fs::directory_iterator at(folder.empty() ? "." : folder, error), end; !error && at != end;
        at.increment(error)) {
     std::string name = at->path().filename().string();
-    if (wanted(name) && !at->is_directory()) names.push_back(std::move(name));
+    std::error_code ignored;  // what is wrong with a picture, opening it tells
+    if (wanted(name) && !at->is_directory(ignored)) names.push_back(std::move(name));
   }
   if (error) {
     throw Error(ErrorCode::io_error,

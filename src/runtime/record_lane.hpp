@@ -26,9 +26,9 @@ class RecordLane {
 
   /// Returns how many records had to go: 0 or 1. One that is written in part stays.
   std::size_t add(const Bytes& record, std::size_t max_waiting) {
-    const std::ptrdiff_t begun = sent_bytes_ > 0 ? 1 : 0;
-    const bool is_full = std::ssize(records_) - begun >= static_cast<std::ptrdiff_t>(max_waiting);
-    if (is_full) records_.erase(records_.begin() + begun);
+    const std::size_t begun = sent_bytes_ > 0 ? 1 : 0;  // then there is a record
+    const bool is_full = records_.size() - begun >= max_waiting;
+    if (is_full) records_.erase(records_.begin() + static_cast<std::ptrdiff_t>(begun));
     records_.push_back(record);
     return is_full ? 1 : 0;
   }

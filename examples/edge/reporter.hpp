@@ -37,8 +37,9 @@ class Reporter {
   /// For every frame; once a second of video it takes a row. `last`: take one now, end the line.
   void status(const PlayCounters& play, bool last = false);
 
-  /// Files of --timeline and --report. After DeviceHost::leave(), and finish() of the others. `failure`:
-  /// why the video could not be played to its end; empty: it was. Throws Error(io_error).
+  /// Files of --timeline and --report. After DeviceHost::leave(), and finish() of the others.
+  /// `failure`: why the video could not be played to its end; empty: it was. Throws
+  /// Error(io_error).
   void write(const PlayCounters& play, const std::string& video_name,
              const std::optional<Clip>& clip, const std::string& failure) const;
 

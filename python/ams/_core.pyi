@@ -1898,10 +1898,10 @@ class FixedPolicy(UpdatePolicy):
     One strategy and one encoding for the life of a session. The defaults are the settings that libams
     recommends; those of the paper are PaperPolicy's.
     """
-    def __init__(self, *, strategy: str | Strategy | None = None, gamma: float = 0.05, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float | None = None, normalization_multiplier: float | None = None, head_multiplier: float | None = None, learning_rates_by_size: bool = True, profile: str = 'compact', zstd_level: int = 1, relative_step: float = 2.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, buffer_samples: int = 0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 1, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
+    def __init__(self, *, strategy: str | Strategy | None = None, gamma: float | None = None, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float | None = None, normalization_multiplier: float | None = None, head_multiplier: float | None = None, learning_rates_by_size: bool = True, profile: str = 'compact', zstd_level: int = 1, relative_step: float = 2.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, buffer_samples: int = 0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 1, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
             strategy: what a phase trains and sends, a Strategy or one of selection_strategy_names(); None: normalisation layers and head, or the whole model where it has no such layers
-            gamma: fraction of the trainable coordinates, of strategies that choose one; (0, 1]
+            gamma: fraction of the trainable coordinates, of strategies that choose one; (0, 1]; None: 0.05. Without a strategy it asks for 'gradient_guided'
             learning_rate: alpha, > 0 and at most 1e6
             beta1: in [0, 1)
             beta2: in [0, 1)
@@ -1999,9 +1999,9 @@ class FixedPolicy(UpdatePolicy):
         mean sampling rate above which it ends, >= slow_below_fps
         """
     @property
-    def gamma(self) -> float:
+    def gamma(self) -> float | None:
         """
-        fraction of the trainable coordinates, of strategies that choose one; (0, 1]
+        fraction of the trainable coordinates, of strategies that choose one; (0, 1]; None: 0.05. Without a strategy it asks for 'gradient_guided'
         """
     @property
     def head_multiplier(self) -> float | None:

@@ -768,6 +768,10 @@ def test_the_defaults_of_a_policy_are_the_recommended_settings():
     job = first_job(MANIFEST, ams.FixedPolicy())
     assert len(job.coordinates) == MANIFEST.dimension
     assert job.adam_options["weight_multiplier"] == 1
+    # gamma alone asks for the fraction that moved most.
+    job = first_job(GROUPS, ams.FixedPolicy(gamma=0.25))
+    assert len(job.coordinates) == round(0.25 * GROUPS.dimension)
+    assert job.adam_options["weight_multiplier"] == 4
     # A strategy has its own, by name or as a value, unless others are given.
     for strategy in ("gradient_guided", ams.gradient_guided(0.05)):
         job = first_job(GROUPS, ams.FixedPolicy(strategy=strategy, head_multiplier=3))

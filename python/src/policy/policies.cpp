@@ -45,7 +45,7 @@ void bind_policy(py::module_& m, const char* name, const char* doc, const Fields
 /// FixedOptions with the strategy as Python gives it.
 struct FixedArguments {
   std::optional<StrategyArgument> strategy;
-  double gamma = 0.05;
+  std::optional<double> gamma;
   FixedOptions options;
 };
 
@@ -84,7 +84,8 @@ The defaults are those of its section 4.1.)",
            "what a phase trains and sends, a Strategy or one of selection_strategy_names(); None: "
            "normalisation layers and head, or the whole model where it has no such layers")
       .add("gamma", &F::gamma,
-           "fraction of the trainable coordinates, of strategies that choose one; (0, 1]")
+           "fraction of the trainable coordinates, of strategies that choose one; (0, 1]; None: "
+           "0.05. Without a strategy it asks for 'gradient_guided'")
       .include(
           adam_fields(), [](F & a) -> auto& { return a.options.adam; })
       .include(
@@ -103,9 +104,9 @@ One strategy and one encoding for the life of a session. The defaults are the se
 recommends; those of the paper are PaperPolicy's.)",
               fixed, [](F a) {
                 if (a.strategy) {
-                  a.options.strategy = a.strategy->make(a.gamma);
-                } else {
-                  gradient_guided(a.gamma);  // a gamma out of range is refused all the same
+                  a.options.strategy = a.strategy->make(a.gamma.value_or(0.05));
+                } else if (a.gamma) {
+                  a.options.strategy = gradient_guided(*a.gamma);
                 }
                 return std::make_shared<FixedPolicy>(a.options);
               });

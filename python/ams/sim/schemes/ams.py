@@ -41,7 +41,8 @@ class AMS:
 
     The teacher's labels of a sample are those of the clip's label file that are nearest in time.
     strategy: as ams.selection_strategy_names() says, None: normalisation layers and head, or the
-        whole model where it has no such layers; gamma: the fraction that an update carries.
+        whole model where it has no such layers; gamma: the fraction that an update carries,
+        as ams.FixedPolicy.
     weight_multiplier, normalization_multiplier, head_multiplier: of the learning rate; None: those
         of ams.recommended_multipliers(). With a budget they are times the policy's own.
     learning_rates_by_size: as ams.FixedPolicy; not as in the paper, whose weights all learn
@@ -63,7 +64,7 @@ class AMS:
 
     name: ClassVar[str] = "ams"
     strategy: str | None = None
-    gamma: float = 0.05
+    gamma: float | None = None
     learning_rate: float = _POLICY.learning_rate
     weight_multiplier: float | None = None
     normalization_multiplier: float | None = None

@@ -1,5 +1,6 @@
 """Starts the real ams-server and ams-edge on loopback for the system tests."""
 
+import atexit
 import json
 import os
 import shutil
@@ -12,6 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("AMS_BIN", ROOT / "build" / "bin"))
+# What the user of this machine keeps is no part of a test.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ams-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # Small and quick: the tests are about what the programs do, not about how well the student learns.
 STUDENT = ["--student", "edanet", "--weights", ROOT / "examples" / "data" / "street_edanet.safetensors",

@@ -92,7 +92,10 @@ void check(const torch::Tensor& output, const NetworkUse& use, const torch::Tens
     message << "the network '" << use.name << "' maps " << input.sizes() << " to "
             << output.scalar_type() << " " << output.sizes() << "; needed are float logits ["
             << input.size(0) << ", " << use.num_classes << ", " << use.height << ", " << use.width
-            << "] or coarser ones (is num_classes right?)";
+            << "] or coarser ones ("
+            << (output.dim() == 4 && output.size(1) == 1 ? "one output channel is for 2 classes"
+                                                         : "is num_classes right?")
+            << ")";
     refuse(message.str());
   }
   if (output.isnan().any().item<bool>()) {

@@ -161,6 +161,7 @@ TEST_CASE("one output channel is the logit of class 1 of two classes") {
   CHECK(losses.front() > 0.1);
   CHECK(losses.back() < losses.front());
 
+  check_refused(path, ams::ErrorCode::invalid_argument, "one output channel is for 2 classes");
   spec.num_classes = 1;
   check_refused(spec, ams::ErrorCode::invalid_argument, "allowed are 2 to 254");
   teacher.num_classes = 1;

@@ -1,21 +1,13 @@
 // ams-server: teaches any number of devices. Flags and wiring; what it does is in ams::ServerHost.
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
-#include <ctime>
-#include <filesystem>
-#include <functional>
-#include <future>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
-#include "ams/net/certificate.hpp"
-#include "ams/net/device_credentials.hpp"
 #include "ams/net/websocket_transport.hpp"
 #include "ams/runtime/server_host.hpp"
 #include "ams/runtime/thread_executor.hpp"
@@ -28,66 +20,17 @@
 #include "common/signals.hpp"
 #include "common/trace.hpp"
 #include "server/access.hpp"
+#include "server/commands.hpp"
 #include "server/damaging_transport.hpp"
 #include "server/flags.hpp"
 #include "server/report.hpp"
+#include "server/shutdown.hpp"
 
 namespace {
 
 using namespace ams;
 
-using Authorize = std::function<std::optional<Fault>(const Hello&)>;
-
-/// SIGTERM ends the server within about twice this, whatever is being trained or labelled.
-constexpr std::chrono::duration<double> longest_last_phase{2.5};
-
 ServerFlags flags;
-
-void tell_of_certificate(const CertificateInfo& certificate) {
-  constexpr double soon_seconds = 14 * 86400;
-  const double left_seconds = certificate.valid_until_unix_seconds - double(std::time(nullptr));
-  if (left_seconds > soon_seconds) return;
-  log::warning("certificate_expires_soon", {{"valid_until", certificate.valid_until}});
-}
-
-/// New connections get what the files now hold, or what they got before if something is wrong with
-/// the files.
-void reload(WebSocketServerTransport& network, ServerHost& host, Access& access,
-            std::optional<Authorization>& authorization) {
-  try {
-    Access renewed = read_access(flags);
-    network.reload_certificate();
-    if (authorization) authorization->replace(renewed.shared_tokens, renewed.devices);
-    for (const std::string& id : access.devices.devices()) {
-      if (!renewed.devices.knows(id)) host.disconnect(id, "its token was revoked");
-    }
-    access = std::move(renewed);
-    const CertificateInfo certificate =
-        check_certificate(flags.network.certificate_file, flags.network.private_key_file);
-    log::info("reloaded", {{"certificate_valid_until", certificate.valid_until}});
-    tell_of_certificate(certificate);
-  } catch (const std::exception& error) {
-    log::warning("not_reloaded", {{"message", error.what()}});
-  }
-}
-
-/// Calls `work`, which may be left running on a thread: false when it takes longer.
-bool ends_within(std::chrono::duration<double> time, std::function<void()> work) {
-  auto done = std::make_shared<std::promise<void>>();
-  std::future<void> future = done->get_future();
-  std::thread([work = std::move(work), done] {
-    work();
-    done->set_value();
-  }).detach();
-  return future.wait_for(time) == std::future_status::ready;
-}
-
-/// Waits for what was posted so far.
-void drain(Executor& executor) {
-  std::promise<void> done;
-  executor.post([&] { done.set_value(); });
-  done.get_future().wait();
-}
 
 int serve() {
   if (flags.devices.is_given()) return flags.devices.run(flags.data_dir);
@@ -100,17 +43,7 @@ int serve() {
   set_compute_threads(flags.threads > 0
                           ? flags.threads
                           : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-  Access access = read_access(flags);
-  const bool is_open = access.is_open();
-  if (is_open) {
-    flags.require_safe_without_token();
-    log::warning("no_token", {{"message",
-                               "every device that reaches this server is let in; see `ams-server "
-                               "devices` and --token-file"}});
-  }
-  const CertificateInfo certificate =
-      check_certificate(flags.network.certificate_file, flags.network.private_key_file);
-  tell_of_certificate(certificate);
+  Access access(flags);
   Signals signals(Signals::Hangup::reloads);
   if (!flags.student.has_values()) {
     log::warning("no_weights", {{"message", "the student starts untrained; see --weights"}});
@@ -126,13 +59,7 @@ int serve() {
                     .trainer = make_segmentation_trainer(spec, flags.trainer),
                     .codec = std::make_shared<H264Codec>(),
                     .store = flags.make_store(student)};
-  ServerHostOptions options{.session = flags.session,
-                            .max_devices = flags.max_devices,
-                            .student_fingerprint = student.fingerprint};
-  options.wrong_student_text =
-      "the device runs another student than this server trains; start both with the same "
-      "--student, --weights, --classes, --input, --train-batch-norm and --selected-classes "
-      "(default: those of --clip)";
+  ServerHostOptions options = flags.host_options(student.fingerprint);
   std::optional<TraceFile> trace;
   if (!flags.trace.empty()) {
     trace.emplace(flags.trace);
@@ -141,30 +68,22 @@ int serve() {
       trace->write(device, stage, seconds, number);
     };
   }
-  options.full_text = "the server has as many devices as it takes (--max-devices)";
   if (flags.check_only) return 0;
 
   ThreadExecutor executor;
-  std::optional<Authorization> authorization;
-  if (!is_open) authorization.emplace(access.shared_tokens, access.devices);
-  WebSocketServerTransport network(flags.network,
-                                   authorization ? Authorize(*authorization) : nullptr, executor,
-                                   &log::logger());
+  WebSocketServerTransport network(flags.network, access.authorize(), executor, &log::logger());
   DamagingTransport transport(network, flags.damage_update);
   ServerHost host(std::move(parts), options, executor, transport, &log::logger());
   bool has_ended = true;
   {
     const AtEnd stop{[&] {
       signals.set_on_hangup(nullptr);
-      host.stop();
-      // What came of the phase under way still goes out, if it ends soon.
-      has_ended = ends_within(longest_last_phase, [&] { executor.stop_work(); });
-      network.stop();
-      has_ended ? executor.stop() : drain(executor);  // the ends of connections count, too
+      has_ended = shut_down(host, executor, network);
     }};
     executor.set_tick([&] { host.on_time(); });
     network.start(host);
-    signals.set_on_hangup([&] { reload(network, host, access, authorization); });
+    const std::string certificate_valid_until = access.certificate_valid_until();
+    signals.set_on_hangup([&] { access.reload(network, host); });
     signals.begin();
     if (!flags.port_file.empty()) {
       write_file_atomically(flags.port_file, std::to_string(network.port()) + "\n");
@@ -173,22 +92,29 @@ int serve() {
                             {"port", network.port()},
                             {"student", flags.student.name()},
                             {"parameters", student.manifest->dimension()},
-                            {"certificate_valid_until", certificate.valid_until},
+                            {"certificate_valid_until", certificate_valid_until},
                             {"torch", torch_version()}});
     log::info("stopping", {{"signal", signals.wait()}});
   }
-  if (!flags.report.empty()) {
-    const nlohmann::json report =
-        server_report(host.report(), network.total_counters(), *student.manifest, flags);
-    write_file_atomically(
-        flags.report, report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  const auto report = [&] {
+    if (flags.report.empty()) return;
+    write_report(host.report(), network.total_counters(), *student.manifest, flags);
+  };
+  if (has_ended) {
+    report();
+    return 0;
   }
-  if (!has_ended) {  // its thread still uses all of the above
-    log::warning("phase_abandoned");
-    log::logger().flush();
-    std::_Exit(0);
+  // The phase's thread still uses all of the above, so nothing of it is destroyed.
+  log::warning("phase_abandoned");
+  int status = 0;
+  try {
+    report();
+  } catch (const std::exception& error) {
+    log::error("failed", {{"message", error.what()}});
+    status = 1;
   }
-  return 0;
+  log::logger().flush();
+  std::_Exit(status);
 }
 
 }  // namespace

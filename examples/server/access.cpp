@@ -1,83 +1,86 @@
 #include "server/access.hpp"
 
-#include <cstdio>
+#include <ctime>
 
 #include "ams/core/error.hpp"
 #include "ams/net/certificate.hpp"
-#include "common/files.hpp"
+#include "common/log.hpp"
 #include "common/options.hpp"
-#include "server/flags.hpp"
 
 namespace ams {
 namespace {
+
+/// What the files hold.
+struct Secrets {
+  std::vector<std::string> shared_tokens;
+  DeviceCredentials devices;
+
+  bool empty() const { return shared_tokens.empty() && devices.empty(); }
+};
+
+Secrets read_secrets(const ServerFlags& flags) {
+  Secrets secrets;
+  const std::string token = options::read_token(flags.token, flags.token_file);
+  if (!token.empty()) secrets.shared_tokens.push_back(token);
+  if (flags.data_dir != "none") {
+    secrets.devices = DeviceCredentials::read(devices_file(flags.data_dir));
+  }
+  return secrets;
+}
+
+}  // namespace
 
 std::filesystem::path devices_file(const std::string& data_dir) {
   return std::filesystem::path(data_dir) / "devices";
 }
 
-}  // namespace
-
-Access read_access(const ServerFlags& flags) {
-  Access access;
-  const std::string token = options::read_token(flags.token, flags.token_file);
-  if (!token.empty()) access.shared_tokens.push_back(token);
-  if (flags.data_dir != "none") {
-    access.devices = DeviceCredentials::read(devices_file(flags.data_dir));
+Access::Access(const ServerFlags& flags) : flags_(flags) {
+  Secrets secrets = read_secrets(flags);
+  if (secrets.empty()) {
+    flags.require_safe_without_token();
+    log::warning("no_token", {{"message",
+                               "every device that reaches this server is let in; see `ams-server "
+                               "devices` and --token-file"}});
+  } else {
+    authorization_.emplace(secrets.shared_tokens, secrets.devices);
   }
-  return access;
+  devices_ = std::move(secrets.devices);
+  read_certificate();
 }
 
-void DevicesCommand::add_to(CLI::App& app) {
-  devices_ = app.add_subcommand(
-      "devices",
-      "give each device a token of its own: nobody else can then be it. They are kept in "
-      "--data-dir; a running server reads them at SIGHUP");
-  devices_->require_subcommand(1);
-  add_ = devices_->add_subcommand(
-      "add",
-      "print a new token for a device, once; only its fingerprint is kept. A device that has one "
-      "gets another. `operator` is no device: its token reads /metrics");
-  list_ = devices_->add_subcommand("list", "print the devices, one a line");
-  revoke_ = devices_->add_subcommand("revoke", "take a device's token away");
-  for (CLI::App* command : {add_, revoke_}) {
-    command->add_option("device-id", id_, "as ams-edge --device-id")->required();
-  }
-  for (CLI::App* command : {devices_, add_, list_, revoke_}) command->fallthrough();
+std::function<std::optional<Fault>(const Hello&)> Access::authorize() const {
+  if (!authorization_) return nullptr;
+  return *authorization_;
 }
 
-int DevicesCommand::run(const std::string& data_dir) const {
-  if (data_dir == "none") {
-    throw Error(ErrorCode::invalid_argument, "devices are kept in --data-dir, which is none");
+void Access::reload(WebSocketServerTransport& network, ServerHost& host) {
+  try {
+    Secrets renewed = read_secrets(flags_);
+    if (!authorization_ && !renewed.empty()) {
+      throw Error(ErrorCode::unavailable,
+                  "there are tokens now, and this server began without: restart it");
+    }
+    network.reload_certificate();
+    if (authorization_) authorization_->replace(renewed.shared_tokens, renewed.devices);
+    for (const std::string& id : renewed.devices.changed_since(devices_)) {
+      host.disconnect(id, "its token was changed or revoked");
+    }
+    devices_ = std::move(renewed.devices);
+    read_certificate();
+    log::info("reloaded", {{"certificate_valid_until", certificate_valid_until_}});
+  } catch (const std::exception& error) {
+    log::warning("not_reloaded", {{"message", error.what()}});
   }
-  DeviceCredentials devices = DeviceCredentials::read(devices_file(data_dir));
-  if (list_->parsed()) {
-    for (const std::string& id : devices.devices()) std::printf("%s\n", id.c_str());
-    return 0;
-  }
-  std::string token;
-  if (add_->parsed()) {
-    token = devices.add(id_);
-  } else if (!devices.revoke(id_)) {
-    throw Error(ErrorCode::invalid_argument,
-                "there is no device " + id_ + "; `ams-server devices list` names them");
-  }
-  create_folder(data_dir);
-  devices.write(devices_file(data_dir));
-  if (!token.empty()) std::printf("%s\n", token.c_str());
-  return 0;
 }
 
-int write_certificate(const std::filesystem::path& folder, const std::vector<std::string>& hosts) {
-  const auto certificate = folder / "certificate.pem", key = folder / "private_key.pem";
-  create_folder(folder);
-  if (std::filesystem::exists(certificate) && std::filesystem::exists(key)) {
-    std::printf("%s and %s are there already and stay as they are; delete them to make new ones\n",
-                certificate.c_str(), key.c_str());
-    return 0;
-  }
-  write_self_signed_certificate(certificate, key, hosts, 3650);
-  std::printf("wrote %s and %s\n", certificate.c_str(), key.c_str());
-  return 0;
+void Access::read_certificate() {
+  constexpr double soon_seconds = 14 * 86400;
+  const CertificateInfo certificate =
+      check_certificate(flags_.network.certificate_file, flags_.network.private_key_file);
+  certificate_valid_until_ = certificate.valid_until;
+  const double left_seconds = certificate.valid_until_unix_seconds - double(std::time(nullptr));
+  if (left_seconds > soon_seconds) return;
+  log::warning("certificate_expires_soon", {{"valid_until", certificate.valid_until}});
 }
 
 }  // namespace ams

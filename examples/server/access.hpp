@@ -1,42 +1,46 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ams/net/device_credentials.hpp"
+#include "ams/net/websocket_transport.hpp"
+#include "ams/runtime/server_host.hpp"
+#include "server/flags.hpp"
 
 namespace ams {
 
-struct ServerFlags;
+/// Where --data-dir keeps the devices that have tokens of their own.
+std::filesystem::path devices_file(const std::string& data_dir);
 
-/// Who may connect: the shared token of the flags, and the devices in --data-dir.
-struct Access {
-  std::vector<std::string> shared_tokens;
-  DeviceCredentials devices;
-
-  bool is_open() const { return shared_tokens.empty() && devices.empty(); }
-};
-
-/// As the files are now. Throws Error(io_error), Error(malformed_data).
-Access read_access(const ServerFlags& flags);
-
-/// `ams-server devices add | list | revoke`.
-class DevicesCommand {
+/// Who may connect, and the certificate that they are shown, as the files of the flags have it.
+/// Warns of a server without tokens and of a certificate that soon expires. Not thread-safe.
+class Access {
  public:
-  void add_to(CLI::App& app);
-  bool is_given() const { return devices_ != nullptr && devices_->parsed(); }
+  /// Throws Error: io_error, malformed_data, and ServerFlags::require_safe_without_token()'s.
+  /// `flags` outlives it.
+  explicit Access(const ServerFlags& flags);
 
-  /// Does it, in --data-dir. Gives the exit status.
-  int run(const std::string& data_dir) const;
+  /// For WebSocketServerTransport; null: every device is let in.
+  std::function<std::optional<Fault>(const Hello&)> authorize() const;
+
+  const std::string& certificate_valid_until() const { return certificate_valid_until_; }
+
+  /// New connections get what the files now hold. Devices whose own token was changed or revoked
+  /// are disconnected. If something is wrong with the files, all stays as it was, and the log says
+  /// what. A server that began without tokens takes none.
+  void reload(WebSocketServerTransport& network, ServerHost& host);
 
  private:
-  CLI::App *devices_ = nullptr, *add_ = nullptr, *list_ = nullptr, *revoke_ = nullptr;
-  std::string id_;
-};
+  void read_certificate();
 
-/// --generate-certificate: makes a pair in the folder, unless one is there. Gives the exit status.
-int write_certificate(const std::filesystem::path& folder, const std::vector<std::string>& hosts);
+  const ServerFlags& flags_;
+  DeviceCredentials devices_;
+  std::optional<Authorization> authorization_;  // nothing: every device is let in
+  std::string certificate_valid_until_;
+};
 
 }  // namespace ams

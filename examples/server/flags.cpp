@@ -321,7 +321,8 @@ void ServerFlags::check() {
 void ServerFlags::require_safe_without_token() const {
   if (open || is_loopback(network.address)) return;
   refuse("without a token every device that reaches " + network.address +
-         " is let in: give each device a token (`ams-server devices add`), or --token-file, listen on --address 127.0.0.1, or say --open");
+         " is let in: give each device a token (`ams-server devices add`), give --token-file, "
+         "listen on --address 127.0.0.1, or say --open");
 }
 
 StudentSpec ServerFlags::student_spec() const {
@@ -363,17 +364,28 @@ StrategyPtr ServerFlags::named_strategy() const {
   return strategy.empty() ? nullptr : make_selection_strategy(strategy, gamma);
 }
 
+ServerHostOptions ServerFlags::host_options(Digest student_fingerprint) const {
+  ServerHostOptions options{.session = session,
+                            .max_devices = max_devices,
+                            .student_fingerprint = student_fingerprint};
+  options.wrong_student_text =
+      "the device runs another student than this server trains; start both with the same "
+      "--student, --weights, --classes, --input, --train-batch-norm and --selected-classes "
+      "(default: those of --clip)";
+  options.full_text = "the server has as many devices as it takes (--max-devices)";
+  return options;
+}
+
 std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
   const std::string folder = teacher.clip_folder();
   if (!folder.empty()) return std::make_shared<LabelFileTeacher>(Clip::open(folder));
   return make_network_teacher(teacher.network());
 }
 
-std::shared_ptr<SessionStore> ServerFlags::make_store(const StudentValues& student) const {
+std::shared_ptr<SessionStore> ServerFlags::make_store(const StudentValues& values) const {
   if (data_dir == "none") return nullptr;
   auto store = std::make_shared<SqliteStore>(
-      data_dir, student.manifest,
-      SqliteStoreOptions{.student_fingerprint = student.fingerprint});
+      data_dir, values.manifest, SqliteStoreOptions{.student_fingerprint = values.fingerprint});
   if (!store->damaged_file().empty()) {
     log::warning("sessions_damaged",
                  {{"message", "the sessions in --data-dir cannot be read and begin anew"},

@@ -15,6 +15,7 @@
 #include "ams/net/server.hpp"
 #include "ams/policy/learning_rates.hpp"
 #include "ams/policy/pace.hpp"
+#include "ams/runtime/server_host.hpp"
 #include "ams/runtime/session_store.hpp"
 #include "ams/runtime/teacher.hpp"
 #include "ams/session/session_options.hpp"
@@ -22,7 +23,7 @@
 #include "ams/torch/segmentation_trainer.hpp"
 #include "ams/torch/student_spec.hpp"
 #include "common/options.hpp"
-#include "server/access.hpp"
+#include "server/commands.hpp"
 
 namespace ams {
 
@@ -72,10 +73,12 @@ struct ServerFlags {
   /// After check(): the policy that the flags name, for each session.
   std::function<std::unique_ptr<UpdatePolicy>()> make_policy() const;
 
+  ServerHostOptions host_options(Digest student_fingerprint) const;
+
   std::shared_ptr<Teacher> make_teacher() const;
 
   /// Where sessions are kept; null: nowhere.
-  std::shared_ptr<SessionStore> make_store(const StudentValues& student) const;
+  std::shared_ptr<SessionStore> make_store(const StudentValues& values) const;
 
   /// What is in force, for the report. With a budget the policy chooses strategy and rates, and
   /// those here are times them.

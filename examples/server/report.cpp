@@ -1,5 +1,7 @@
 #include "server/report.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "common/files.hpp"
 #include "common/percentiles.hpp"
 #include "common/trace.hpp"
@@ -36,15 +38,17 @@ nlohmann::json report_of(const SessionReport& session) {
 
 }  // namespace
 
-nlohmann::json server_report(const std::vector<SessionReport>& sessions, const LinkCounters& total,
-                             const Manifest& manifest, const ServerFlags& flags) {
+void write_report(const std::vector<SessionReport>& sessions, const LinkCounters& total,
+                  const Manifest& manifest, const ServerFlags& flags) {
   nlohmann::json reports = nlohmann::json::array();
   for (const SessionReport& session : sessions) reports.push_back(report_of(session));
-  return {{"sessions", reports},
-          {"uplink_bytes", total.uplink_bytes},
-          {"downlink_bytes", total.downlink_bytes},
-          {"parameters", manifest.dimension()},
-          {"training", flags.training_report(manifest)}};
+  const nlohmann::json report = {{"sessions", reports},
+                                 {"uplink_bytes", total.uplink_bytes},
+                                 {"downlink_bytes", total.downlink_bytes},
+                                 {"parameters", manifest.dimension()},
+                                 {"training", flags.training_report(manifest)}};
+  write_file_atomically(
+      flags.report, report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace ams

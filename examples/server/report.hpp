@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cstddef>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "ams/runtime/server_host.hpp"
@@ -9,8 +7,9 @@
 
 namespace ams {
 
-/// What --report gets. total: bytes of all connections; manifest: of the student.
-nlohmann::json server_report(const std::vector<SessionReport>& sessions, const LinkCounters& total,
-                             const Manifest& manifest, const ServerFlags& flags);
+/// The file of --report. total: bytes of all connections; manifest: of the student. Throws
+/// Error(io_error).
+void write_report(const std::vector<SessionReport>& sessions, const LinkCounters& total,
+                  const Manifest& manifest, const ServerFlags& flags);
 
 }  // namespace ams

@@ -208,6 +208,15 @@ class Devices(ProgramsTest):
         session, = self.stop_server(server)["sessions"]
         self.assertEqual(session["device_id"], "first")
 
+    def test_a_server_that_began_without_tokens_says_that_they_need_a_restart(self):
+        data = self.work / "data"
+        server = self.start_server(data=data, token=None)
+        self.devices(data, "add", "first")
+        server.send_signal(signal.SIGHUP)
+        self.wait_until(lambda: self.events("server", "not_reloaded"), 20, "the device is refused", server)
+        self.assertIn("restart it", self.events("server", "not_reloaded")[0]["message"])
+        self.stop_server(server)
+
     def devices(self, data, *words, code=0):
         done = subprocess.run([BIN / "ams-server", "--data-dir", data, "devices", *words], capture_output=True,
                               text=True, timeout=60)

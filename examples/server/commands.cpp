@@ -1,0 +1,76 @@
+#include "server/commands.hpp"
+
+#include <cstdio>
+
+#include "ams/core/error.hpp"
+#include "ams/net/certificate.hpp"
+#include "ams/net/device_credentials.hpp"
+#include "common/files.hpp"
+#include "server/access.hpp"
+
+namespace ams {
+namespace {
+
+/// A folder that is there stays as it is.
+void create_private_folder(const std::filesystem::path& path) {
+  if (std::filesystem::exists(path)) return create_folder(path);
+  create_folder(path);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+}
+
+}  // namespace
+
+void DevicesCommand::add_to(CLI::App& app) {
+  devices_ = app.add_subcommand(
+      "devices",
+      "give each device a token of its own: nobody else can then be it. They are kept in "
+      "--data-dir; a running server reads them at SIGHUP");
+  devices_->require_subcommand(1);
+  add_ = devices_->add_subcommand(
+      "add",
+      "print a new token for a device, once; only its fingerprint is kept. A device that has one "
+      "gets another. `operator` is no device: its token reads /metrics");
+  list_ = devices_->add_subcommand("list", "print the devices, one a line");
+  revoke_ = devices_->add_subcommand("revoke", "take a device's token away");
+  for (CLI::App* command : {add_, revoke_}) {
+    command->add_option("device-id", id_, "as ams-edge --device-id")->required();
+  }
+  for (CLI::App* command : {devices_, add_, list_, revoke_}) command->fallthrough();
+}
+
+int DevicesCommand::run(const std::string& data_dir) const {
+  if (data_dir == "none") {
+    throw Error(ErrorCode::invalid_argument, "devices are kept in --data-dir, which is none");
+  }
+  DeviceCredentials devices = DeviceCredentials::read(devices_file(data_dir));
+  if (list_->parsed()) {
+    for (const std::string& id : devices.devices()) std::printf("%s\n", id.c_str());
+    return 0;
+  }
+  std::string token;
+  if (add_->parsed()) {
+    token = devices.add(id_);
+  } else if (!devices.revoke(id_)) {
+    throw Error(ErrorCode::invalid_argument,
+                "there is no device " + id_ + "; `ams-server devices list` names them");
+  }
+  create_private_folder(data_dir);
+  devices.write(devices_file(data_dir));
+  if (!token.empty()) std::printf("%s\n", token.c_str());
+  return 0;
+}
+
+int write_certificate(const std::filesystem::path& folder, const std::vector<std::string>& hosts) {
+  const auto certificate = folder / "certificate.pem", key = folder / "private_key.pem";
+  create_folder(folder);
+  if (std::filesystem::exists(certificate) && std::filesystem::exists(key)) {
+    std::printf("%s and %s are there already and stay as they are; delete them to make new ones\n",
+                certificate.c_str(), key.c_str());
+    return 0;
+  }
+  write_self_signed_certificate(certificate, key, hosts, 3650);
+  std::printf("wrote %s and %s\n", certificate.c_str(), key.c_str());
+  return 0;
+}
+
+}  // namespace ams

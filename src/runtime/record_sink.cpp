@@ -39,7 +39,9 @@ constexpr std::size_t max_readers = 64;
 
 RecordSinkOptions checked(RecordSinkOptions options) {
   if (options.max_waiting_records < 1) detail::refuse("max_waiting_records must be 1 or more");
-  if (!(options.finish_seconds >= 0)) detail::refuse("finish_seconds must be 0 or more");  // or NaN
+  if (!(options.finish_seconds >= 0 && options.finish_seconds <= 3600)) {  // or NaN
+    detail::refuse("finish_seconds must be 0 to 3600");
+  }
   return options;
 }
 

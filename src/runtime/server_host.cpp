@@ -120,7 +120,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         return;
       }
       found->second.heard_seconds = executor_.now_seconds();
-      if (const auto* frames = std::get_if<FrameBatch>(&message); frames && !allows(*found, *frames)) {
+      if (const auto* frames = std::get_if<FrameBatch>(&message);
+          frames && !allows(*found, *frames)) {
         return;
       }
       if (const auto* ack = std::get_if<Ack>(&message)) note_ack(*found, ack->held.number);
@@ -190,6 +191,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const std::lock_guard lock(mutex_);
     const auto found = devices_.find(device_id);
     if (ended_ || found == devices_.end() || !found->second.connection) return;
+    links_.at(*found->second.connection).is_closing = true;  // it is not heard any more
     transport_.close(*found->second.connection, reason);
   }
 

@@ -116,7 +116,7 @@ std::filesystem::path make_folder(const std::string& folder) {
   if (std::filesystem::create_directories(path, error)) {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
   }
-  if (!std::filesystem::is_directory(path)) {
+  if (!std::filesystem::is_directory(path, error)) {
     throw Error(ErrorCode::unavailable,
                 "cannot keep sessions in " + folder + ": it is no folder and cannot be made one");
   }
@@ -137,7 +137,7 @@ class SqliteStore::Impl {
   std::optional<SessionRecord> load(const std::string& device_id) {
     const std::lock_guard lock(mutex_);
     Statement row(*database_,
-                  "SELECT model_version, model, moments, steps, last_batch, counters, version "
+                  "SELECT model_version, model, moments, steps, last_batch, counters "
                   "FROM sessions WHERE student = ? AND device = ?");
     row.bind(student_).bind(device_id);
     if (!row.step()) return std::nullopt;

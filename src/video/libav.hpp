@@ -47,8 +47,8 @@ FramePtr make_frame();
 PacketPtr make_packet();
 CodecPtr make_codec(const AVCodec* codec);
 
-/// Opens a file to read its packets, as the container `format` where one is named. Nothing else that
-/// the file may name is opened. Throws Error(io_error, malformed_data, unavailable).
+/// Opens a file to read its packets, as the container `format` where one is named. Nothing else
+/// that the file may name is opened. Throws Error(io_error, malformed_data, unavailable).
 InputPtr open_file(const std::filesystem::path& path, const char* format = nullptr);
 
 /// A frame with its own buffer, rows padded as libav's vector code wants them.

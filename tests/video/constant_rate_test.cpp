@@ -50,3 +50,8 @@ TEST_CASE("what is no rate is refused") {
     CHECK(error_of([&] { ConstantRate constant(fps); }) == "invalid_argument");
   }
 }
+
+TEST_CASE("a jump in time is not filled with frames for ever") {
+  CHECK(resampled({0, 3000}, 1).size() == 3001);
+  CHECK_THROWS_WITH_AS(resampled({0, 1e9}, 30), doctest::Contains("gaps"), Error);
+}

@@ -84,7 +84,8 @@ class Manifest {
   /// byte_digest of
   ///     u32 number of tensors, then for each tensor
   ///     u32 number of bytes of the name, the name, u8 kind, u8 number of extents, i64 each extent
-  /// with all numbers little-endian and nothing between the fields. Offsets and sizes follow from these.
+  /// with all numbers little-endian and nothing between the fields. Offsets and sizes follow from
+  /// these.
   Digest digest() const noexcept { return digest_; }
 
  private:

@@ -83,13 +83,14 @@ struct GivenMultipliers {
   std::optional<double> head = std::nullopt;
 };
 
-/// How fast the coordinates of a strategy should learn, against a learning rate that suits the whole
-/// model (docs/results.md, "Accuracy against downlink").
-/// - A fraction alone, and last layers beside the normalisation layers, learn min(16, 1 / gamma) times
-///   as fast: the fewer coordinates move, the further each must go. 16 is best for a gradient-guided
-///   5% of EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is the whole model.
-/// - A gradient-guided fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds to
-///   them, and more speed costs accuracy on a scene that is new.
+/// How fast the coordinates of a strategy should learn, against a learning rate that suits the
+/// whole model (docs/results.md, "Accuracy against downlink").
+/// - A fraction alone, and last layers beside the normalisation layers, learn min(16, 1 / gamma)
+///   times as fast: the fewer coordinates move, the further each must go. 16 is best for a
+///   gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is
+///   the whole model.
+/// - A gradient-guided fraction beside groups learns min(4, 1 / sqrt(gamma)) times as fast: it adds
+///   to them, and more speed costs accuracy on a scene that is new.
 /// - Normalisation layers in a group learn 5 times as fast, the head 4 times.
 /// - The rest, `full` among it, learns at that rate.
 /// `given` overrides these. Unnamed roles inherit the weight multiplier. More than 0, at most 1e6.
@@ -118,8 +119,8 @@ inline LearningRateMultipliers recommended_multipliers(std::string_view name, do
   return multipliers;
 }
 
-/// Likewise for a strategy as a value. One that make_selection_strategy() does not know learns at the
-/// learning rate itself where nothing is given.
+/// Likewise for a strategy as a value. One that make_selection_strategy() does not know learns at
+/// the learning rate itself where nothing is given.
 inline LearningRateMultipliers recommended_multipliers(const SelectionStrategy& strategy,
                                                        const GivenMultipliers& given = {}) {
   const std::string name = strategy.name();

@@ -30,8 +30,8 @@ struct PaceOptions {
   std::size_t min_samples = 1;   ///< the first phase waits for so many labelled samples, >= 1
   double horizon_seconds = 240;  ///< T_horizon, 0.001 to 1e9
   /// A mini-batch is of no more than the newest so many samples of T_horizon. 0: as many as r_max
-  /// gives in a minute or a T_update, and 60 at least. A slow scene, which is sampled less often, is
-  /// then remembered for longer than a minute.
+  /// gives in a minute or a T_update, and 60 at least. A slow scene, which is sampled less often,
+  /// is then remembered for longer than a minute.
   std::size_t buffer_samples = 0;
   /// Half of a mini-batch is of the newest so many seconds, 0 to 1e9; 0: all of T_horizon alike.
   double recency_seconds = 10;

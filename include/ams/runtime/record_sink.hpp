@@ -23,7 +23,7 @@ struct RecordSinkOptions {
   std::string greeting = {};
 
   /// How long finish() waits for readers that are slow.
-  double finish_seconds = 1;  ///< >= 0
+  double finish_seconds = 1;  ///< 0 to 3600
 };
 
 struct RecordSinkCounters {

@@ -52,9 +52,9 @@ struct ClientOptions {
   double scene_change_seconds = 4;  ///< ...for so long, 0 to 3600; 0: scene changes are ignored
   double first_batch_seconds = 0;   ///< the first batch leaves so long after its first sample, >= 0
 
-  // ---- what is held until T_update has passed, or while the server is away or the encoder busy ----
-  /// Samples, >= 1. As many leave before T_update has passed; where they cannot, the oldest are dropped
-  /// and counted.
+  // ---- what is held until T_update has passed, or while the server or the encoder is busy ----
+  /// Samples, >= 1. As many leave before T_update has passed; where they cannot, the oldest are
+  /// dropped and counted.
   std::size_t max_buffered_frames = 64;
   /// A larger buffer leaves in several batches, 1 to 256: what a server takes by default.
   std::size_t max_frames_per_batch = 64;

@@ -68,8 +68,8 @@ class ModelFeed {
   /// The newest updates, each from the version that the one before leads to, the last to held().
   const std::deque<PublishedUpdate>& history() const noexcept { return history_; }
 
-  /// Takes over the history() of a feed that had the same held(). Throws Error(invalid_argument) when
-  /// its versions do not lead there, with nothing changed.
+  /// Takes over the history() of a feed that had the same held(). Throws Error(invalid_argument)
+  /// when its versions do not lead there, with nothing changed.
   void restore_history(std::vector<PublishedUpdate> updates);
 
   std::size_t history_bytes() const noexcept { return history_bytes_; }
@@ -196,10 +196,11 @@ inline ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_
   if (device == held().version()) return result;
 
   // Sent again, what was refused would be refused again, and those behind it with it.
-  const auto missing = refused_after_ == device
-                           ? history_.end()
-                           : std::find_if(history_.begin(), history_.end(),
-                                          [&](const PublishedUpdate& u) { return u.base == device; });
+  const auto missing =
+      refused_after_ == device
+          ? history_.end()
+          : std::find_if(history_.begin(), history_.end(),
+                         [&](const PublishedUpdate& u) { return u.base == device; });
   if (missing == history_.end()) {
     result.resume = Resume::snapshot;
     Snapshot snapshot{encode_snapshot(held(), options_.snapshot_zstd_level)};

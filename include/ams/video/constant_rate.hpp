@@ -30,10 +30,22 @@ class ConstantRate {
     }
   }
 
+  /// The longest gap between two frames that is filled.
+  static constexpr double max_gap_seconds = 3600;
+
   /// The source's next frame; capture_seconds from 0, ascending. Calls take(const Frame&) for every
-  /// frame of the result that can now be told, its capture_seconds set.
+  /// frame of the result that can now be told, its capture_seconds set. Throws
+  /// Error(malformed_data) when it comes more than max_gap_seconds after the one before.
   template <class Take>
   void add(Frame frame, Take&& take) {
+    const double before_seconds = held_ ? held_seconds_ : 0;
+    if (!(frame.capture_seconds - before_seconds <= max_gap_seconds)) {
+      throw Error(ErrorCode::malformed_data,
+                  fmt::format("the frame after {:.0f} s comes at {:.0f} s: gaps of up to {} s are "
+                              "filled",
+                              before_seconds, frame.capture_seconds, max_gap_seconds));
+    }
+    held_seconds_ = frame.capture_seconds;
     const std::int64_t place = std::llround(frame.capture_seconds * fps_);
     const std::int64_t before = next_;
     if (held_) give(place, take);
@@ -63,6 +75,7 @@ class ConstantRate {
 
   double fps_;
   std::optional<Frame> held_;
+  double held_seconds_ = 0;  // in the source
   std::int64_t next_ = 0, repeated_ = 0, left_out_ = 0;
 };
 

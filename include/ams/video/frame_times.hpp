@@ -19,7 +19,8 @@ std::vector<double> read_frame_times(const std::filesystem::path& path,
                                      double max_seconds = std::numeric_limits<double>::infinity());
 
 /// The first frame i whose time is so far from i / fps, 0.4 of a frame or more, that it may be
-/// taken for a frame beside it. Nothing where there is none: the rate is constant, and is `fps` (> 0).
+/// taken for a frame beside it. Nothing where there is none: the rate is constant, and is `fps`
+/// (> 0).
 std::optional<std::size_t> first_uneven_frame(std::span<const double> times, double fps);
 
 /// A constant rate that suits a video whose own rate varies: fast enough for nine in ten of its

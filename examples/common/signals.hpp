@@ -31,6 +31,7 @@ inline void prepare_signals() {
   const sigset_t set = detail::stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond a limit fails, and is told as such
 }
 
 /// Thrown where a signal ends work whose half is worth nothing; run() knows what to do.

@@ -1,5 +1,9 @@
 #include "server/commands.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "ams/core/error.hpp"
@@ -17,6 +21,23 @@ void create_private_folder(const std::filesystem::path& path) {
   create_folder(path);
   std::filesystem::permissions(path, std::filesystem::perms::owner_all);
 }
+
+/// Two commands at once wait for each other. A folder that is not there needs no lock.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::string& folder)
+      : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (descriptor_ >= 0) ::flock(descriptor_, LOCK_EX);
+  }
+  ~FolderLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
 
 }  // namespace
 
@@ -42,6 +63,8 @@ int DevicesCommand::run(const std::string& data_dir) const {
   if (data_dir == "none") {
     throw Error(ErrorCode::invalid_argument, "devices are kept in --data-dir, which is none");
   }
+  if (!list_->parsed()) create_private_folder(data_dir);
+  const FolderLock lock(data_dir);
   DeviceCredentials devices = DeviceCredentials::read(devices_file(data_dir));
   if (list_->parsed()) {
     for (const std::string& id : devices.devices()) std::printf("%s\n", id.c_str());
@@ -54,7 +77,6 @@ int DevicesCommand::run(const std::string& data_dir) const {
     throw Error(ErrorCode::invalid_argument,
                 "there is no device " + id_ + "; `ams-server devices list` names them");
   }
-  create_private_folder(data_dir);
   devices.write(devices_file(data_dir));
   if (!token.empty()) std::printf("%s\n", token.c_str());
   return 0;

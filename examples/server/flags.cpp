@@ -384,14 +384,13 @@ std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
 
 std::shared_ptr<SessionStore> ServerFlags::make_store(const StudentValues& values) const {
   if (data_dir == "none") return nullptr;
-  auto store = std::make_shared<SqliteStore>(
-      data_dir, values.manifest, SqliteStoreOptions{.student_fingerprint = values.fingerprint});
-  if (!store->damaged_file().empty()) {
+  SqliteStoreOptions options{.student_fingerprint = values.fingerprint};
+  options.on_damaged = [](const std::string& file) {
     log::warning("sessions_damaged",
                  {{"message", "the sessions in --data-dir cannot be read and begin anew"},
-                  {"set_aside", store->damaged_file()}});
-  }
-  return store;
+                  {"set_aside", file}});
+  };
+  return std::make_shared<SqliteStore>(data_dir, values.manifest, std::move(options));
 }
 
 nlohmann::json ServerFlags::training_report(const Manifest& manifest) const {

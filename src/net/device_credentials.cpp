@@ -36,6 +36,11 @@ std::string base64url(const unsigned char* bytes, std::size_t size) {
   return text;
 }
 
+/// A blank that an editor has left would make another device of it.
+bool is_entry(const std::string& id) {
+  return is_device_id(id) && id.front() != ' ' && id.back() != ' ';
+}
+
 [[noreturn]] void fail(const std::filesystem::path& file, const char* what, int code) {
   throw Error(ErrorCode::io_error,
               std::string(what) + " " + file.string() + ": " + std::strerror(code));
@@ -62,7 +67,7 @@ DeviceCredentials DeviceCredentials::read(const std::filesystem::path& file) {
       fingerprint[i / 2] = static_cast<unsigned char>(fingerprint[i / 2] * 16 + (digit & 15));
     }
     const std::string id = is_good ? line.substr(digits + 1) : std::string();
-    if (!is_good || !is_device_id(id)) {
+    if (!is_good || !is_entry(id)) {
       throw Error(ErrorCode::malformed_data, file.string() + ", line " + std::to_string(number) +
                                                  ": a fingerprint of 64 hexadecimal digits, a "
                                                  "space and a device id are wanted");
@@ -103,10 +108,11 @@ void DeviceCredentials::write(const std::filesystem::path& file) const {
 }
 
 std::string DeviceCredentials::add(const std::string& device_id) {
-  if (!is_device_id(device_id)) {
+  if (!is_entry(device_id)) {
     throw Error(ErrorCode::invalid_argument,
                 "a device id is 1 to " + std::to_string(max_device_id_bytes) +
-                    " bytes of UTF-8 without control characters");
+                    " bytes of UTF-8 without control characters, and begins and ends without a "
+                    "blank");
   }
   std::array<unsigned char, token_random_bytes> random{};
   if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {

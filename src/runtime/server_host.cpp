@@ -259,6 +259,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     double phase_begin_seconds = 0;               ///< of the phase that runs
     std::deque<std::pair<std::uint64_t, double>> unacknowledged = {};  ///< version, when it left
     std::string last_failure = {};      ///< of the session; the same one is logged once
+    std::string save_failure = {};      ///< why the latest save failed; told when it changes
     bool is_saving = false;             ///< an update waits for the store,
     std::deque<Outgoing> waiting = {};  ///< and all that comes after it
   };
@@ -733,10 +734,18 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       perform(*found, std::move(actions), todo);
     }
     if (!record) return;
-    save(*record);
+    const std::optional<Error> unsaved = save(*record);
     const std::lock_guard lock(mutex_);
     Device& device = devices_.at(id);  // nobody forgets a device that is being saved
     device.is_saving = false;
+    const std::string problem = unsaved ? unsaved->what() : "";
+    if (const std::string before = std::exchange(device.save_failure, problem); before != problem) {
+      if (unsaved) {
+        log_.warning("session_not_saved", {{"device", id}, {"message", problem}});
+      } else {
+        log_.info("session_saved_again", {{"device", id}});
+      }
+    }
     for (Outgoing& outgoing : std::exchange(device.waiting, {})) {
       if (!ended_) hand_over(std::move(outgoing));
     }
@@ -747,12 +756,13 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     return std::uint64_t{device.session.held().version().number} + 1;
   }
 
-  void save(const SessionRecord& record) {
+  /// Why it could not.
+  std::optional<Error> save(const SessionRecord& record) {
     try {
       parts_.store->save(record);
+      return std::nullopt;
     } catch (...) {
-      log_.warning("session_not_saved",
-                   {{"device", record.device_id}, {"message", current_error().what()}});
+      return current_error();
     }
   }
 

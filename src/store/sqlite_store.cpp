@@ -4,9 +4,11 @@
 #include <bit>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -58,9 +60,10 @@ std::string student_key(const Manifest& manifest, Digest fingerprint) {
 /// Opens the database, sets one aside that is none, and takes it for this process.
 class OpenedDatabase {
  public:
-  explicit OpenedDatabase(const std::filesystem::path& file) {
-    for (;;) {
-      auto database = std::make_unique<Database>(file.string());
+  OpenedDatabase(std::filesystem::path file, std::function<void(const std::string&)> on_damaged)
+      : file_(std::move(file)), on_damaged_(std::move(on_damaged)) {
+    for (bool is_new = false;; is_new = true) {
+      auto database = std::make_unique<Database>(file_.string());
       try {
         take(*database);
         database_ = std::move(database);
@@ -69,22 +72,27 @@ class OpenedDatabase {
         const int code = database->failure_code();
         if (code == SQLITE_BUSY) {
           throw Error(ErrorCode::unavailable,
-                      file.string() + " is open in another process; a server needs a folder of its "
+                      file_.string() + " is open in another process; a server needs a folder of its "
                                       "own for its sessions");
         }
-        if (!Database::is_damage(code) || !damaged_file_.empty()) throw;
+        if (!Database::is_damage(code) || is_new) throw;
       }
       database.reset();
-      damaged_file_ = file.string() + ".damaged";
-      std::filesystem::rename(file, damaged_file_);
-      for (const char* companion : {"-wal", "-journal"}) {
-        std::filesystem::remove(file.string() + companion);
-      }
+      set_aside();
     }
   }
 
+  /// After a failure: when the file is damaged, sets it aside and begins a new one. False: it is not.
+  bool renew() {
+    if (!Database::is_damage(database_->failure_code())) return false;
+    database_.reset();
+    set_aside();
+    database_ = std::make_unique<Database>(file_.string());
+    take(*database_);
+    return true;
+  }
+
   Database& operator*() { return *database_; }
-  const std::string& damaged_file() const noexcept { return damaged_file_; }
 
  private:
   static void take(Database& database) {
@@ -106,8 +114,19 @@ class OpenedDatabase {
     transaction.commit();
   }
 
+  void set_aside() {
+    const std::string damaged_file = file_.string() + ".damaged";
+    std::error_code error;
+    std::filesystem::rename(file_, damaged_file, error);
+    for (const char* companion : {"-wal", "-journal"}) {
+      std::filesystem::remove(file_.string() + companion, error);
+    }
+    if (on_damaged_) on_damaged_(damaged_file);
+  }
+
+  const std::filesystem::path file_;
+  const std::function<void(const std::string&)> on_damaged_;
   std::unique_ptr<Database> database_;
-  std::string damaged_file_;
 };
 
 std::filesystem::path make_folder(const std::string& folder) {
@@ -130,12 +149,45 @@ class SqliteStore::Impl {
   Impl(const std::string& folder, std::shared_ptr<const Manifest> manifest,
        SqliteStoreOptions options)
       : manifest_(std::move(manifest)),
-        options_(options),
-        student_(student_key(*manifest_, options.student_fingerprint)),
-        database_(make_folder(folder) / "sessions.db") {}
+        options_(std::move(options)),
+        student_(student_key(*manifest_, options_.student_fingerprint)),
+        database_(make_folder(folder) / "sessions.db", options_.on_damaged) {}
 
   std::optional<SessionRecord> load(const std::string& device_id) {
     const std::lock_guard lock(mutex_);
+    return unless_damaged([&] { return read(device_id); });
+  }
+
+  void save(const SessionRecord& record) {
+    const std::lock_guard lock(mutex_);
+    unless_damaged([&] { return write(record), true; });
+  }
+
+  void erase(const std::string& device_id) {
+    const std::lock_guard lock(mutex_);
+    unless_damaged([&] { return remove(device_id), true; });
+  }
+
+ private:
+  /// What the database has of a device.
+  struct Saved {
+    ModelVersion version;
+    std::uint32_t model_version = 0;
+    std::uint32_t moments_version = 0;
+  };
+
+  /// Once more with a new file, when the old one turns out to be damaged.
+  template <class Work>
+  std::invoke_result_t<Work> unless_damaged(Work&& work) {
+    try {
+      return work();
+    } catch (const Error&) {
+      if (!database_.renew()) throw;
+    }
+    return work();
+  }
+
+  std::optional<SessionRecord> read(const std::string& device_id) {
     Statement row(*database_,
                   "SELECT model_version, model, moments, steps, last_batch, counters "
                   "FROM sessions WHERE student = ? AND device = ?");
@@ -159,8 +211,7 @@ class SqliteStore::Impl {
     return record;
   }
 
-  void save(const SessionRecord& record) {
-    const std::lock_guard lock(mutex_);
+  void write(const SessionRecord& record) {
     const std::string& device = record.device_id;
     Transaction transaction(*database_);
     std::optional<Saved> saved = find(device);
@@ -185,8 +236,7 @@ class SqliteStore::Impl {
     transaction.commit();
   }
 
-  void erase(const std::string& device_id) {
-    const std::lock_guard lock(mutex_);
+  void remove(const std::string& device_id) {
     Transaction transaction(*database_);
     for (const char* sql : {"DELETE FROM sessions WHERE student = ? AND device = ?",
                             "DELETE FROM updates WHERE student = ? AND device = ?"}) {
@@ -194,16 +244,6 @@ class SqliteStore::Impl {
     }
     transaction.commit();
   }
-
-  const std::string& damaged_file() const noexcept { return database_.damaged_file(); }
-
- private:
-  /// What the database has of a device.
-  struct Saved {
-    ModelVersion version;
-    std::uint32_t model_version = 0;
-    std::uint32_t moments_version = 0;
-  };
 
   std::optional<Saved> find(const std::string& device) {
     Statement row(*database_,
@@ -336,7 +376,7 @@ SqliteStore::SqliteStore(const std::string& folder, std::shared_ptr<const Manife
   require(options.max_updates_after_model >= 1,
           "max_updates_after_model is 0; allowed is 1 or more");
   require(options.updates_per_moments >= 1, "updates_per_moments is 0; allowed is 1 or more");
-  impl_ = std::make_unique<Impl>(folder, std::move(manifest), options);
+  impl_ = std::make_unique<Impl>(folder, std::move(manifest), std::move(options));
 }
 
 SqliteStore::~SqliteStore() = default;
@@ -350,8 +390,4 @@ void SqliteStore::save(const SessionRecord& record) {
 void SqliteStore::erase(const std::string& device_id) {
   impl_->erase(device_id);
 }
-const std::string& SqliteStore::damaged_file() const noexcept {
-  return impl_->damaged_file();
-}
-
 }  // namespace ams

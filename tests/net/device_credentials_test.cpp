@@ -104,7 +104,8 @@ TEST_CASE("what is no file of devices is refused by line") {
   CHECK(DeviceCredentials::read(file.path).devices() == std::vector<std::string>{"camera"});
   for (const std::string& bad :
        {std::string(63, 'a') + " camera", std::string(64, 'g') + " camera", std::string(64, 'a'),
-        std::string(64, 'a') + " ", std::string(64, 'a') + " a\tb", std::string("camera")}) {
+        std::string(64, 'a') + " ", std::string(64, 'a') + " a\tb", std::string("camera"),
+        std::string(64, 'a') + " camera ", std::string(64, 'a') + "  camera"}) {
     CAPTURE(bad);
     file.write(good + bad + "\n");
     expect_error(

@@ -428,7 +428,14 @@ TEST_CASE("the store knows what a device holds before the device does") {
   f.clock.now = 10;
   f.batch(1, 2);
   CHECK(f.transport.of<Update>(1).size() == 2);
-  CHECK(f.log.count("session_not_saved") == 1);
+  f.clock.now = 20;
+  f.batch(1, 3);
+  CHECK(f.log.count("session_not_saved") == 1);  // said once
+  store->works = true;
+  f.clock.now = 30;
+  f.batch(1, 4);
+  CHECK(f.log.count("session_saved_again") == 1);
+  store->works = false;
   f.connect(2, "b");
   CHECK(f.log.count("session_not_restored") == 1);
   CHECK(f.transport.of<Welcome>(2).size() == 1);

@@ -41,6 +41,7 @@ struct Folder {
   }
   ~Folder() { fs::remove_all(path); }
   std::string text() const { return (path / "data").string(); }
+  fs::path damaged() const { return path / "data" / "sessions.db.damaged"; }
   fs::path file() const { return path / "data" / "sessions.db"; }
 };
 
@@ -118,7 +119,7 @@ TEST_CASE("every life of a store has what the one before kept") {
     if (!store || dice() % 3 == 0) {
       store.reset();
       store = std::make_unique<SqliteStore>(folder.text(), manifest(), options);
-      CHECK(store->damaged_file().empty());
+      CHECK_FALSE(fs::exists(folder.damaged()));
       const auto found = store->load("camera 1");
       REQUIRE(found.has_value() == (i > 0));
       if (found) {
@@ -185,7 +186,7 @@ TEST_CASE("a server that is killed has kept what it said it had") {
     close(ends[0]);
 
     SqliteStore store(folder.text(), manifest());
-    CHECK(store.damaged_file().empty());
+    CHECK_FALSE(fs::exists(folder.damaged()));
     const auto found = store.load("camera 1");
     REQUIRE(found);
     CHECK(found->held.version().number >= kept);
@@ -227,14 +228,42 @@ TEST_CASE("a file that is no database is set aside") {
     const Folder folder;
     fs::create_directories(folder.text());
     write_text(folder.file(), content);
-    SqliteStore store(folder.text(), manifest());
-    CHECK(store.damaged_file() == folder.file().string() + ".damaged");
-    CHECK(fs::exists(store.damaged_file()));
+    std::string told;
+    SqliteStore store(folder.text(), manifest(),
+                      {.on_damaged = [&](const std::string& file) { told = file; }});
+    CHECK(told == folder.damaged());
+    CHECK(fs::exists(folder.damaged()));
     CHECK_FALSE(store.load("camera 1"));
     Session session;
     session.train();
     store.save(session.record());
     CHECK(store.load("camera 1"));
+  }
+}
+
+TEST_CASE("a page that is damaged costs what was kept, and keeping goes on") {
+  const Folder folder;
+  Session session;
+  {
+    SqliteStore store(folder.text(), manifest());
+    session.train();
+    store.save(session.record());
+  }
+  for (const bool is_loaded : {true, false}) {
+    CAPTURE(is_loaded);
+    {
+      std::fstream file(folder.file(), std::ios::binary | std::ios::in | std::ios::out);
+      file.seekp(4096);  // behind the header and the schema
+      file << std::string(3 * 4096, '\1');
+    }
+    int told = 0;
+    SqliteStore store(folder.text(), manifest(), {.on_damaged = [&](const std::string&) { ++told; }});
+    if (is_loaded) CHECK_FALSE(store.load("camera 1"));
+    session.train();
+    store.save(session.record());
+    CHECK(told == 1);
+    CHECK(fs::exists(folder.damaged()));
+    check_equal(*store.load("camera 1"), session.record());
   }
 }
 

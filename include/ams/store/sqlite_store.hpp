@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ struct SqliteStoreOptions {
   /// Adam's moments are written with every so many updates, >= 1. Training goes on from moments
   /// that are so old after a kill; what the device holds is always the newest.
   std::size_t updates_per_moments = 16;
+  /// Told where a damaged file was moved to. Called from any thread, and by the constructor.
+  std::function<void(const std::string& damaged_file)> on_damaged = nullptr;
 };
 
 /// Sessions in one SQLite database, `sessions.db` in a folder. save() writes what has changed: the
@@ -40,6 +43,9 @@ class SqliteStore final : public SessionStore {
               SqliteStoreOptions options = {});
   ~SqliteStore() override;
 
+  // A file that turns out to be damaged is set aside, and a new one begins: load() then finds
+  // nothing, and save() keeps the whole session.
+
   /// Throws Error(unavailable) when the disk cannot be read, and Error(malformed_data) when the
   /// session's model cannot.
   std::optional<SessionRecord> load(const std::string& device_id) override;
@@ -49,9 +55,6 @@ class SqliteStore final : public SessionStore {
   void save(const SessionRecord& record) override;
 
   void erase(const std::string& device_id) override;
-
-  /// Where a damaged database was moved to; empty: there was none.
-  const std::string& damaged_file() const noexcept;
 
  private:
   class Impl;

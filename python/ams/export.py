@@ -30,7 +30,7 @@ from ams.torch import (
     load_student_values,
     open_network,
 )
-from ams.torch.wrappers import unwrapped
+from ams.torch.wrappers import require_values, unwrapped
 
 __all__ = ["ExportedStudent", "ExportedTeacher", "student", "teacher"]
 
@@ -270,16 +270,7 @@ def _copy_for_export(module: torch.nn.Module) -> torch.nn.Module:
 
 def _check_values(module: torch.nn.Module) -> None:
     for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
-        if torch.nn.parameter.is_lazy(tensor):
-            raise ams.InvalidArgumentError(
-                f"'{name}' has no shape yet (a lazy layer takes it from its first input): run the "
-                "module once, load its weights, and export it then"
-            )
-        if tensor.is_meta:
-            raise ams.InvalidArgumentError(
-                f"'{name}' is on the meta device and has no values: make it real with "
-                "module.to_empty(device='cpu'), load its weights, and export it then"
-            )
+        require_values(name, tensor)
 
 
 def _copies_of_results(module: torch.nn.Module) -> dict[int, torch.Tensor]:

@@ -21,17 +21,22 @@ def named_parameters(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tenso
     plain_name = without_wrappers(module)
     for name, parameter in module.named_parameters():
         name = plain_name(name)
-        if torch.nn.parameter.is_lazy(parameter):
-            raise ams.InvalidArgumentError(
-                f"parameter '{name}' has no shape yet: run the module once on an input (lazy "
-                "layers take their shape from it)"
-            )
-        if parameter.is_meta:
-            raise ams.InvalidArgumentError(
-                f"parameter '{name}' is on the meta device and has no values: make it real with "
-                "module.to_empty(device='cpu'), and load its weights"
-            )
+        require_values(name, parameter)
         yield name, parameter
+
+
+def require_values(name: str, tensor: torch.Tensor) -> None:
+    """Raises ams.InvalidArgumentError, which says what to do, for a tensor that has none yet."""
+    if torch.nn.parameter.is_lazy(tensor):
+        raise ams.InvalidArgumentError(
+            f"'{name}' has no shape yet: run the module once on an input (lazy layers take their "
+            "shape from it)"
+        )
+    if tensor.is_meta:
+        raise ams.InvalidArgumentError(
+            f"'{name}' is on the meta device and has no values: make it real with "
+            "module.to_empty(device='cpu'), and load its weights"
+        )
 
 
 def named_buffers(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -125,11 +125,20 @@ def check_before(arguments):
 
 
 def check_server(arguments, student, certificates):
-    """Labelling takes minutes; what the server says of its flags, it says before."""
-    command = [*server_command(arguments, certificates), *teacher_flags(arguments), *student,
-               *(["--input", arguments.input] if arguments.input else []), "--token", "checked",
-               *arguments.server_args.split(), "--check"]
-    checked = subprocess.run([str(part) for part in command], stderr=subprocess.PIPE, text=True)
+    """Labelling and rendering take minutes; what the server says of its flags, it says before."""
+    with tempfile.TemporaryDirectory(dir=arguments.out) as scratch:
+        if arguments.video:
+            teacher = teacher_flags(arguments)
+        else:
+            clip = arguments.clip or Path(scratch) / "street"
+            if not arguments.clip:
+                subprocess.run([arguments.bin / "ams-render", "--out", clip, "--seconds", "1", "--quiet"], check=True,
+                               stderr=subprocess.DEVNULL)
+            teacher = ["--teacher", f"clip:{clip}", "--clip", clip]
+        command = [*server_command(arguments, certificates), *teacher, *student,
+                   *(["--input", arguments.input] if arguments.input else []), "--token", "checked",
+                   *arguments.server_args.split(), "--check"]
+        checked = subprocess.run([str(part) for part in command], stderr=subprocess.PIPE, text=True)
     if checked.returncode != 0:
         fail(f"ams-server refuses its flags:\n{checked.stderr}")
 
@@ -435,8 +444,7 @@ def main():
     check_before(arguments)
     student = student_flags(arguments)
     run([arguments.bin / "ams-server", "--generate-certificate", out / "tls"], "making a certificate")
-    if arguments.video:
-        check_server(arguments, student, out / "tls")
+    check_server(arguments, student, out / "tls")
     clip = prepare_clip(arguments)
     shutil.rmtree(out / "recorded", ignore_errors=True)
     server, edge = stream(arguments, student, clip, out)

@@ -279,6 +279,7 @@ class DemoIsRefusedAtTheStart(unittest.TestCase):
             video = ["--video", "any.mp4", "--teacher", "any.pt"]
             for flags, word in ((["--bin", folder], "make build"),
                                 (["--weights", "none.safetensors"], "none.safetensors"),
+                                (["--server-args", "--gama 2"], "--gama"),
                                 ([*video, "--weights", WEIGHTS, "--strategy", "best"], "gradient_guided"),
                                 ([*video, "--weights", WEIGHTS, "--teacher-classes", "30"], "--teacher-classes"),
                                 ([*video, "--weights", WEIGHTS, "--classes", "7"], "teacher"),

@@ -39,6 +39,7 @@ class ForwardingPolicy : public UpdatePolicy {
   }
   void on_written(const WriteReport& report) override { policy_->on_written(report); }
   void on_phase_lost() override { policy_->on_phase_lost(); }
+  void on_replaced() override { policy_->on_replaced(); }
   void on_connected(double now_seconds) override { policy_->on_connected(now_seconds); }
   void on_sent(const ServerMessage& message, bool is_repeated, double now_seconds) override {
     policy_->on_sent(message, is_repeated, now_seconds);

@@ -7,6 +7,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -16,6 +17,7 @@
 #include "ams/runtime/frame_allowance.hpp"
 #include "ams/session/text.hpp"
 #include "ams/session/write_update.hpp"
+#include "device_history.hpp"
 #include "server_metrics.hpp"
 
 namespace ams {
@@ -25,6 +27,7 @@ constexpr std::size_t max_phases_reported = 10000;
 constexpr std::size_t max_unacknowledged = 64;
 /// A connection that was heard of so lately is alive: no other address takes it over.
 constexpr double alive_seconds = 10;
+constexpr double earlier_state_period_seconds = 300;
 constexpr double metrics_period_seconds = 1, least_metrics_period_seconds = 0.05;
 
 double wall_seconds() {
@@ -195,6 +198,81 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     transport_.close(*found->second.connection, reason);
   }
 
+  // ---- an operator ----
+
+  void set_paused(const std::string& id, bool is_paused, const std::string& by) {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      Entry& entry = known(id);
+      log_.info(is_paused ? "paused" : "resumed", {{"device", id}, {"by", by}});
+      drive(entry, todo,
+            [&](ServerSession& s, double now) { return s.set_paused(is_paused, now); });
+    }
+    submit(std::move(todo));
+  }
+
+  void reset(const std::string& id, const std::string& by) {
+    replace_model(id, by, "reset", [this](Device&) {
+      return std::vector<float>(parts_.initial.values().begin(), parts_.initial.values().end());
+    });
+  }
+
+  void roll_back(const std::string& id, const std::string& by) {
+    replace_model(id, by, "rolled_back", [](Device& device) {
+      if (device.earlier.empty()) {
+        throw Error(ErrorCode::unavailable,
+                    "no earlier state of this device is kept; reset takes it back to the "
+                    "un-customised student");
+      }
+      const std::span<const float> values = device.earlier.back()->values();
+      std::vector<float> copy(values.begin(), values.end());
+      device.earlier.pop_back();
+      return copy;
+    });
+  }
+
+  std::vector<DeviceStatus> devices() const {
+    const std::lock_guard lock(mutex_);
+    const double now = executor_.now_seconds();
+    std::vector<DeviceStatus> all;
+    for (const auto& [id, device] : devices_) all.push_back(status(id, device, now));
+    return all;
+  }
+
+  std::vector<HistoryPoint> history(const std::string& id) const {
+    const std::lock_guard lock(mutex_);
+    return known(id).second.history.points();
+  }
+
+  void show(const std::string& id, std::function<void(const DevicePictures*, const Error*)> done) {
+    struct Look {
+      Handle sample;
+      std::shared_ptr<const ModelState> held;
+    };
+    Look look;
+    {
+      const std::lock_guard lock(mutex_);
+      const ServerSession& session = known(id).second.session;
+      look = {session.newest_sample(), session.held_ptr()};
+    }
+    executor_.submit({WorkKind::show, id,
+                      [weak = weak_from_this(), look = std::move(look),
+                       done = std::move(done)]() -> std::optional<WorkCost> {
+                        const auto self = weak.lock();
+                        if (!self || self->stopped_) return std::nullopt;
+                        try {
+                          const DevicePictures pictures = self->draw(look.sample, *look.held);
+                          done(&pictures, nullptr);
+                        } catch (...) {
+                          const Error error = current_error();
+                          done(nullptr, &error);
+                        }
+                        return WorkCost{.frames = 2};
+                      },
+                      [] {}});
+  }
+
   void stop() { stopped_ = true; }
 
   /// The host is going: nobody is called from now on.
@@ -252,6 +330,11 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     std::deque<double> phase_seconds = {};
     double last_seen_seconds = 0;
     double heard_seconds = 0;        ///< the latest message
+    DeviceHistory history = {};
+    std::optional<double> loss = {};           ///< last of the latest phase
+    std::optional<double> label_seconds = {};  ///< when the newest label came
+    std::deque<std::shared_ptr<const ModelState>> earlier = {};  ///< for roll_back(), newest last
+    double earlier_seconds = 0;                                  ///< when the newest was kept
     FrameAllowance allowance = {};   ///< of the teacher's time
     std::uint64_t batches_beyond = 0;  ///< that it did not allow
     StageTimes stages = {};
@@ -267,6 +350,114 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   /// Work that the actions ask for, to be submitted without the lock.
   using Todo = std::vector<Work>;
+
+  // ---- for an operator ----
+
+  template <class Self>
+  static auto& known_of(Self& self, const std::string& id) {
+    const auto found = self.devices_.find(id);
+    if (found != self.devices_.end()) return *found;
+    throw Error(ErrorCode::invalid_argument, "no device of this id has a session here");
+  }
+  Entry& known(const std::string& id) { return known_of(*this, id); }
+  const Entry& known(const std::string& id) const { return known_of(*this, id); }
+
+  /// values_of: gives them for the device, or throws.
+  template <class ValuesOf>
+  void replace_model(const std::string& id, const std::string& by, const char* event,
+                     ValuesOf&& values_of) {
+    Todo todo;
+    std::optional<SessionRecord> record;
+    {
+      const std::lock_guard lock(mutex_);
+      Entry& entry = known(id);
+      Device& device = entry.second;
+      if (device.is_saving) {
+        throw Error(ErrorCode::unavailable, "an update of this device is being saved: ask again");
+      }
+      ServerActions actions =
+          device.session.replace_model(values_of(device), executor_.now_seconds());
+      log_.info(event, {{"device", id},
+                        {"by", by},
+                        {"version", device.session.held().version().number}});
+      if (parts_.store->keeps()) {
+        record = device.session.record();
+        device.is_saving = true;
+      }
+      perform(entry, std::move(actions), todo);
+    }
+    if (record) keep(*record);
+    submit(std::move(todo));
+  }
+
+  /// Bytes of all its connections.
+  LinkCounters links(const Device& device) const {
+    LinkCounters sum = device.ended_links;
+    if (device.connection) {
+      const LinkCounters open = transport_.counters(*device.connection);
+      sum.uplink_bytes += open.uplink_bytes;
+      sum.downlink_bytes += open.downlink_bytes;
+    }
+    return sum;
+  }
+
+  DeviceStatus status(const std::string& id, const Device& device, double now) const {
+    const ServerSession& session = device.session;
+    DeviceStatus status;
+    status.device_id = id;
+    status.is_connected = session.connected();
+    if (device.connection) status.peer = links_.at(*device.connection).peer;
+    status.is_paused = session.is_paused();
+    status.held = session.held().version();
+    status.confirmed = session.confirmed();
+    status.counters = session.counters();
+    status.batches_beyond_rate = device.batches_beyond;
+    status.batches_waiting = session.pending_batches();
+    status.buffered_samples = session.buffered_samples();
+    status.sampling_rate_fps = session.sampling_rate_fps();
+    status.update_interval_seconds = session.update_interval_seconds();
+    status.unheard_seconds = now - device.heard_seconds;
+    if (device.label_seconds) status.label_age_seconds = now - *device.label_seconds;
+    status.loss = device.loss;
+    status.links = links(device);
+    status.uplink_kbps = device.history.uplink_kbps();
+    status.downlink_kbps = device.history.downlink_kbps();
+    status.phases_per_second = device.history.phases_per_second();
+    status.labels_per_second = device.history.labels_per_second();
+    status.last_error = session.last_error();
+    return status;
+  }
+
+  void remember(Device& device, double now) {
+    const SessionCounters& counters = device.session.counters();
+    device.history.measure(now, {links(device), counters.phases, counters.samples});
+    const auto small = [](double value) { return static_cast<float>(value); };
+    device.history.add({now, small(counters.score_held), small(counters.score_initial),
+                        small(device.loss.value_or(0)), small(device.history.uplink_kbps()),
+                        small(device.history.downlink_kbps()),
+                        small(device.session.update_interval_seconds())});
+  }
+
+  /// Slow: two predictions.
+  DevicePictures draw(const Handle& sample, const ModelState& held) {
+    const auto [frame, label] =
+        sample ? parts_.task->frame_and_label(sample) : std::pair<Handle, Handle>();
+    if (!frame || !label) {
+      throw Error(ErrorCode::unavailable, sample ? "samples of this task have no pictures"
+                                                 : "no frame of this device is labelled yet");
+    }
+    DevicePictures pictures;
+    pictures.held = held.version();
+    pictures.sample = frame.as<Frame>();
+    pictures.teacher = parts_.task->draw(frame, label);
+    if (parts_.predictor) {
+      parts_.predictor->load(held.values());
+      pictures.adapted = parts_.task->draw(frame, parts_.predictor->predict(frame));
+      parts_.predictor->load(parts_.initial.values());
+      pictures.initial = parts_.task->draw(frame, parts_.predictor->predict(frame));
+    }
+    return pictures;
+  }
 
   void submit(Todo todo) {
     for (Work& work : todo) executor_.submit(std::move(work));
@@ -603,7 +794,10 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         const double done = executor_.now_seconds();
         stage(*found, Stage::decode, piece.decoded_seconds - piece.begin_seconds, batch);
         stage(*found, Stage::label, done - piece.decoded_seconds, batch);
-        if (count > 0 && !found->second.labelled_seconds) found->second.labelled_seconds = done;
+        if (count > 0) {
+          found->second.label_seconds = done;
+          if (!found->second.labelled_seconds) found->second.labelled_seconds = done;
+        }
         const bool taken = drive(*found, todo, [&](ServerSession& s, double now) {
           return s.on_labelled(batch, std::move(piece.samples), now);
         });
@@ -720,6 +914,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       const bool is_withheld = written->next == nullptr;
       stage(*found, Stage::write, executor_.now_seconds() - begin, next_version(device));
       ServerActions actions;
+      keep_earlier(device);
       try {
         actions = device.session.on_written(std::move(*written), executor_.now_seconds());
       } catch (...) {
@@ -733,8 +928,25 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       hasten_metrics(executor_.now_seconds());
       perform(*found, std::move(actions), todo);
     }
-    if (!record) return;
-    const std::optional<Error> unsaved = save(*record);
+    if (record) keep(*record);
+  }
+
+  /// Before the model moves on.
+  void keep_earlier(Device& device) {
+    const double now = executor_.now_seconds();
+    auto& kept = device.earlier;
+    if (options_.earlier_states == 0) return;
+    if (!kept.empty() && now - device.earlier_seconds < earlier_state_period_seconds) return;
+    if (!kept.empty() && kept.back() == device.session.held_ptr()) return;
+    if (kept.size() == options_.earlier_states) kept.pop_front();
+    kept.push_back(device.session.held_ptr());
+    device.earlier_seconds = now;
+  }
+
+  /// Saves what a device is to get, then lets out what waits for that.
+  void keep(const SessionRecord& record) {
+    const std::string& id = record.device_id;
+    const std::optional<Error> unsaved = save(record);
     const std::lock_guard lock(mutex_);
     Device& device = devices_.at(id);  // nobody forgets a device that is being saved
     device.is_saving = false;
@@ -776,6 +988,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     seconds.push_back(result.seconds);
     if (seconds.size() > max_phases_reported) seconds.pop_front();
     const std::vector<double>& losses = result.losses;
+    if (!losses.empty()) entry.second.loss = losses.back();
     log_.info("phase", {{"device", entry.first},
                         {"seconds", result.seconds},
                         {"first_loss", losses.empty() ? 0 : losses.front()},
@@ -795,7 +1008,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   void refresh_metrics(double now) {
     next_metrics_seconds_ = now + metrics_period_seconds;
     std::vector<DeviceMetrics> rows;
-    for (const auto& [id, device] : devices_) {
+    for (auto& [id, device] : devices_) {
+      remember(device, now);
       rows.push_back({.device_id = id,
                       .session = device.session,
                       .unheard_seconds = now - device.heard_seconds,
@@ -851,6 +1065,25 @@ std::optional<double> ServerHost::next_wake_seconds() const {
 }
 void ServerHost::disconnect(const std::string& device_id, const std::string& reason) {
   impl_->disconnect(device_id, reason);
+}
+void ServerHost::set_paused(const std::string& device_id, bool is_paused, const std::string& by) {
+  impl_->set_paused(device_id, is_paused, by);
+}
+void ServerHost::reset(const std::string& device_id, const std::string& by) {
+  impl_->reset(device_id, by);
+}
+void ServerHost::roll_back(const std::string& device_id, const std::string& by) {
+  impl_->roll_back(device_id, by);
+}
+std::vector<DeviceStatus> ServerHost::devices() const {
+  return impl_->devices();
+}
+std::vector<HistoryPoint> ServerHost::history(const std::string& device_id) const {
+  return impl_->history(device_id);
+}
+void ServerHost::show(const std::string& device_id,
+                      std::function<void(const DevicePictures*, const Error*)> done) {
+  impl_->show(device_id, std::move(done));
 }
 void ServerHost::stop() {
   impl_->stop();

@@ -1,5 +1,9 @@
 #include "ams/runtime/thread_executor.hpp"
 
+#ifdef __linux__
+#include <sys/resource.h>
+#endif
+
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -15,6 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds tick_period{50};
+constexpr int least_priority = 5;  // as nice(2): a third of the time of a thread that trains
 
 /// run, then what follows from it.
 void perform(Work& work) {
@@ -96,6 +101,8 @@ class HostThread {
 /// A thread that works for sessions in turns. It begins with the first piece.
 class Lane {
  public:
+  /// niceness: as nice(2), of the thread.
+  explicit Lane(int niceness = 0) : niceness_(niceness) {}
   ~Lane() { stop(true); }
 
   void submit(Work work) {
@@ -127,6 +134,9 @@ class Lane {
 
  private:
   void loop() {
+#ifdef __linux__  // where threads have priorities of their own
+    if (niceness_ > 0) ::setpriority(PRIO_PROCESS, 0, niceness_);
+#endif
     std::unique_lock lock(mutex_);
     for (;;) {
       auto next = queue_.next();
@@ -143,6 +153,7 @@ class Lane {
     }
   }
 
+  const int niceness_;
   std::mutex mutex_;
   std::condition_variable changed_;
   TurnQueue<std::string, Work> queue_;
@@ -155,7 +166,7 @@ class Lane {
 class ThreadExecutor::Impl {
  public:
   HostThread host;
-  Lane label, train, encode, save;
+  Lane label, train, encode, save, show{least_priority};
 
   /// Null: the host's thread.
   Lane* lane(WorkKind kind) {
@@ -169,6 +180,8 @@ class ThreadExecutor::Impl {
         return &encode;
       case WorkKind::save:
         return &save;
+      case WorkKind::show:
+        return &show;
       case WorkKind::publish:
         break;
     }
@@ -206,13 +219,13 @@ void ThreadExecutor::submit(Work work) {
 }
 
 void ThreadExecutor::forget(const std::string& session) {
-  for (Lane* lane : {&impl_->label, &impl_->train, &impl_->encode, &impl_->save}) {
+  for (Lane* lane : {&impl_->label, &impl_->train, &impl_->encode, &impl_->save, &impl_->show}) {
     lane->forget(session);
   }
 }
 
 void ThreadExecutor::stop_work() {
-  for (Lane* lane : {&impl_->label, &impl_->train, &impl_->encode}) lane->stop(true);
+  for (Lane* lane : {&impl_->label, &impl_->train, &impl_->encode, &impl_->show}) lane->stop(true);
 }
 
 void ThreadExecutor::stop() {

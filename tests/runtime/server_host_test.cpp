@@ -500,3 +500,222 @@ TEST_CASE("what does not fit says so at the start") {
   f.options.max_devices = 0;
   CHECK_THROWS_AS(make([](ServerParts&) {}), Error);
 }
+
+// ---- an operator ----
+
+namespace {
+
+/// A device at the other end of connection 1 that takes all that it is sent, and answers.
+struct Follower {
+  explicit Follower(Fixture& world) : f(world) {}
+  void take_all() {
+    const std::vector<ServerMessage> all = f.transport.sent[1];
+    for (; taken < all.size(); ++taken) {
+      if (const auto* update = std::get_if<Update>(&all[taken])) {
+        apply_update(update->bytes.span(), held);
+      } else if (const auto* snapshot = std::get_if<Snapshot>(&all[taken])) {
+        held = decode_snapshot(snapshot->bytes.span(), toy::manifest());
+      } else {
+        continue;
+      }
+      f.host->on_message(1, Ack{held.version()});
+    }
+  }
+  bool holds(const ModelState& state) const {
+    return std::equal(held.values().begin(), held.values().end(), state.values().begin());
+  }
+  Fixture& f;
+  ModelState held = toy::initial_state();
+  std::size_t taken = 0;
+};
+
+/// Its samples can be shown: frame 3, and the label as it is.
+struct ShownTask final : ams::Task {
+  toy::Task task;
+  std::string name() const override { return task.name(); }
+  Handle sample(const Handle& frame, const Handle& label) const override {
+    return task.sample(frame, label);
+  }
+  std::optional<double> phi(const Handle& a, const Handle& b) const override {
+    return task.phi(a, b);
+  }
+  std::size_t size_bytes(const Handle& sample) const override { return task.size_bytes(sample); }
+  std::unique_ptr<TaskScore> score() const override { return task.score(); }
+  std::pair<Handle, Handle> frame_and_label(const Handle& sample) const override {
+    return {Handle::make(Frame{.width = 3, .height = 0, .capture_seconds = 0, .rgb = {}}), sample};
+  }
+  Frame draw(const Handle& frame, const Handle& label) const override {
+    Frame drawn = frame.as<Frame>();
+    drawn.height = label.holds<int>() ? label.as<int>() : 1;
+    return drawn;
+  }
+};
+
+/// Predicts 1000 times the first value.
+struct ShownPredictor final : Predictor {
+  std::shared_ptr<const Manifest> shape = toy::manifest();
+  float first = 0;
+  const std::shared_ptr<const Manifest>& manifest() const override { return shape; }
+  void load(std::span<const float> values) override { first = values[0]; }
+  Handle predict(const Handle&) override { return Handle::make(static_cast<int>(1000 * first)); }
+};
+
+}  // namespace
+
+TEST_CASE("a paused device keeps its model until it goes on") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "a");
+  f.host->set_paused("a", true, "operator");
+  CHECK(f.host->devices()[0].is_paused);
+  f.batch(1, 1);
+  CHECK(f.host->session("a")->counters().samples == 5);
+  CHECK(f.transport.of<Update>(1).empty());
+  f.host->set_paused("a", false, "operator");
+  CHECK(f.transport.of<Update>(1).size() == 1);
+  CHECK(f.log.count("paused") == 1);
+  CHECK(f.log.count("resumed") == 1);
+  CHECK_THROWS_AS(f.host->set_paused("b", true, "operator"), Error);
+}
+
+TEST_CASE("the result of a phase that runs when the device is paused is not used") {
+  Fixture f;
+  f.executor.seconds[WorkKind::train] = 2;
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  f.host->set_paused("a", true, "operator");
+  f.clock.now = 2;
+  f.clock.run_next();
+  CHECK(f.transport.of<Update>(1).empty());
+  CHECK(f.host->session("a")->counters().phases_abandoned == 1);
+  f.clock.now = 20;
+  f.host->on_time();
+  CHECK(f.transport.of<Update>(1).empty());
+  f.host->set_paused("a", false, "operator");  // its samples are still to be learned from
+  f.clock.now = 22;
+  f.clock.run_next();
+  CHECK(f.transport.of<Update>(1).size() == 1);
+}
+
+TEST_CASE("a device is reset and rolled back in order, and the store knows first") {
+  Fixture f;
+  auto store = std::make_shared<Store>();
+  f.parts.store = store;
+  f.setup.pace.update_interval_seconds = 10;
+  f.begin();
+  f.connect(1, "a");
+  Follower device(f);
+  f.batch(1, 1);
+  device.take_all();
+  const ModelState first = device.held;
+  f.clock.now = 400;
+  f.batch(1, 2);
+  device.take_all();
+  CHECK(device.held.version().number == 2);
+  const ModelState second = device.held;
+
+  std::uint64_t known = 0;
+  store->on_save = [&] { known = f.transport.of<Snapshot>(1).size(); };
+  f.host->roll_back("a", "operator");
+  CHECK(known == 0);  // saved before it was sent
+  device.take_all();
+  CHECK(device.holds(first));
+  CHECK(device.held.version().number == 3);
+  CHECK(store->records.at("a").held.version() == device.held.version());
+  CHECK(f.host->session("a")->confirmed() == device.held.version());
+  f.host->roll_back("a", "operator");
+  device.take_all();
+  CHECK(device.holds(toy::initial_state()));
+  CHECK_THROWS_AS(f.host->roll_back("a", "operator"), Error);
+
+  f.clock.now = 500;
+  f.batch(1, 3);
+  device.take_all();
+  CHECK_FALSE(device.holds(toy::initial_state()));
+  f.host->reset("a", "operator");
+  device.take_all();
+  CHECK(device.holds(toy::initial_state()));
+  CHECK(device.held.version() == f.host->session("a")->held().version());
+  CHECK(f.transport.closed.empty());
+  CHECK(f.log.count("reset") == 1);
+  CHECK(f.log.count("rolled_back") == 2);
+
+  // One that is away gets it when it is back.
+  f.clock.now = 600;
+  f.batch(1, 4);
+  device.take_all();
+  f.leave(1);
+  f.host->reset("a", "operator");
+  f.host->on_connected(2, "x");
+  f.host->on_message(2, f.hello("a", device.held.version()));
+  CHECK(f.transport.of<Snapshot>(2).size() == 1);
+}
+
+TEST_CASE("a phase that runs when its device is reset does not bring the old model back") {
+  Fixture f;
+  f.executor.seconds[WorkKind::train] = 2;
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  f.host->reset("a", "operator");
+  Follower device(f);
+  device.take_all();
+  f.clock.now = 2;
+  f.clock.run_next();
+  device.take_all();
+  CHECK(device.held.version().number == 1);
+  CHECK(device.holds(toy::initial_state()));
+  CHECK(f.host->session("a")->counters().phases_abandoned == 1);
+}
+
+TEST_CASE("an operator sees how devices are and were doing") {
+  Fixture f;
+  f.begin();
+  f.connect(1, "a", "1.2.3.4:5");
+  for (std::uint64_t second = 1; second <= 2000; ++second) {
+    f.clock.now = double(second);
+    if (second == 1000) f.batch(1, 1);
+    f.host->on_time();
+  }
+  const std::vector<DeviceStatus> all = f.host->devices();
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].device_id == "a");
+  CHECK(all[0].label_age_seconds == 1000);
+  CHECK(all[0].loss.has_value());
+  CHECK(all[0].counters.samples == 5);
+  const std::vector<HistoryPoint> past = f.host->history("a");
+  CHECK(past.size() <= 512);
+  CHECK(past.size() >= 256);
+  CHECK(past.front().seconds < 10);
+  CHECK(past.back().seconds > 1990);
+  CHECK_THROWS_AS(f.host->history("b"), Error);
+}
+
+TEST_CASE("an operator sees what the device sees and predicts") {
+  Fixture f;
+  f.parts.task = std::make_shared<ShownTask>();
+  f.parts.predictor = std::make_shared<ShownPredictor>();
+  f.begin();
+  f.connect(1, "a");
+  std::string why;
+  std::optional<DevicePictures> seen;
+  const auto look = [&] {
+    f.host->show("a", [&](const DevicePictures* pictures, const Error* error) {
+      seen = pictures ? std::optional(*pictures) : std::nullopt;
+      why = error ? error->what() : "";
+    });
+  };
+  look();
+  CHECK(why == "no frame of this device is labelled yet");
+  f.batch(1, 1);
+  look();
+  REQUIRE(seen);
+  CHECK(seen->sample.width == 3);
+  CHECK(seen->teacher.height == 1);
+  CHECK(seen->initial.height == 250);
+  CHECK(seen->adapted.height ==
+        static_cast<int>(1000 * f.host->session("a")->held().values()[0]));
+  CHECK(seen->held == f.host->session("a")->held().version());
+  CHECK_THROWS_AS(f.host->show("b", [](const DevicePictures*, const Error*) {}), Error);
+}

@@ -112,13 +112,13 @@ TEST_CASE("each kind has its thread; models are loaded on the host's") {
   std::mutex mutex;
   std::map<WorkKind, std::thread::id> threads;
   std::thread::id host;
-  std::latch done(7);
+  std::latch done(8);
   executor.post([&] {
     host = std::this_thread::get_id();
     done.count_down();
   });
   for (const WorkKind kind : {WorkKind::label, WorkKind::train, WorkKind::sample, WorkKind::encode,
-                              WorkKind::publish, WorkKind::save}) {
+                              WorkKind::publish, WorkKind::save, WorkKind::show}) {
     executor.submit(work(kind, "a", [&, kind] {
       const std::lock_guard lock(mutex);
       threads[kind] = std::this_thread::get_id();
@@ -129,7 +129,8 @@ TEST_CASE("each kind has its thread; models are loaded on the host's") {
   CHECK(threads[WorkKind::publish] == host);
   CHECK(threads[WorkKind::sample] == threads[WorkKind::encode]);
   const std::vector different = {host, threads[WorkKind::label], threads[WorkKind::train],
-                                 threads[WorkKind::encode], threads[WorkKind::save]};
+                                 threads[WorkKind::encode], threads[WorkKind::save],
+                                 threads[WorkKind::show]};
   for (const auto& id : different) CHECK(std::count(different.begin(), different.end(), id) == 1);
 }
 

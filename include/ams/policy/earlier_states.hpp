@@ -43,8 +43,11 @@ class EarlierStates {
   void on_scores(const StartScores& scores) {
     constexpr double weight = 0.3;
     initial_lead_ += weight * (scores.others.front() - scores.held - initial_lead_);
-    if (scores.start != 0) initial_lead_ = 0;
+    if (scores.start != 0) on_replaced();
   }
+
+  /// What is held is not what the scores were of.
+  void on_replaced() { initial_lead_ = 0; }
 
  private:
   SharedParameters initial_;

@@ -232,6 +232,9 @@ class PacedPolicy : public UpdatePolicy {
     }
   }
   void on_phase_lost() override { scene_.take_back_phase(); }
+  void on_replaced() override {
+    if (earlier_) earlier_->on_replaced();
+  }
 
  protected:
   explicit PacedPolicy(PaceOptions options)

@@ -15,6 +15,7 @@ enum class WorkKind {
   encode,   ///< device: compress a buffer of samples
   publish,  ///< device: load an update into the inactive model and swap
   save,     ///< device: write the model's state to storage
+  show,     ///< server: predict for somebody who looks; of less priority than all else
 };
 
 /// What a piece of work took.

@@ -9,9 +9,12 @@
 
 #include "ams/core/digest.hpp"
 #include "ams/core/model_state.hpp"
+#include "ams/core/error.hpp"
+#include "ams/runtime/device_status.hpp"
 #include "ams/runtime/executor.hpp"
 #include "ams/runtime/frame_codec.hpp"
 #include "ams/runtime/log_sink.hpp"
+#include "ams/runtime/predictor.hpp"
 #include "ams/runtime/session_store.hpp"
 #include "ams/runtime/stage_times.hpp"
 #include "ams/runtime/teacher.hpp"
@@ -34,12 +37,16 @@ struct ServerParts {
   std::shared_ptr<Trainer> trainer;                            ///< likewise
   std::shared_ptr<const FrameCodec> codec;
   std::shared_ptr<SessionStore> store = nullptr;  ///< null: sessions live as long as the host
+  std::shared_ptr<Predictor> predictor = nullptr;  ///< for show(); null: it draws no predictions
 };
 
 struct ServerHostOptions {
   SessionOptions session = {};     ///< of every session; session_id counts on from it
   std::size_t max_devices = 64;    ///< sessions kept; a new device takes the place of an absent one
   Digest student_fingerprint = 0;  ///< a device that says another one, not 0, is refused
+  /// States kept for roll_back(), each as large as the model: what a device held, once in five
+  /// minutes.
+  std::size_t earlier_states = 2;
   /// What a refused device is told.
   std::string wrong_student_text = "the device runs another student than this server trains";
   std::string full_text = "the server has as many devices as it takes";
@@ -106,6 +113,32 @@ class ServerHost {
 
   /// Ends the device's connection, if it has one; its session stays.
   void disconnect(const std::string& device_id, const std::string& reason);
+
+  // ---- an operator ----
+  // Of a device that has no session they throw Error(invalid_argument). by: who asks, for the log.
+
+  /// While paused no phase begins, and the device keeps its model. Labelling goes on.
+  void set_paused(const std::string& device_id, bool is_paused, const std::string& by);
+
+  /// Gives the device the un-customised student as its next version. Waits for the store. Throws
+  /// Error(unavailable) while an update of the device is being saved.
+  void reset(const std::string& device_id, const std::string& by);
+
+  /// Likewise, with the newest of its earlier states, which is then no more kept. Throws
+  /// Error(unavailable) where none is left; a restart of the host leaves none.
+  void roll_back(const std::string& device_id, const std::string& by);
+
+  /// How all devices are doing, in order of their ids; at most about a second old.
+  std::vector<DeviceStatus> devices() const;
+
+  /// The device's past, the oldest first: at most 512 points over the life of the host's session,
+  /// rarer the longer it lasts.
+  std::vector<HistoryPoint> history(const std::string& device_id) const;
+
+  /// Predicts for people to look at, as Work of the least priority: calls `done` from there, once,
+  /// with the pictures or why there are none.
+  void show(const std::string& device_id,
+            std::function<void(const DevicePictures*, const Error*)> done);
 
   // ---- the end ----
 

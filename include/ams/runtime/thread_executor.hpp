@@ -9,7 +9,8 @@
 namespace ams {
 
 /// An Executor in real time. It has a thread for the host and one for each kind of work that comes:
-/// label, train, encode (with sample) and save. Work of kind publish runs on the host's thread.
+/// label, train, encode (with sample), save and show (of a lower priority). Work of kind publish
+/// runs on the host's thread.
 ///
 /// On a thread of work, sessions take turns (TurnQueue): a session that brings more than it should
 /// holds up no other. `finish` follows `run` on the same thread.

@@ -75,6 +75,12 @@ class SegmentationTask : public Task {
     return label_disagreement(b, a, classes_);
   }
 
+  std::pair<Handle, Handle> frame_and_label(const Handle& sample) const override {
+    const auto whole = sample.share<LabelledFrame>();
+    return {std::shared_ptr<const Frame>(whole, &whole->frame),
+            std::shared_ptr<const LabelMap>(whole, &whole->labels)};
+  }
+
   std::size_t size_bytes(const Handle& sample) const override {
     const auto& labelled = sample.as<LabelledFrame>();
     return labelled.frame.rgb.size() + labelled.labels.ids.size();

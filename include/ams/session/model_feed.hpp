@@ -89,6 +89,10 @@ class ModelFeed {
   std::optional<ServerMessage> publish(std::shared_ptr<const ModelState> next, Bytes bytes,
                                        double now_seconds);
 
+  /// The device gets this state, by no update: what came before is forgotten. Its version number
+  /// must be above held()'s. Gives the snapshot to send, when connected.
+  std::optional<ServerMessage> replace(std::shared_ptr<const ModelState> next, double now_seconds);
+
   struct Published {
     std::size_t coordinates = 0;
     std::size_t bytes = 0;
@@ -236,6 +240,17 @@ inline std::optional<ServerMessage> ModelFeed::publish(std::shared_ptr<const Mod
   }
   remember({base, std::move(bytes)});
   return message;
+}
+
+inline std::optional<ServerMessage> ModelFeed::replace(std::shared_ptr<const ModelState> next,
+                                                       double now_seconds) {
+  held_ = std::move(next);
+  history_.clear();
+  history_bytes_ = 0;
+  if (!connected_) return std::nullopt;
+  Snapshot snapshot{encode_snapshot(held(), options_.snapshot_zstd_level)};
+  push_in_flight({held().version(), snapshot.bytes.size(), true}, now_seconds);
+  return snapshot;
 }
 
 inline void ModelFeed::remember(PublishedUpdate update) {

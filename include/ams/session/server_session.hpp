@@ -85,7 +85,7 @@ struct SessionCounters {
   std::uint64_t phases = 0;            ///< that gave an update
   std::uint64_t phases_failed = 0;
   std::uint64_t phases_withheld = 0;   ///< their update did not fit into the downlink budget
-  std::uint64_t phases_abandoned = 0;  ///< the device had left when they were done
+  std::uint64_t phases_abandoned = 0;  ///< nobody wanted their result: the device had left, ...
   double phase_seconds = 0;            ///< sum over `phases`
   std::uint64_t iterations = 0;        ///< training steps of phases that ended well
   std::uint64_t updates = 0;           ///< encoded; each counted once
@@ -199,6 +199,19 @@ class ServerSession {
   /// Error(invalid_argument) when no phase is due or out.
   ServerActions on_phase_failed(const Error& error, double now_seconds);
 
+  // ---- by hand ----
+
+  /// While paused no phase begins, and the result of one that runs is not used: the device keeps
+  /// its model. Labelling goes on.
+  ServerActions set_paused(bool is_paused, double now_seconds);
+  bool is_paused() const noexcept { return is_paused_; }
+
+  /// Gives the device these values as its next version, whole, in order after what was sent before;
+  /// a device that is away gets them when it comes back. The result of a phase that runs is not
+  /// used. Adam begins anew. Throws Error(invalid_argument) on values that are not those of the
+  /// model.
+  ServerActions replace_model(std::vector<float> values, double now_seconds);
+
   // ---- time ----
 
   ServerActions on_time(double now_seconds);
@@ -210,6 +223,12 @@ class ServerSession {
 
   /// What the device holds, or will.
   const ModelState& held() const noexcept { return feed_.held(); }
+
+  /// The same, to keep while it moves on.
+  const std::shared_ptr<const ModelState>& held_ptr() const noexcept { return feed_.held_ptr(); }
+
+  /// Of Task::sample(); empty while there is none.
+  Handle newest_sample() const;
 
   /// For a store.
   SessionRecord record() const;
@@ -295,6 +314,9 @@ class ServerSession {
   void take_sample(TimedSample timed, const Batch& batch);
   void decide_sampling_rate();
   void take_scores(TrainingResult& result);
+  bool is_phase_unwanted() const noexcept {
+    return has_left_ || is_paused_ || is_phase_outdated_;
+  }
   void take_back_phase();
   void phase_failed(const std::string& reason);
   ServerActions end_phase();
@@ -329,6 +351,8 @@ class ServerSession {
   AdamState adam_;
   Random random_;
   Phase phase_ = Phase::idle;
+  bool is_paused_ = false;
+  bool is_phase_outdated_ = false;             // the model was replaced since it began
   bool has_left_ = false;                      // the device said goodbye and has not come back
   bool latest_phase_failed_ = false;           // and no sample has come since
   std::optional<double> phase_begin_seconds_;  // of the latest phase
@@ -544,7 +568,7 @@ inline void ServerSession::advance(double now_seconds) {
 
 /// When the next phase may begin, as far as is known now.
 inline std::optional<double> ServerSession::next_phase_seconds() const {
-  if (phase_ != Phase::idle || new_samples_ == 0 || has_left_) return std::nullopt;
+  if (phase_ != Phase::idle || new_samples_ == 0 || has_left_ || is_paused_) return std::nullopt;
   // Nobody waits for what fails over and over.
   if (latest_phase_failed_ && !connected()) return std::nullopt;
   if (feed_.in_flight() >= options_.limits.max_updates_in_flight) return std::nullopt;
@@ -581,6 +605,36 @@ inline std::optional<double> ServerSession::next_wake_seconds() const {
     wake = wake ? std::min(*wake, *deadline) : deadline;
   }
   return wake;
+}
+
+// ---- by hand ----
+
+inline ServerActions ServerSession::set_paused(bool is_paused, double now_seconds) {
+  advance(now_seconds);
+  is_paused_ = is_paused;
+  if (is_paused_ && phase_ == Phase::due) phase_ = Phase::idle;
+  ServerActions actions;
+  poll(actions);
+  return actions;
+}
+
+inline ServerActions ServerSession::replace_model(std::vector<float> values, double now_seconds) {
+  auto next = std::make_shared<const ModelState>(held().manifest_ptr(), std::move(values),
+                                                 held().version().number + 1);
+  advance(now_seconds);
+  adam_ = AdamState(held().manifest().dimension());
+  is_phase_outdated_ = phase_running();
+  policy_->on_replaced();
+  ServerActions actions;
+  auto message = feed_.replace(std::move(next), now_seconds_);
+  if (message) send(std::move(*message), actions);
+  poll(actions);
+  return actions;
+}
+
+inline Handle ServerSession::newest_sample() const {
+  const std::vector<Handle> newest = replay_->newest(newest_sample_seconds_, 1);
+  return newest.empty() ? Handle() : newest.front();
 }
 
 inline ServerActions ServerSession::on_time(double now_seconds) {
@@ -988,6 +1042,7 @@ inline void ServerSession::phase_failed(const std::string& reason) {
 /// What follows when a phase has ended, however it has.
 inline ServerActions ServerSession::end_phase() {
   phase_ = Phase::idle;
+  is_phase_outdated_ = false;
   ServerActions actions;
   announce_rates(actions);
   poll(actions);
@@ -1001,7 +1056,7 @@ inline ServerSession::Trained ServerSession::on_trained(TrainingResult result, d
   const std::string unusable =
       session_detail::unusable_reason(result, held().manifest().dimension(), phase_starts_.size());
   advance(now_seconds);
-  if (has_left_) {
+  if (is_phase_unwanted()) {
     ++counters_.phases_abandoned;
     take_back_phase();
     return {std::nullopt, end_phase()};
@@ -1031,7 +1086,7 @@ inline ServerActions ServerSession::on_written(WrittenUpdate written, double now
   }
   advance(now_seconds);
   ServerActions actions;
-  if (has_left_) {
+  if (is_phase_unwanted()) {
     ++counters_.phases_abandoned;
     take_back_phase();
   } else {

@@ -52,6 +52,13 @@ class Task {
     return std::nullopt;
   }
 
+  /// The frame and the label that a sample was made of, as draw() takes them. Empty where they cannot
+  /// be had; by default always, and an operator then sees no pictures.
+  virtual std::pair<Handle, Handle> frame_and_label(const Handle& sample) const {
+    (void)sample;
+    return {};
+  }
+
   /// Bytes that a sample counts in the replay buffer; always the same for one sample.
   virtual std::size_t size_bytes(const Handle& sample) const = 0;
 

@@ -140,6 +140,9 @@ class UpdatePolicy {
   /// The phase gave nothing: it failed, or the device had left.
   virtual void on_phase_lost() {}
 
+  /// The device gets another state, by hand, than the phases led to.
+  virtual void on_replaced() {}
+
   // ---- the downlink ----
 
   /// A connection was made.

@@ -21,7 +21,8 @@ struct EnumWords<WorkKind> {
   static constexpr std::array words{
       std::pair{"label", WorkKind::label},     std::pair{"train", WorkKind::train},
       std::pair{"sample", WorkKind::sample},   std::pair{"encode", WorkKind::encode},
-      std::pair{"publish", WorkKind::publish}, std::pair{"save", WorkKind::save}};
+      std::pair{"publish", WorkKind::publish}, std::pair{"save", WorkKind::save},
+      std::pair{"show", WorkKind::show}};
 };
 
 void bind_executor(py::module_& m) {
@@ -34,7 +35,7 @@ void bind_executor(py::module_& m) {
 A piece of a host's work: a long part, then what follows from it.)")
       .def_property_readonly(
           "kind", [](const Work& self) { return to_word(self.kind); },
-          "'label' and 'train' on a server, 'sample', 'encode', 'publish' and 'save' on a device.")
+          "'label', 'train' and 'show' on a server, 'sample', 'encode', 'publish' and 'save' on a device.")
       .def_readonly("session", &Work::session,
                     "Whose: pieces of one kind and one session run one after another, in order.")
       .def(

@@ -148,6 +148,11 @@ class BudgetPolicy final : public PacedPolicy {
     PacedPolicy::on_written(report);
   }
 
+  void on_replaced() override {
+    error_feedback_ = {};
+    PacedPolicy::on_replaced();
+  }
+
   void on_connected(double now_seconds) override {
     budget_->owe(now_seconds, budget_detail::connection_bytes);
   }

@@ -73,8 +73,10 @@ if(NOT AMS_FLATC)
 endif()
 ams_wheel_layer(NET "${_missing}")
 
-# The package has no binding of the store.
-set(AMS_WITH_STORE OFF CACHE BOOL "Chosen for the wheel")
+# The package has no binding of these.
+foreach(_layer IN ITEMS STORE BUNDLE ONNX)
+  set(AMS_WITH_${_layer} OFF CACHE BOOL "Chosen for the wheel")
+endforeach()
 
 # pip keeps what a build says to itself, for minutes, unless it is given -v. A terminal is told at the start what is
 # built and how long that takes.

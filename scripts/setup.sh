@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh           for `make build`: every library, program and benchmark, and the Python package
 #   scripts/setup.sh --demo    for `make demo`: the programs alone
+#   scripts/setup.sh --onnx    for `make demo DEMO_ARGS='--edge onnx'`: those, and what makes student bundles
 #   scripts/setup.sh --test    for `make test`: everything, the second compiler and 64-bit Arm
 #   scripts/setup.sh --docs    for `make docs`
 #
@@ -19,9 +20,12 @@ packages=(
   libavcodec-dev libavformat-dev libavutil-dev libavdevice-dev libswscale-dev libx264-dev  # video
   libboost-dev libssl-dev libflatbuffers-dev flatbuffers-compiler                       # net
   libsqlite3-dev                                                                        # store
+  libzip-dev                                                                            # bundle
   libcli11-dev nlohmann-json3-dev                                                       # programs
 )
-if [ "${1:-}" != "--demo" ]; then
+if [ "${1:-}" = "--onnx" ]; then
+  packages+=(python3-dev)  # Python package
+elif [ "${1:-}" != "--demo" ]; then
   packages+=(python3-dev doctest-dev zlib1g-dev liblzma-dev libbrotli-dev)  # Python package, tests, benchmarks
 fi
 if [ "${1:-}" = "--test" ]; then
@@ -59,10 +63,13 @@ fi
 
 # What Python needs, as "module:requirement".
 python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4')
-if [ "${1:-}" != "--demo" ]; then
+if [ "${1:-}" = "--onnx" ] || [ "${1:-}" = "--test" ]; then
+  python_packages+=(onnx:'onnx>=1.16,<2' onnxruntime:'onnxruntime>=1.20,<2')
+fi
+if [[ "${1:-}" != --demo && "${1:-}" != --onnx ]]; then
   python_packages+=(tqdm:'tqdm>=4.66,<5')
 fi
-if [ "${1:-}" = "--test" ] || { [ "${1:-}" != "--demo" ] && [ -z "${AMS_PYTHON:-}" ]; }; then
+if [ "${1:-}" = "--test" ] || { [[ "${1:-}" != --demo && "${1:-}" != --onnx ]] && [ -z "${AMS_PYTHON:-}" ]; }; then
   python_packages+=(cv2:'opencv-python-headless>=4.8,<6')  # experiments
 fi
 if [ "${1:-}" = "--test" ]; then
@@ -87,6 +94,7 @@ if [ -n "${AMS_PYTHON:-}" ]; then
     echo "error: AMS_PYTHON=$AMS_PYTHON lacks: ${wanted[*]}" >&2
     exit 1
   fi
+  [ "${1:-}" = "--demo" ] || scripts/onnxruntime.sh "$AMS_PYTHON"
   exit 0
 fi
 [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -98,3 +106,4 @@ find_missing .venv/bin/python
 if [ ${#wanted[@]} -gt 0 ]; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "${wanted[@]}"
 fi
+[ "${1:-}" = "--demo" ] || scripts/onnxruntime.sh .venv/bin/python

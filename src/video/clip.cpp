@@ -22,6 +22,7 @@
 #include "ams/video/label_track.hpp"
 #include "ams/video/video_reader.hpp"
 #include "ams/video/video_writer.hpp"
+#include "json_fields.hpp"
 
 namespace ams {
 namespace {
@@ -29,96 +30,11 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t max_json_bytes = std::size_t{1} << 20;
-constexpr std::size_t max_text_bytes = 4096;
 constexpr std::size_t max_class_name_bytes = 64;
 constexpr std::size_t max_classes = 255;
 constexpr std::size_t max_scenes = 1000;
 constexpr double max_seconds = 1e7;
 constexpr std::size_t max_label_frames_checked = 3000;
-
-/// Takes typed, bounded fields out of an object; every refusal names the field.
-class Fields {
- public:
-  Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
-
-  [[noreturn]] void refuse(const std::string& field, const std::string& problem) const {
-    throw Error(ErrorCode::malformed_data, fmt::format("{}: \"{}\" {}", where_, field, problem));
-  }
-
-  const json* find(const char* field) const {
-    const auto at = object_.find(field);
-    return at == object_.end() || at->is_null() ? nullptr : &*at;
-  }
-
-  const json& need(const char* field, const char* allowed) const {
-    const json* value = find(field);
-    if (value == nullptr) refuse(field, fmt::format("is missing; it must be {}", allowed));
-    return *value;
-  }
-
-  double number(const char* field, double low, double high) const {
-    const std::string allowed = fmt::format("a number from {} to {}", low, high);
-    const json& value = need(field, allowed.c_str());
-    if (!value.is_number() || !(value.get<double>() >= low && value.get<double>() <= high)) {
-      refuse(field, fmt::format("is {}; it must be {}", shown(value), allowed));
-    }
-    return value.get<double>();
-  }
-
-  std::int64_t whole(const char* field, std::int64_t low, std::int64_t high) const {
-    const std::string allowed = fmt::format("a whole number from {} to {}", low, high);
-    return whole(field, need(field, allowed.c_str()), low, high);
-  }
-
-  std::int64_t whole(const std::string& field, const json& value, std::int64_t low,
-                     std::int64_t high) const {
-    const double number = value.is_number() ? value.get<double>() : 0.5;
-    if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) ||
-        number != std::floor(number)) {
-      refuse(field, fmt::format("is {}; it must be a whole number from {} to {}", shown(value), low,
-                                high));
-    }
-    return static_cast<std::int64_t>(number);
-  }
-
-  std::int64_t whole_or(const char* field, std::int64_t low, std::int64_t high,
-                        std::int64_t fallback) const {
-    return find(field) == nullptr ? fallback : whole(field, low, high);
-  }
-
-  std::string text(const char* field, const json& value, std::size_t low, std::size_t high) const {
-    if (!value.is_string() || value.get_ref<const std::string&>().size() < low ||
-        value.get_ref<const std::string&>().size() > high) {
-      refuse(field,
-             fmt::format("is {}; it must be a text of {} to {} bytes", shown(value), low, high));
-    }
-    return value.get<std::string>();
-  }
-
-  std::string text_or_empty(const char* field) const {
-    const json* value = find(field);
-    return value == nullptr ? std::string() : text(field, *value, 0, max_text_bytes);
-  }
-
-  const json& list(const char* field, std::size_t low, std::size_t high, const char* of) const {
-    const std::string allowed = fmt::format("a list of {} to {} {}", low, high, of);
-    const json& value = need(field, allowed.c_str());
-    if (!value.is_array() || value.size() < low || value.size() > high) {
-      refuse(field, fmt::format("is {}; it must be {}", shown(value), allowed));
-    }
-    return value;
-  }
-
- private:
-  static std::string shown(const json& value) {
-    std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
-    if (text.size() > 60) text = text.substr(0, 57) + "...";
-    return text;
-  }
-
-  const json& object_;
-  std::string where_;
-};
 
 /// What is wrong with the ids of a label map; nothing where each is a class or the ignore_id.
 std::optional<std::string> wrong_id(const LabelMap& labels, const ClipInfo& info) {
@@ -175,17 +91,8 @@ ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
     throw Error(ErrorCode::limit_exceeded,
                 fmt::format("{}: more than {} bytes", where, max_json_bytes));
   }
-  json object;
-  try {
-    object = json::parse(utf8_text(text, where));
-  } catch (const json::exception& error) {
-    throw Error(ErrorCode::malformed_data, fmt::format("{}: not JSON: {}", where, error.what()));
-  }
-  if (!object.is_object()) {
-    throw Error(ErrorCode::malformed_data, where + ": must be a JSON object, {\"fps\": ...}");
-  }
-
-  const Fields fields(object, where);
+  const json object = parse_json_object(text, where);
+  const JsonFields fields(object, where);
   ClipInfo info;
   info.name = fields.text_or_empty("name");
   info.fps = fields.number("fps", 0.01, 1000);
@@ -229,7 +136,7 @@ ClipInfo parse_clip_info(std::string_view text, const std::string& where) {
     for (const json& item : fields.list("scenes", 0, max_scenes, "scenes")) {
       if (!item.is_object())
         fields.refuse("scenes", "must list objects with start_seconds and name");
-      const Fields scene(item, where + ": \"scenes\"");
+      const JsonFields scene(item, where + ": \"scenes\"");
       info.scenes.push_back(
           {scene.number("start_seconds", 0, max_seconds),
            scene.text("name", scene.need("name", "a text"), 1, max_class_name_bytes)});

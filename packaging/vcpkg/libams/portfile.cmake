@@ -11,6 +11,8 @@ vcpkg_cmake_configure(
     ${feature_options}
     -DAMS_WITH_TORCH=OFF
     -DAMS_WITH_VIDEO=OFF
+    -DAMS_WITH_BUNDLE=OFF
+    -DAMS_WITH_ONNX=OFF
     -DAMS_BUILD_PYTHON=OFF
     -DAMS_BUILD_EXAMPLES=OFF
     -DAMS_BUILD_TESTS=OFF

@@ -11,6 +11,7 @@
 #include "ams/net/websocket_transport.hpp"
 #include "ams/runtime/server_host.hpp"
 #include "ams/runtime/thread_executor.hpp"
+#include "ams/torch/network_predictor.hpp"
 #include "ams/torch/runtime.hpp"
 #include "ams/torch/segmentation_trainer.hpp"
 #include "ams/video/h264_codec.hpp"
@@ -23,6 +24,7 @@
 #include "server/commands.hpp"
 #include "server/damaging_transport.hpp"
 #include "server/flags.hpp"
+#include "server/operator_api.hpp"
 #include "server/report.hpp"
 #include "server/shutdown.hpp"
 
@@ -58,7 +60,8 @@ int serve() {
                     .teacher = teacher,
                     .trainer = make_segmentation_trainer(spec, flags.trainer),
                     .codec = std::make_shared<H264Codec>(),
-                    .store = flags.make_store(student)};
+                    .store = flags.make_store(student),
+                    .predictor = make_predictor(spec)};
   ServerHostOptions options = flags.host_options(student.fingerprint);
   std::optional<TraceFile> trace;
   if (!flags.trace.empty()) {
@@ -71,6 +74,7 @@ int serve() {
   if (flags.check_only) return 0;
 
   ThreadExecutor executor;
+  flags.network.page = operator_page;
   WebSocketServerTransport network(flags.network, access.authorize(), executor, &log::logger());
   DamagingTransport transport(network, flags.damage_update);
   ServerHost host(std::move(parts), options, executor, transport, &log::logger());
@@ -81,6 +85,7 @@ int serve() {
       has_ended = shut_down(host, executor, network);
     }};
     executor.set_tick([&] { host.on_time(); });
+    network.set_on_request(OperatorApi(host, executor));
     network.start(host);
     const std::string certificate_valid_until = access.certificate_valid_until();
     signals.set_on_hangup([&] { access.reload(network, host); });

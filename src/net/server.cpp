@@ -1,13 +1,19 @@
 #include "ams/net/server.hpp"
 
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
 #include <algorithm>
+#include <atomic>
 #include <boost/beast/http.hpp>
+#include <iomanip>
 #include <map>
 #include <mutex>
 #include <sstream>
 #include <utility>
 #include <variant>
 
+#include "ams/net/certificate.hpp"
 #include "ams/net/wire.hpp"
 #include "ams/session/text.hpp"
 #include "channel.hpp"
@@ -26,11 +32,32 @@ namespace {
 constexpr std::size_t max_strangers = 64;
 constexpr std::size_t max_strangers_of_address = 24;
 constexpr std::size_t max_http_header_bytes = 8192;
+constexpr std::size_t max_http_body_bytes = 16384;
+constexpr std::chrono::seconds longest_answer{30};  // to a request for /api/
 
 std::string to_string(const tcp::endpoint& endpoint) {
   std::ostringstream text;
   text << endpoint;
   return text.str();
+}
+
+/// What a page may do: run its own script and style, and ask its own server.
+std::string content_security_policy(std::string_view page) {
+  const auto hash_of = [&](std::string_view tag) {
+    const std::string opening = "<" + std::string(tag) + ">", closing = "</" + std::string(tag);
+    const auto begin = page.find(opening);
+    const auto end = page.find(closing, begin);
+    if (begin == std::string_view::npos || end == std::string_view::npos) return std::string();
+    const std::string_view text = page.substr(begin + opening.size(), end - begin - opening.size());
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+    unsigned char base64[64];
+    EVP_EncodeBlock(base64, digest, sizeof digest);
+    return std::string(tag) + "-src 'sha256-" + reinterpret_cast<const char*>(base64) + "'; ";
+  };
+  return "default-src 'none'; " + hash_of("script") + hash_of("style") +
+         "img-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+         "frame-ancestors 'none'";
 }
 
 using TlsContext = asio::ssl::context;
@@ -74,6 +101,7 @@ class WebSocketServer::Impl {
     auto context = make_tls(options_);
     const std::lock_guard lock(tls_mutex_);
     tls_ = std::move(context);
+    read_expiry();
   }
 
   std::uint16_t port() const noexcept { return port_; }
@@ -93,6 +121,11 @@ class WebSocketServer::Impl {
   void forget(ConnectionId id);
   void shut_down();
   void refused(const std::string& peer, const std::string& reason) const;
+  void read_expiry() {
+    certificate_expires_ =
+        check_certificate(options_.certificate_file, options_.private_key_file)
+            .valid_until_unix_seconds;
+  }
   std::string metrics(bool of_devices) const;
   bool is_full() const { return connection_count() >= options_.max_connections; }
   std::shared_ptr<TlsContext> tls() const {
@@ -120,6 +153,12 @@ class WebSocketServer::Impl {
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
   std::map<ConnectionId, asio::ip::address> strangers_;  // of these, those not let in yet
   bool stopping_ = false;
+  // Connections that were not let in, by why.
+  std::map<std::string_view, std::uint64_t> refusals_{{"tls", 0},          {"http", 0}, {"hello", 0},
+                                                      {"unauthorized", 0}, {"full", 0}, {"flood", 0}};
+
+  const std::string page_policy_ = content_security_policy(options_.page);
+  std::atomic<double> certificate_expires_ = 0;
 
   mutable std::mutex tls_mutex_;
   std::shared_ptr<TlsContext> tls_;  // of the connections to come
@@ -159,6 +198,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
   }
 
   void cut(const std::string& reason) {
+    kind_ = "flood";
     if (channel_) {
       channel_->cut(reason);
     } else {
@@ -168,7 +208,9 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
 
  private:
   void read_request() {
+    kind_ = "http";
     request_.header_limit(max_http_header_bytes);
+    request_.body_limit(max_http_body_bytes);
     http::async_read(*tls_, buffer_, request_,
                      [self = shared_from_this()](error_code error, std::size_t) {
                        error ? self->refuse("HTTP request: " + describe(error)) : self->answer();
@@ -177,13 +219,17 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
 
   void answer() {
     const auto& request = request_.get();
-    const std::string target(request.target().data(), request.target().size());
-    if (request.method() != http::verb::get) {
+    std::string target(request.target().data(), request.target().size());
+    target = target.substr(0, target.find('?'));
+    if (target.starts_with("/api/") && server_.callbacks_.on_request) {
+      pass_on(target);
+    } else if (request.method() != http::verb::get) {
       respond(http::status::method_not_allowed, "only GET is answered\n");
     } else if (target == server_.options_.path) {
       if (!websocket::is_upgrade(request)) {
         respond(http::status::upgrade_required, "this path is for WebSockets\n");
       } else if (server_.stopping_ || server_.is_full()) {
+        kind_ = "full";
         respond(http::status::service_unavailable,
                 server_.stopping_ ? "the server stops\n"
                                   : "the server has all the devices that it takes\n");
@@ -196,29 +242,40 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
       respond(http::status::ok, "ok\n");
     } else if (target == "/metrics") {
       respond_with_metrics();
+    } else if (target == "/" && !server_.options_.page.empty()) {
+      write({200, "text/html; charset=utf-8", server_.options_.page}, true);
     } else {
       respond(http::status::not_found, "not found\n");
     }
   }
 
-  /// Who knows the token sees everything, and others what names no device.
-  void respond_with_metrics() {
+  /// Who asks: an operator, by a token or because nobody needs one; a stranger, who shows none; or
+  /// somebody with another token.
+  enum class Asker { operator_, stranger, impostor };
+
+  Asker asker() const {
+    if (!server_.callbacks_.authorize) return Asker::operator_;
     const auto& request = request_.get();
     const auto field = request.find(http::field::authorization);
-    bool is_known = !server_.callbacks_.authorize;
+    if (field == request.end()) return Asker::stranger;
+    const std::string_view value(field->value().data(), field->value().size());
+    constexpr std::string_view scheme = "Bearer ";
+    Hello asking;
+    if (value.starts_with(scheme)) asking.token = value.substr(scheme.size());
+    return server_.callbacks_.authorize(asking) ? Asker::impostor : Asker::operator_;
+  }
+
+  /// An operator sees everything, and strangers what names no device.
+  void respond_with_metrics() {
     std::string text;
     try {
-      if (!is_known && field != request.end()) {
-        const std::string_view value(field->value().data(), field->value().size());
-        constexpr std::string_view scheme = "Bearer ";
-        Hello asking;
-        if (value.starts_with(scheme)) asking.token = value.substr(scheme.size());
-        if (server_.callbacks_.authorize(asking)) {
-          return respond(http::status::unauthorized, "the server does not know this token\n");
-        }
-        is_known = true;
+      const Asker who = asker();
+      if (who == Asker::impostor) {
+        kind_ = "unauthorized";
+        respond(http::status::unauthorized, "the server does not know this token\n");
+        return;
       }
-      text = server_.metrics(is_known);
+      text = server_.metrics(who == Asker::operator_);
     } catch (const std::exception& error) {  // a stranger's question must not end the server
       respond(http::status::internal_server_error, "the metrics could not be computed\n",
               error.what());
@@ -227,20 +284,89 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     respond(http::status::ok, std::move(text));
   }
 
+  std::string_view header(http::field name) const {
+    const auto found = request_.get().find(name);
+    if (found == request_.get().end()) return {};
+    return {found->value().data(), found->value().size()};
+  }
+
+  /// Whether the request may come from the page of another site, which a browser sends along with
+  /// what the operator may do.
+  bool is_of_another_site() const {
+    const std::string_view origin = header(http::field::origin);
+    const auto host = origin.find("://");
+    return !origin.empty() && (host == std::string_view::npos ||
+                               origin.substr(host + 3) != header(http::field::host));
+  }
+
+  void pass_on(const std::string& path) {
+    const auto refuse_request = [this](unsigned status, const std::string& error) {
+      write({status, "application/json", "{\"error\": \"" + error + "\"}\n"}, false, error);
+    };
+    Asker who = Asker::stranger;
+    try {
+      who = asker();
+    } catch (const std::exception&) {
+      return refuse_request(500, "the token could not be checked");
+    }
+    if (who != Asker::operator_) {
+      kind_ = "unauthorized";
+      return refuse_request(401, who == Asker::stranger
+                                     ? "a token is needed: Authorization: Bearer <token>"
+                                     : "the server does not know this token");
+    }
+    const auto& request = request_.get();
+    if (is_of_another_site()) return refuse_request(403, "the request is of another site");
+    if (request.method() != http::verb::get &&
+        !header(http::field::content_type).starts_with("application/json")) {
+      return refuse_request(415, "the content type must be application/json");
+    }
+    hello_timer_.expires_after(longest_answer);
+    hello_timer_.async_wait([self = shared_from_this()](error_code error) {
+      if (!error) self->answer_once({503, "application/json", "{\"error\": \"no answer\"}\n"});
+    });
+    server_.callbacks_.on_request(
+        {std::string(request.method_string()), path, request.body(), peer_},
+        [weak = weak_from_this(), &server = server_](HttpAnswer answer) {
+          server.post([weak, answer = std::move(answer)]() mutable {
+            if (const auto self = weak.lock()) self->answer_once(std::move(answer));
+          });
+        });
+  }
+
+  void answer_once(HttpAnswer answer) {
+    if (std::exchange(is_answered_, true) || ended_) return;
+    hello_timer_.cancel();
+    write(std::move(answer), true);
+  }
+
   void respond(http::status status, std::string text, const std::string& why = {}) {
-    auto response =
-        std::make_shared<http::response<http::string_body>>(status, request_.get().version());
-    response->set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
+    write({static_cast<unsigned>(status), "text/plain; version=0.0.4; charset=utf-8",
+           std::move(text)},
+          status == http::status::ok, why);
+  }
+
+  /// is_known: the answer to it is nobody's concern.
+  void write(HttpAnswer answer, bool is_known, const std::string& why = {}) {
+    auto response = std::make_shared<http::response<http::string_body>>(
+        static_cast<http::status>(answer.status), request_.get().version());
+    response->set(http::field::content_type, answer.content_type);
+    response->set(http::field::cache_control, "no-store");
+    response->set("X-Content-Type-Options", "nosniff");
+    response->set("Referrer-Policy", "no-referrer");
+    if (answer.content_type.starts_with("text/html")) {
+      response->set("Content-Security-Policy", server_.page_policy_);
+    }
     response->keep_alive(false);
-    response->body() = std::move(text);
+    response->body() = std::move(answer.body);
     response->prepare_payload();
-    const bool asked_well = status == http::status::ok;
     const std::string reason =
-        "HTTP " + std::to_string(static_cast<unsigned>(status)) + (why.empty() ? "" : ": " + why);
+        "HTTP " + std::to_string(answer.status) + (why.empty() ? "" : ": " + why);
+    beast::get_lowest_layer(*tls_).expires_after(server_.handshake_timeout_);
     http::async_write(
         *tls_, *response,
-        [self = shared_from_this(), response, asked_well, reason](error_code error, std::size_t) {
-          self->quiet_ = asked_well && !error;
+        [self = shared_from_this(), response, is_known, reason](error_code error, std::size_t) {
+          self->quiet_ = is_known && !error;
           self->tls_->async_shutdown([self, reason](error_code) { self->refuse(reason); });
         });
   }
@@ -268,6 +394,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
   }
 
   void open() {
+    kind_ = "hello";
     hello_timer_.expires_after(server_.hello_timeout_);
     hello_timer_.async_wait([self = shared_from_this()](error_code error) {
       if (!error && !self->let_in_) {
@@ -327,10 +454,12 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     }
     if (server_.callbacks_.authorize) {
       if (const auto fault = server_.callbacks_.authorize(hello)) {
+        kind_ = "unauthorized";
         throw Error(fault->code, fault->message);
       }
     }
     if (server_.is_full()) {
+      kind_ = "full";
       throw Error(ErrorCode::limit_exceeded, "the server has all the devices that it takes");
     }
     hello_timer_.cancel();
@@ -367,6 +496,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
       return;
     }
     if (!quiet_) {
+      ++server_.refusals_[kind_];
       server_.refused(peer_, reason);
     }
     end();
@@ -388,10 +518,12 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
 
   std::optional<TlsStream> tls_;
   beast::flat_buffer buffer_{max_http_header_bytes};
-  http::request_parser<http::empty_body> request_;
+  http::request_parser<http::string_body> request_;
+  const char* kind_ = "tls";  // of refusals: how far it has come
   std::shared_ptr<Channel> channel_;
 
   bool let_in_ = false;
+  bool is_answered_ = false;  // a request for /api/
   bool quiet_ = false;  // a plain request that was answered is nobody's concern
   bool ended_ = false;
 };
@@ -408,7 +540,8 @@ WebSocketServer::Impl::Impl(WebSocketServerOptions options, WebSocketServerCallb
     throw Error(ErrorCode::invalid_argument,
                 "path is \"" + options_.path + "\" (it must begin with '/')");
   }
-  if (options_.path == "/healthz" || options_.path == "/metrics") {
+  if (options_.path == "/healthz" || options_.path == "/metrics" ||
+      options_.path.starts_with("/api/") || (options_.path == "/" && !options_.page.empty())) {
     throw Error(ErrorCode::invalid_argument, "path is " + options_.path + ", which is taken");
   }
   if (options_.max_connections < 1) {
@@ -422,6 +555,7 @@ WebSocketServer::Impl::Impl(WebSocketServerOptions options, WebSocketServerCallb
                     std::to_string(max_encoded_message_bytes) + " allowed)");
   }
   tls_ = make_tls(options_);
+  read_expiry();
   listen();
 }
 
@@ -532,7 +666,16 @@ std::string WebSocketServer::Impl::metrics(bool of_devices) const {
        << "\n# HELP ams_downlink_bytes_total Bytes to devices, TLS included.\n"
           "# TYPE ams_downlink_bytes_total counter\n"
           "ams_downlink_bytes_total "
-       << total.downlink_bytes << "\n";
+       << total.downlink_bytes
+       << "\n# HELP ams_certificate_expires_timestamp_seconds When the certificate ends.\n"
+          "# TYPE ams_certificate_expires_timestamp_seconds gauge\n"
+          "ams_certificate_expires_timestamp_seconds "
+       << std::fixed << std::setprecision(0) << certificate_expires_
+       << "\n# HELP ams_connections_refused_total Connections that were not let in, by why.\n"
+          "# TYPE ams_connections_refused_total counter\n";
+  for (const auto& [reason, count] : refusals_) {
+    text << "ams_connections_refused_total{reason=\"" << reason << "\"} " << count << "\n";
+  }
   if (of_devices && callbacks_.metrics) {
     text << callbacks_.metrics();
   }

@@ -52,6 +52,15 @@ class WebSocketServerTransport::Impl {
       log_.warning("refused", {{"peer", peer}, {"reason", reason}});
     };
     callbacks.metrics = [this] { return host_->metrics(); };
+    callbacks.on_request = [this](HttpRequest request, HttpReply reply) {
+      if (!on_request) {
+        reply({404, "application/json", "{\"error\": \"not found\"}\n"});
+        return;
+      }
+      executor_.post([this, request = std::move(request), reply = std::move(reply)]() mutable {
+        on_request(std::move(request), std::move(reply));
+      });
+    };
     return callbacks;
   }
 
@@ -64,6 +73,7 @@ class WebSocketServerTransport::Impl {
   std::map<ConnectionId, LinkCounters> ended_;  // of connections whose end the host is to hear
 
  public:
+  std::function<void(HttpRequest, HttpReply)> on_request;
   WebSocketServer server;  // the last one: its thread uses all of the above
 };
 
@@ -76,6 +86,10 @@ WebSocketServerTransport::~WebSocketServerTransport() = default;
 
 void WebSocketServerTransport::start(ServerHost& host) {
   impl_->start(host);
+}
+void WebSocketServerTransport::set_on_request(
+    std::function<void(HttpRequest, HttpReply)> on_request) {
+  impl_->on_request = std::move(on_request);
 }
 void WebSocketServerTransport::stop() {
   impl_->server.stop();

@@ -343,6 +343,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     std::deque<std::pair<std::uint64_t, double>> unacknowledged = {};  ///< version, when it left
     std::string last_failure = {};      ///< of the session; the same one is logged once
     std::string save_failure = {};      ///< why the latest save failed; told when it changes
+    std::uint64_t saves_failed = 0;
     bool is_saving = false;             ///< an update waits for the store,
     std::deque<Outgoing> waiting = {};  ///< and all that comes after it
   };
@@ -413,6 +414,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     status.counters = session.counters();
     status.batches_beyond_rate = device.batches_beyond;
     status.batches_waiting = session.pending_batches();
+    status.labels_waiting_seconds = now - device.labelled_seconds.value_or(now);
+    status.saves_failed = device.saves_failed;
     status.buffered_samples = session.buffered_samples();
     status.sampling_rate_fps = session.sampling_rate_fps();
     status.update_interval_seconds = session.update_interval_seconds();
@@ -692,6 +695,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void stage(Entry& entry, Stage stage, double seconds, std::uint64_t number) {
     entry.second.stages.add(stage, seconds);
+    if (stage == Stage::train) histograms_.phase_seconds.add(seconds);
+    if (stage == Stage::label) histograms_.labelling_seconds.add(seconds);
+    if (stage == Stage::queue) histograms_.queue_seconds.add(seconds);
     if (options_.on_stage) options_.on_stage(entry.first, stage, seconds, number);
   }
 
@@ -912,6 +918,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       if (failure) return phase_failed(*found, *failure, todo);
       Device& device = found->second;
       const bool is_withheld = written->next == nullptr;
+      const std::size_t bytes = written->bytes.size();
       stage(*found, Stage::write, executor_.now_seconds() - begin, next_version(device));
       ServerActions actions;
       keep_earlier(device);
@@ -925,6 +932,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         record = device.session.record();
         device.is_saving = true;
       }
+      if (!is_withheld) histograms_.update_bytes.add(static_cast<double>(bytes));
       hasten_metrics(executor_.now_seconds());
       perform(*found, std::move(actions), todo);
     }
@@ -950,6 +958,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const std::lock_guard lock(mutex_);
     Device& device = devices_.at(id);  // nobody forgets a device that is being saved
     device.is_saving = false;
+    if (unsaved) ++device.saves_failed;
     const std::string problem = unsaved ? unsaved->what() : "";
     if (const std::string before = std::exchange(device.save_failure, problem); before != problem) {
       if (unsaved) {
@@ -1007,16 +1016,12 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void refresh_metrics(double now) {
     next_metrics_seconds_ = now + metrics_period_seconds;
-    std::vector<DeviceMetrics> rows;
+    std::vector<DeviceStatus> rows;
     for (auto& [id, device] : devices_) {
       remember(device, now);
-      rows.push_back({.device_id = id,
-                      .session = device.session,
-                      .unheard_seconds = now - device.heard_seconds,
-                      .labels_waiting_seconds = now - device.labelled_seconds.value_or(now),
-                      .batches_beyond_rate = device.batches_beyond});
+      rows.push_back(status(id, device, now));
     }
-    std::string text = server_metrics(rows);
+    std::string text = server_metrics(rows, histograms_);
     const std::lock_guard lock(metrics_mutex_);
     metrics_ = std::move(text);
   }
@@ -1034,6 +1039,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   std::map<ConnectionId, Link> links_;
   std::uint64_t sessions_begun_ = 0;
   double next_metrics_seconds_ = 0;
+
+  ServerHistograms histograms_;
 
   mutable std::mutex metrics_mutex_;
   std::string metrics_;

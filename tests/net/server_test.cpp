@@ -639,6 +639,58 @@ TEST_CASE("a certificate is exchanged while devices stay") {
   CHECK(server.events().get().disconnected.empty());
 }
 
+TEST_CASE("operators get a page and ask below /api/, and nobody else does") {
+  WebSocketServerCallbacks callbacks;
+  callbacks.authorize = accept_tokens({"red"});
+  callbacks.on_request = [](const HttpRequest& request, const HttpReply& reply) {
+    const HttpAnswer answer{409, "application/json",
+                            request.method + " " + request.path + " " + request.body};
+    reply(answer);
+    reply(answer);  // the first one counts
+  };
+  WebSocketServerOptions options = fixtures::server_options();
+  options.page = "<!doctype html><style>a {}</style><script>1</script>";
+  RecordingServer server(options, callbacks);
+  const auto ask = [&](const std::string& line, const std::string& headers,
+                       const std::string& body = "") {
+    raw::Tls tls(raw::Socket::connect(server->port()));
+    REQUIRE(tls.shaken());
+    REQUIRE(tls.write(line + " HTTP/1.1\r\nHost: localhost:1\r\n" + headers + "Content-Length: " +
+                      std::to_string(body.size()) + "\r\n\r\n" + body));
+    return tls.read_to_the_end();
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  };
+  const std::string token = "Authorization: Bearer red\r\n";
+  const std::string json = "Content-Type: application/json\r\n";
+
+  const std::string page = ask("GET /?x", "");
+  CHECK(starts_with(page, "HTTP/1.1 200"));
+  CHECK(has(page, "<script>1</script>"));
+  // As `printf 1 | openssl sha256 -binary | base64` says.
+  CHECK(has(page, "script-src 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='"));
+  CHECK(has(page, "default-src 'none'"));
+
+  CHECK(has(ask("GET /api/a%20b?c", token), "GET /api/a%20b "));
+  CHECK(has(ask("POST /api/a", token + json, "{}"), "POST /api/a {}"));
+  CHECK(starts_with(ask("POST /api/a", token + json, "{}"), "HTTP/1.1 409"));
+  CHECK(has(ask("POST /api/a", token + json + "Origin: https://localhost:1\r\n"), "POST /api/a"));
+
+  CHECK(starts_with(ask("GET /api/a", ""), "HTTP/1.1 401"));
+  CHECK(starts_with(ask("GET /api/a", "Authorization: Bearer blue\r\n"), "HTTP/1.1 401"));
+  CHECK(starts_with(ask("POST /api/a", token), "HTTP/1.1 415"));
+  CHECK(starts_with(ask("POST /api/a", token + json + "Origin: https://evil:1\r\n"),
+                    "HTTP/1.1 403"));
+  CHECK(starts_with(ask("GET /api/a", token + "Origin: null\r\n"), "HTTP/1.1 403"));
+  CHECK(starts_with(ask("POST /", json), "HTTP/1.1 405"));
+  CHECK(!has(ask("POST /api/a", token + json, std::string(20000, 'x')), "409"));
+
+  const std::string metrics = ask("GET /metrics", "");
+  CHECK(has(metrics, "ams_connections_refused_total{reason=\"unauthorized\"} 2\n"));
+  CHECK(has(metrics, "ams_certificate_expires_timestamp_seconds "));
+}
+
 TEST_CASE("plain HTTP requests") {
   WebSocketServerCallbacks callbacks;
   callbacks.metrics = [] { return std::string("ams_tests_total 7\n"); };

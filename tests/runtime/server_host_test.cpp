@@ -542,7 +542,7 @@ struct ShownTask final : ams::Task {
   std::size_t size_bytes(const Handle& sample) const override { return task.size_bytes(sample); }
   std::unique_ptr<TaskScore> score() const override { return task.score(); }
   std::pair<Handle, Handle> frame_and_label(const Handle& sample) const override {
-    return {Handle::make(Frame{.width = 3, .height = 0, .capture_seconds = 0, .rgb = {}}), sample};
+    return {Handle::make(Frame{.width = 3, .height = 0, .rgb = {}, .capture_seconds = 0}), sample};
   }
   Frame draw(const Handle& frame, const Handle& label) const override {
     Frame drawn = frame.as<Frame>();

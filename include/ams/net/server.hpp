@@ -35,7 +35,29 @@ struct WebSocketServerOptions {
   /// A connection that is silent for half of it is pinged; one that stays silent is cut.
   double idle_timeout_seconds = 60;
   double close_timeout_seconds = 5;  ///< for what is queued and the closing handshake
+
+  /// HTML for GET /, for everybody: it must name no device. Its one <script> and one <style> may
+  /// run, and nothing else. Empty: there is no page.
+  std::string page = {};
 };
+
+/// A request of an operator for a path below /api/.
+struct HttpRequest {
+  std::string method;  ///< "GET", "POST", ...
+  std::string path;    ///< as it came, percent-encoded, without what follows a '?'
+  std::string body;    ///< at most 16 KiB
+  std::string peer;    ///< address and port
+};
+
+struct HttpAnswer {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+
+/// Takes the answer to a request, once, from any thread, while the server lives. Without one the
+/// request is answered with HTTP 503 after half a minute.
+using HttpReply = std::function<void(HttpAnswer)>;
 
 /// Called on the server's io thread, one at a time. They may call every function of the server
 /// except run() and must not block: the io thread serves all connections. An ams::Error thrown from
@@ -68,10 +90,15 @@ struct WebSocketServerCallbacks {
   /// `authorize` takes in a Hello without a device id. Others get the server's own lines, and HTTP
   /// 401 with another token.
   std::function<std::string()> metrics;
+
+  /// A request for a path below /api/ by somebody who may read all of the metrics. What changes
+  /// something (not GET) must be of type application/json, and no request may come from the page of
+  /// another site: a browser that an operator uses is no way in.
+  std::function<void(HttpRequest, HttpReply)> on_request;
 };
 
 /// WebSocket over TLS (1.2 or 1.3) for any number of devices, one connection each, plus GET
-/// /healthz and GET /metrics on the same port. It moves messages and knows no session. Every
+/// /healthz, GET /metrics, a page and an interface for operators on the same port. It moves messages and knows no session. Every
 /// function may be called from every thread.
 class WebSocketServer {
  public:

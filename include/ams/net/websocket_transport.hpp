@@ -41,6 +41,9 @@ class WebSocketServerTransport final : public ServerTransport {
   /// Serves `host`, which lives until stop() has returned and the executor has stopped. Once.
   void start(ServerHost& host);
 
+  /// Answers what operators ask for below /api/, on the executor's host thread. Before start().
+  void set_on_request(std::function<void(HttpRequest, HttpReply)> on_request);
+
   /// Closes all connections in order. Not from the executor's threads.
   void stop();
 

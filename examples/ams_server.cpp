@@ -126,6 +126,7 @@ int serve() {
 
 int main(int argc, char** argv) {
   prepare_signals();
+  options::allow_many_files();
   CLI::App app(
       "Teaches devices: labels their sampled frames with a teacher, trains a copy of each one's "
       "student on its last\n"

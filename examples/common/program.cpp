@@ -1,5 +1,7 @@
 #include "common/program.hpp"
 
+#include <sys/resource.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <istream>
@@ -118,6 +120,13 @@ int refuse_config(CLI::App& app, const CLI::ConfigError& error) {
 }
 
 }  // namespace
+
+void allow_many_files() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 int run(CLI::App& app, int argc, char** argv, int (*body)()) {
   try {

@@ -17,6 +17,10 @@ CLI::Validator size_between(int smallest, int largest);
 /// config file with an unknown name is refused.
 void add_common(CLI::App& app);
 
+/// As many open files as the system allows: a server needs one for each device, and services begin
+/// with 1024.
+void allow_many_files();
+
 /// Parses, runs `body`, and turns every failure into one line on stderr and a non-zero exit status.
 /// Stopped (signals.hpp) gives a shell's status for its signal.
 int run(CLI::App& app, int argc, char** argv, int (*body)());

@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -92,5 +94,13 @@ inline void check_equal(const SessionRecord& found, const SessionRecord& wanted)
     CHECK(found.history[more + i].bytes == wanted.history[i].bytes);
   }
 }
+
+/// Memory that a process shares with those that it forks.
+struct SharedVersion {
+  std::atomic<std::uint32_t>* value = static_cast<std::atomic<std::uint32_t>*>(
+      mmap(nullptr, sizeof(std::atomic<std::uint32_t>), PROT_READ | PROT_WRITE,
+           MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ~SharedVersion() { munmap(value, sizeof *value); }
+};
 
 }  // namespace ams::test

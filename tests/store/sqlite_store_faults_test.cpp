@@ -1,12 +1,10 @@
 // A store whose process is killed at every step, whose disk fails at every step, and whose files
 // rot.
 #include <doctest/doctest.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <iterator>
@@ -59,14 +57,6 @@ std::uint32_t check_whole(SqliteStore& store) {
   check_equal(*found, same.record());
   return version_of(same);
 }
-
-/// Memory that a process shares with those that it forks.
-struct SharedVersion {
-  std::atomic<std::uint32_t>* value = static_cast<std::atomic<std::uint32_t>*>(
-      mmap(nullptr, sizeof(std::atomic<std::uint32_t>), PROT_READ | PROT_WRITE,
-           MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  ~SharedVersion() { munmap(value, sizeof *value); }
-};
 
 int steps_of_two_lives() {
   const Folder folder;

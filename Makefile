@@ -9,6 +9,7 @@ help:
 	@echo '     demo CLIP=<folder>     on a recorded clip instead of the rendered street'
 	@echo '     demo VIDEO=<file> TEACHER=<file>   on your own video and teacher network'
 	@echo '     demo STUDENT=edanet    with another student: edanet, deeplabv3_mobilenetv2, model.pt'
+	@echo "     demo DEMO_ARGS='--edge onnx'   with a device on ONNX Runtime, without libtorch"
 	@echo 'make test                   build everything and run every test'
 	@echo 'make bench                  measure each primitive beside its plain alternative'
 	@echo 'make docs                   build the site with the C++ and Python references (build-docs/html)'
@@ -25,11 +26,15 @@ build: setup
 	@$(call configure,--preset default)
 	@cmake --build build -j $(JOBS)
 
+# The device without libtorch takes a bundle, which the Python package makes.
+demo_onnx = $(filter onnx --edge=onnx,$(DEMO_ARGS))
+
 # A build folder that is there keeps its parts: what was compiled stays.
 demo:
-	@scripts/setup.sh --demo
-	@$(call configure,$(if $(wildcard build/CMakeCache.txt),-B build,--preset demo))
-	@cmake --build build -j $(JOBS) --target demo $(if $(VIDEO),ams-label)
+	@scripts/setup.sh $(if $(demo_onnx),--onnx,--demo)
+	@$(call configure,$(if $(wildcard build/CMakeCache.txt),-B build,--preset demo) \
+	  $(if $(demo_onnx),-DAMS_BUILD_PYTHON=ON))
+	@cmake --build build -j $(JOBS) --target demo $(if $(VIDEO),ams-label) $(if $(demo_onnx),python_modules)
 	@$(PYTHON) scripts/demo.py $(if $(CLIP),--clip "$(CLIP)") $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(TEACHER),--teacher "$(TEACHER)") $(if $(STUDENT),--student "$(STUDENT)") $(DEMO_ARGS)
 
@@ -38,7 +43,7 @@ test:
 	@PYTHON="$(abspath $(PYTHON))" JOBS=$(JOBS) scripts/test.sh
 
 bench: build
-	@scripts/bench.sh
+	@PYTHON="$(abspath $(PYTHON))" scripts/bench.sh
 
 docs:
 	@scripts/docs.sh

@@ -18,7 +18,7 @@ foreach(_dir IN LISTS _ams_layers)
 endforeach()
 
 set(AMS_VIDEO_DEPENDENCIES "")
-foreach(_module IN ITEMS libavcodec libavformat libavdevice libavutil libswscale)
+foreach(_module IN ITEMS libavcodec libavformat libavutil libswscale)
   string(APPEND AMS_VIDEO_DEPENDENCIES "_ams_pkg(${_module} ${_module})\n  ")
 endforeach()
 if(AMS_WITH_X264)

@@ -1,7 +1,6 @@
 // ams-edge: a device. Plays a video at its own rate, segments every frame with its student, and
 // lets a server adapt that student. Flags and wiring; what it does is in ams::DeviceHost.
 
-#include <algorithm>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -9,14 +8,12 @@
 #include "ams/net/websocket_transport.hpp"
 #include "ams/runtime/device_host.hpp"
 #include "ams/runtime/thread_executor.hpp"
-#include "ams/torch/network_predictor.hpp"
-#include "ams/torch/runtime.hpp"
-#include "ams/torch/segmentation_trainer.hpp"
 #include "ams/video/h264_codec.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
 #include "common/trace.hpp"
+#include "edge/edge_student.hpp"
 #include "edge/flags.hpp"
 #include "edge/outputs.hpp"
 #include "edge/play_frames.hpp"
@@ -39,7 +36,6 @@ int play() {
   for (const auto& file : {flags.timeline, flags.report, flags.state}) {
     if (!file.empty()) require_writable(file);
   }
-  set_compute_threads(std::max(1, flags.threads));
   ThreadExecutor executor;
   WebSocketDeviceTransport link(flags.link_options(), executor);  // reads --ca
   Signals signals(Signals::Hangup::stops);
@@ -49,14 +45,15 @@ int play() {
     clip = Clip::open(flags.clip);
     default_classes.assign(clip->info().eval_classes.begin(), clip->info().eval_classes.end());
   }
-  const StudentSpec spec = flags.student.spec(default_classes);
-  const StudentValues student = load_student_values(spec);
+  const EdgeStudent opened = open_edge_student(flags, default_classes);
+  const StudentSpec& spec = opened.spec;
+  const StudentValues& student = opened.values;
   const ModelState initial(student.manifest, student.values);
   DeviceParts parts{.initial = starting_state(flags.state, initial, student),
-                    .active = make_predictor(spec),
-                    .inactive = make_predictor(spec),
+                    .active = opened.make_predictor(),
+                    .inactive = opened.make_predictor(),
                     .codec = std::make_shared<H264Codec>(flags.codec_options())};
-  parts.task = make_segmentation_task(spec);
+  parts.task = difference_task(spec);
   PlayCounters counters;
   parts.on_prediction = [&counters](const Handle&, const Handle&, ModelVersion version) {
     counters.model_version = version.number;
@@ -76,12 +73,12 @@ int play() {
   DeviceHost device(std::move(parts), flags.client_options(student.fingerprint), executor, link,
                     &log::logger());
   std::optional<Scorer> scorer;
-  if (clip) scorer.emplace(*clip, spec, initial, Scorer::Options{flags.compare, flags.record});
+  if (clip) scorer.emplace(*clip, opened, initial, Scorer::Options{flags.compare, flags.record});
   Scorer* const scorer_or_none = scorer ? &*scorer : nullptr;
   VideoSource video(clip ? clip->video_path().string() : flags.video, flags.video_options(),
                     signals.token());
   Outputs outputs(flags, spec, clip, video);
-  Reporter reporter(flags, device, scorer_or_none, outputs);
+  Reporter reporter(flags, device, scorer_or_none, outputs, opened.runtime);
 
   // Whatever goes wrong, what the server has sent is taken over and every file that can be written
   // is written; then the first failure is told.

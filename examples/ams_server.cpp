@@ -19,6 +19,7 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
+#include "common/torch_student.hpp"
 #include "common/trace.hpp"
 #include "server/access.hpp"
 #include "server/commands.hpp"
@@ -51,9 +52,10 @@ int serve() {
     log::warning("no_weights", {{"message", "the student starts untrained; see --weights"}});
   }
 
-  const StudentSpec spec = flags.student_spec();
+  const TorchStudent opened = load_torch_student(flags.student, flags.student_spec());
+  const StudentSpec& spec = opened.spec;
+  const StudentValues& student = opened.values;
   const auto teacher = flags.make_teacher();
-  const StudentValues student = load_student_values(spec);
   ServerParts parts{.initial = ModelState(student.manifest, student.values),
                     .task = make_segmentation_task(spec),
                     .make_policy = flags.make_policy(),

@@ -59,6 +59,9 @@ def parse_arguments():
     parser.add_argument("--iterations", type=int, default=8,
                         help="K, training steps a phase; fewer where the machine is too slow for T_update (default 8)")
     parser.add_argument("--batch-size", type=int, default=8, help="frames a training step (default 8)")
+    parser.add_argument("--edge", choices=("torch", "onnx"), default="torch",
+                        help="what computes the device's student: libtorch (default), or ONNX Runtime in a process "
+                             "without libtorch: the student is exported as a bundle, which both ends take")
     parser.add_argument("--server-args", default="", help="more flags for ams-server, as one string")
     parser.add_argument("--edge-args", default="", help="more flags for ams-edge, as one string")
     parser.add_argument("--seed", type=int, default=1, help="one seed governs the run (default 1)")
@@ -89,6 +92,30 @@ def flag_of(name):
     return "--" + name.replace("_", "-")
 
 
+def edge_program(arguments):
+    """The device's program: with --edge onnx the one without libtorch, which a build without libtorch calls ams-edge."""
+    without_torch = arguments.bin / "ams-edge-onnx"
+    return without_torch if arguments.edge == "onnx" and without_torch.is_file() else arguments.bin / "ams-edge"
+
+
+def run_exporter(arguments, flags):
+    """`python -m ams.export bundle`, with the package that was built beside the programs."""
+    environment = {**os.environ, "PYTHONPATH": str(arguments.bin.parent / "python")}
+    return subprocess.run([sys.executable, "-m", "ams.export", "bundle", *(str(flag) for flag in flags)],
+                          env=environment, capture_output=True, text=True)
+
+
+def export_bundle(arguments, student, clip):
+    """The flags of the student as a bundle, with the clip's classes; no other flag is needed."""
+    path = arguments.out / "student.bundle"
+    info = json.loads((clip / "clip.json").read_text(encoding="utf-8-sig"))
+    print("Exporting the student as a bundle ...")
+    done = run_exporter(arguments, [*student, "--selected-classes", ",".join(map(str, sorted(info["eval_classes"]))), path])
+    if done.returncode != 0:
+        fail(f"the student cannot be exported:\n{done.stderr}")
+    return ["--student", str(path)]
+
+
 def fail(message):
     sys.exit(f"error: {message}")
 
@@ -107,11 +134,19 @@ def run(command, what):
 def check_before(arguments):
     """Refuses now what would end the demo after minutes."""
     maker = "ams-label" if arguments.video else "ams-render"
-    for name in ("ams-server", "ams-edge", "ams-annotate", maker):
+    for name in ("ams-server", edge_program(arguments).name, "ams-annotate", maker):
         if not (arguments.bin / name).is_file():
             fail(f"{arguments.bin / name} is not there; `make build` makes it, --bin names another folder")
     if arguments.clip and not (arguments.clip / "clip.json").is_file():
         fail(f"{arguments.clip} is not a clip folder (it has no clip.json)")
+    if arguments.edge == "onnx":
+        exporter = run_exporter(arguments, ["--help"])
+        if exporter.returncode != 0:
+            fail(f"--edge onnx exports the student in Python, which fails:\n{exporter.stderr}\n"
+                 "scripts/setup.sh --onnx installs what it needs; `make build` makes the package")
+        libraries = subprocess.run(["ldd", edge_program(arguments)], capture_output=True, text=True).stdout
+        if "libtorch" in libraries:
+            fail(f"{edge_program(arguments)} links libtorch; `make build` makes one that does not")
     try:
         import matplotlib.pyplot  # noqa: F401
     except ImportError as error:
@@ -258,6 +293,8 @@ def server_command(arguments, certificates):
 def stream(arguments, student, clip, out):
     """Runs both processes to the end of the video; gives their two reports."""
     student = [*(str(flag) for flag in student), "--input", input_size(arguments, clip)]
+    if arguments.edge == "onnx":
+        student = export_bundle(arguments, student, clip)
     certificates, port_file, token_file = out / "tls", out / "port", out / "token"
     for stale in (port_file, out / "server.json", out / "edge.json", out / "timeline.csv", out / "server.trace",
                   out / "edge.trace"):
@@ -277,7 +314,7 @@ def stream(arguments, student, clip, out):
     try:
         port = wait_for_port(port_file, server, server_log)
         edge_command = [
-            arguments.bin / "ams-edge", "--server", f"127.0.0.1:{port}", "--ca", certificates / "certificate.pem",
+            edge_program(arguments), "--server", f"127.0.0.1:{port}", "--ca", certificates / "certificate.pem",
             "--token-file", token_file, "--device-id", "demo", "--clip", clip, "--compare", "--record",
             out / "recorded", "--timeline", out / "timeline.csv", "--report", out / "edge.json", "--trace", out / "edge.trace", "--seed",
             arguments.seed, *student, *arguments.edge_args.split()]
@@ -300,7 +337,7 @@ def merge_reports(server, edge):
     session = next((s for s in server["sessions"] if s["device_id"] == "demo"), None)
     if session is None or edge["miou"] is None:
         fail(f"nothing was learned or scored in {edge['seconds']:.1f} s of video; give a longer one, or see server.log")
-    keys = ("clip", "student", "seconds", "classes", "miou", "miou_no_customization", "downlink_bps", "uplink_bps",
+    keys = ("clip", "student", "runtime", "seconds", "classes", "miou", "miou_no_customization", "downlink_bps", "uplink_bps",
             "updates", "update_bytes_mean", "frames", "frames_dropped", "frame_latency_ms", "swap_ms")
     report = {key: edge[key] for key in keys}
     report["phase_seconds"] = session["phase_seconds"]
@@ -407,7 +444,7 @@ def print_summary(report, out):
     delay, cuts = report["delay_seconds"], report["recovery_seconds"]
     times = report["downlink_bps_paper_format"] / max(report["downlink_bps"], 1)
     rows = [
-        ("clip, student", f"{report['clip']}, {report['student']}"),
+        ("clip, student, its runtime", f"{report['clip']}, {report['student']}, {report['runtime']}"),
         ("mIoU adapted / un-customised", f"{report['miou']:.1f} / {report['miou_no_customization']:.1f} % ({gain:+.1f})"),
         ("downlink / uplink, every byte", f"{report['downlink_bps'] / 1e3:.1f} / {report['uplink_bps'] / 1e3:.1f} Kbps"),
         ("the paper's format and 5%", f"about {report['downlink_bps_paper_format'] / 1e3:.0f} Kbps down for as many updates, "

@@ -1,7 +1,10 @@
 #include "common/options.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <tuple>
+#include <vector>
 
 #include "ams/core/error.hpp"
 #include "ams/session/text_file.hpp"
@@ -9,6 +12,7 @@
 namespace ams::options {
 
 void StudentFlags::add_to(CLI::App& app) {
+  takes_bundles_ = true;
   auto* group = add_network_to(app, "The small network. Server and device take the same flags",
                                "the clip's, else all");
   group->add_flag("--train-batch-norm", spec_.train_batch_norm_statistics,
@@ -22,10 +26,15 @@ void StudentFlags::add_for_pretraining_to(CLI::App& app) {
 CLI::App* StudentFlags::add_network_to(CLI::App& app, const std::string& what,
                                        const std::string& default_classes) {
   auto* group = app.add_option_group("Student", what);
+  group_ = group;
+  const std::string bundles = takes_bundles_ ? "a student bundle (x.bundle), which needs none of "
+                                               "the flags below; "
+                                             : "";
   group
       ->add_option("--student", spec_.network,
-                   "edanet, deeplabv3_mobilenetv2, or a TorchScript module (model.pt) with "
-                   "trainable parameters")
+                   bundles +
+                       "edanet, deeplabv3_mobilenetv2, or a TorchScript module (model.pt) "
+                       "with trainable parameters")
       ->capture_default_str();
   group->add_option("--weights", spec_.weights,
                     "safetensors file with the pre-trained values; without it edanet and "
@@ -43,7 +52,61 @@ CLI::App* StudentFlags::add_network_to(CLI::App& app, const std::string& what,
   return group;
 }
 
+const StudentBundle* StudentFlags::bundle() const {
+  if (!is_bundle_path(spec_.network)) return nullptr;
+  if (!takes_bundles_) {
+    throw Error(ErrorCode::invalid_argument,
+                "--student '" + spec_.network +
+                    "' is a bundle, whose values are trained: name the network that it was made "
+                    "from");
+  }
+  if (!bundle_) {
+    bundle_ = std::make_shared<const StudentBundle>(open_student_bundle(spec_.network));
+  }
+  return bundle_.get();
+}
+
+StudentSpec StudentFlags::bundled_spec(const StudentBundle& bundle) const {
+  const auto refuse = [&](const char* flag, const std::string& has) {
+    throw Error(ErrorCode::invalid_argument, std::string(flag) + " does not go with " +
+                                                 bundle.name + ", which has " + has +
+                                                 ": leave it out");
+  };
+  const auto is_given = [&](const char* flag) { return group_->get_option(flag)->count() > 0; };
+  const auto size = std::pair(bundle.input_width, bundle.input_height);
+  std::vector<int> selected = spec_.selected_classes;
+  std::sort(selected.begin(), selected.end());
+  if (is_given("--weights")) refuse("--weights", "values of its own");
+  if (is_given("--classes") && spec_.num_classes != bundle.num_classes) {
+    refuse("--classes", std::to_string(bundle.num_classes));
+  }
+  if (is_given("--input") && parse_size(input_) != size) {
+    refuse("--input", std::to_string(size.first) + "x" + std::to_string(size.second));
+  }
+  if (is_given("--selected-classes") && selected != bundle.selected_classes) {
+    refuse("--selected-classes", "classes of its own");
+  }
+  if (is_given("--train-batch-norm") && !bundle.train_batch_norm_statistics) {
+    refuse("--train-batch-norm", "frozen statistics");
+  }
+  StudentSpec spec = spec_;
+  spec.num_classes = bundle.num_classes;
+  std::tie(spec.input_width, spec.input_height) = size;
+  spec.selected_classes = bundle.selected_classes;
+  spec.normalization = {bundle.mean, bundle.standard_deviation};
+  spec.train_batch_norm_statistics = bundle.train_batch_norm_statistics;
+  return spec;
+}
+
+std::pair<int, int> StudentFlags::input_size() const {
+  if (const StudentBundle* const opened = bundle()) {
+    return {opened->input_width, opened->input_height};
+  }
+  return parse_size(input_);
+}
+
 StudentSpec StudentFlags::spec(const std::vector<int>& default_classes) const {
+  if (const StudentBundle* const opened = bundle()) return bundled_spec(*opened);
   StudentSpec spec = spec_;
   std::tie(spec.input_width, spec.input_height) = parse_size(input_);
   if (spec.selected_classes.empty()) spec.selected_classes = default_classes;
@@ -52,7 +115,7 @@ StudentSpec StudentFlags::spec(const std::vector<int>& default_classes) const {
 }
 
 bool StudentFlags::has_values() const {
-  return !spec_.weights.empty() || spec_.network.ends_with(".pt");
+  return !spec_.weights.empty() || spec_.network.ends_with(".pt") || is_bundle_path(spec_.network);
 }
 
 std::string StudentFlags::name() const {

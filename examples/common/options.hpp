@@ -1,9 +1,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "ams/bundle/student_bundle.hpp"
 #include "ams/torch/network_teacher.hpp"
 #include "ams/torch/student_spec.hpp"
 #include "common/program.hpp"
@@ -18,14 +20,18 @@ class StudentFlags {
   /// Without what belongs to a session.
   void add_for_pretraining_to(CLI::App& app);
 
-  /// After parsing. `default_classes` are selected when --selected-classes was not given.
+  /// After parsing. `default_classes` are selected when --selected-classes was not given. Of a
+  /// bundle: as it says, and flags that say otherwise are refused; its network is no path yet.
   StudentSpec spec(const std::vector<int>& default_classes = {}) const;
 
-  /// Width and height in pixels, after parsing.
-  std::pair<int, int> input_size() const { return parse_size(input_); }
+  /// The bundle that --student names, opened at the first call; null for another student.
+  const StudentBundle* bundle() const;
 
-  /// Whether the student starts from trained values: a weights file, or those in a TorchScript
-  /// module.
+  /// Width and height in pixels, after parsing.
+  std::pair<int, int> input_size() const;
+
+  /// Whether the student starts from trained values: a weights file, or those in a bundle or a
+  /// TorchScript module.
   bool has_values() const;
 
   /// As reports name the student: the network, or the file name of a TorchScript module.
@@ -35,8 +41,13 @@ class StudentFlags {
   CLI::App* add_network_to(CLI::App& app, const std::string& what,
                            const std::string& default_classes);
 
+  StudentSpec bundled_spec(const StudentBundle& bundle) const;
+
   StudentSpec spec_;
   std::string input_ = "256x128";
+  const CLI::App* group_ = nullptr;  // of these flags
+  bool takes_bundles_ = false;
+  mutable std::shared_ptr<const StudentBundle> bundle_;
 };
 
 /// --teacher --teacher-input --teacher-classes --device

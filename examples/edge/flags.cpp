@@ -111,6 +111,15 @@ void EdgeFlags::add_to(CLI::App& app) {
   app.add_option("--threads", threads, "compute threads of the student")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  app.add_option("--runtime", runtime,
+                 "what computes the student: torch (libtorch), onnx (ONNX Runtime; student bundles "
+                 "alone), or auto: onnx for a bundle where this program has it")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "torch", "onnx"}));
+  app.add_option("--execution-provider", execution_providers,
+                 "of ONNX Runtime, best first, comma-separated: e.g. CUDA, TensorRT, XNNPACK, "
+                 "CoreML (default: CPU)")
+      ->delimiter(',');
   app.add_option("--seed", client.seed,
                  "of the jitter between reconnections, mixed with the device's id")
       ->capture_default_str();

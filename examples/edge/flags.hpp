@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "ams/net/client.hpp"
 #include "ams/segmentation/prediction_record.hpp"
@@ -25,6 +26,8 @@ struct EdgeFlags {
   double fps = 0;
   std::string live = "auto";
   int threads = 1;
+  std::string runtime = "auto";
+  std::vector<std::string> execution_providers;  ///< of ONNX Runtime, best first
   std::string status = "auto";
   std::string output, output_format, show;
 

@@ -11,10 +11,13 @@
 namespace ams {
 namespace {
 
-/// A clip names its classes; without one, 19 classes are those of Cityscapes.
-std::vector<std::string> class_names(const StudentSpec& spec, const std::optional<Clip>& clip) {
+/// A clip or a bundle names its classes; without one, 19 classes are those of Cityscapes.
+std::vector<std::string> class_names(const EdgeFlags& flags, const StudentSpec& spec,
+                                     const std::optional<Clip>& clip) {
   const auto count = static_cast<std::size_t>(spec.num_classes);
   if (clip && clip->info().classes.size() == count) return clip->info().classes;
+  const StudentBundle* const bundle = flags.student.bundle();
+  if (bundle != nullptr && !bundle->class_names.empty()) return bundle->class_names;
   std::vector<std::string> names;
   for (std::size_t id = 0; id < count; ++id) {
     names.push_back(count == street_palette.size() ? std::string(street_palette[id].name)
@@ -55,7 +58,7 @@ Outputs::Outputs(const EdgeFlags& flags, const StudentSpec& spec, const std::opt
     show_.emplace(Show::Options{.where = flags.show,
                                 .heading = heading_of(clip ? clip->info().name : video.name()),
                                 .title = flags.student.name(),
-                                .classes = class_names(spec, clip),
+                                .classes = class_names(flags, spec, clip),
                                 .shown_classes = shown_classes(spec),
                                 .width = video.width(),
                                 .height = video.height(),

@@ -40,8 +40,12 @@ void PlayCounters::add_latency(double seconds) {
 }
 
 Reporter::Reporter(const EdgeFlags& flags, const DeviceHost& device, const Scorer* scorer,
-                   const Outputs& outputs)
-    : flags_(flags), device_(device), scorer_(scorer), outputs_(outputs) {
+                   const Outputs& outputs, std::string runtime)
+    : flags_(flags),
+      device_(device),
+      scorer_(scorer),
+      outputs_(outputs),
+      runtime_(std::move(runtime)) {
   if (!flags.timeline.empty()) timeline_ = timeline_header;
 }
 
@@ -107,6 +111,7 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
   nlohmann::ordered_json report;
   report["clip"] = clip ? clip->info().name : video_name;
   report["student"] = flags_.student.name();
+  report["runtime"] = runtime_;
   report["seconds"] = seconds;
   if (!failure.empty()) report["error"] = failure;
   if (clip && scorer_ != nullptr) {

@@ -32,7 +32,7 @@ struct PlayCounters {
 class Reporter {
  public:
   Reporter(const EdgeFlags& flags, const DeviceHost& device, const Scorer* scorer,
-           const Outputs& outputs);
+           const Outputs& outputs, std::string runtime);
 
   /// For every frame; once a second of video it takes a row. `last`: take one now, end the line.
   void status(const PlayCounters& play, bool last = false);
@@ -53,6 +53,7 @@ class Reporter {
   const DeviceHost& device_;
   const Scorer* scorer_;
   const Outputs& outputs_;
+  const std::string runtime_;
   double next_status_seconds_ = 0, next_line_seconds_ = 0;
   std::deque<LinkSample> recent_links_;
   std::string timeline_;

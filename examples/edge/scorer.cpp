@@ -8,7 +8,6 @@
 #include "ams/core/frame.hpp"
 #include "ams/segmentation/label_map.hpp"
 #include "ams/segmentation/segmentation_task.hpp"
-#include "ams/torch/network_predictor.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 
@@ -23,18 +22,19 @@ std::unique_ptr<TaskScore> score_of(const Clip& clip) {
 
 }  // namespace
 
-Scorer::Scorer(const Clip& clip, const StudentSpec& spec, const ModelState& initial,
+Scorer::Scorer(const Clip& clip, const EdgeStudent& student, const ModelState& initial,
                const Options& options)
     : clip_(clip),
       labels_(clip.labels_path()),
       adapted_(score_of(clip)),
       baseline_(score_of(clip)) {
   if (options.compare) {
-    baseline_predictor_ = make_predictor(spec);
+    baseline_predictor_ = student.make_predictor();
     baseline_predictor_->load(initial.values());
   }
   if (options.record.empty()) return;
   create_folder(options.record);
+  const StudentSpec& spec = student.spec;
   const double fps = 1 / clip.info().label_period_seconds();
   adapted_track_.emplace(options.record / "adapted.mkv", spec.input_width, spec.input_height, fps);
   if (options.compare) {

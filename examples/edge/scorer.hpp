@@ -12,9 +12,9 @@
 #include "ams/core/model_state.hpp"
 #include "ams/runtime/predictor.hpp"
 #include "ams/session/task.hpp"
-#include "ams/torch/student_spec.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_track.hpp"
+#include "edge/edge_student.hpp"
 
 namespace ams {
 
@@ -27,7 +27,7 @@ class Scorer {
     bool compare = false;          ///< score `initial` too
     std::filesystem::path record;  ///< folder for both label tracks; empty: none
   };
-  Scorer(const Clip& clip, const StudentSpec& spec, const ModelState& initial,
+  Scorer(const Clip& clip, const EdgeStudent& student, const ModelState& initial,
          const Options& options);
 
   /// Label frame that belongs to this video frame, if there is one.

@@ -11,10 +11,10 @@
 #include <string_view>
 #include <utility>
 
+#include "avdevice.hpp"
 #include "not_a_video.hpp"
 
 extern "C" {
-#include <libavdevice/avdevice.h>
 #include <libavutil/avstring.h>
 #include <libavutil/display.h>
 }
@@ -98,7 +98,7 @@ void StreamReader::open_input() {
   const AVInputFormat* format = nullptr;
   if (!address_.protocols.empty()) settings.set("protocol_whitelist", address_.protocols);
   if (address_.kind == Kind::camera) {
-    avdevice_register_all();
+    libav::register_devices(name());
     format = av_find_input_format("v4l2");
     if (format == nullptr) {
       throw Error(ErrorCode::unavailable,

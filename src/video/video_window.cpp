@@ -1,7 +1,6 @@
 #include "ams/video/video_window.hpp"
 
 extern "C" {
-#include <libavdevice/avdevice.h>
 #include <libavutil/opt.h>
 }
 
@@ -11,6 +10,7 @@ extern "C" {
 #include <cstring>
 #include <new>
 
+#include "avdevice.hpp"
 #include "libav.hpp"
 #include "pixel_conversion.hpp"
 
@@ -40,7 +40,7 @@ struct VideoWindow::Impl {
                   "SDL_VIDEODRIVER are not set)");
     }
     libav::quiet();
-    avdevice_register_all();
+    libav::register_devices("a window");
     AVFormatContext* context = nullptr;
     if (avformat_alloc_output_context2(&context, nullptr, "sdl2", title.c_str()) < 0) {
       throw Error(ErrorCode::unavailable, "this libavdevice opens no windows: it has no SDL");

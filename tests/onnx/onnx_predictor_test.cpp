@@ -1,0 +1,144 @@
+#include "ams/onnx/onnx_predictor.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ams/core/random.hpp"
+#include "ams/segmentation/frame_resize.hpp"
+#include "core/expect_error.hpp"
+
+using namespace ams;
+using ams::test::expect_error;
+
+namespace {
+
+/// Says which of red, green and blue is largest (data/make_tiny_bundle.py).
+StudentBundle tiny() {
+  return open_student_bundle(AMS_SOURCE_DIR "/tests/onnx/data/tiny.bundle");
+}
+
+/// The values of the tiny student with the first two classes exchanged.
+std::vector<float> exchanged(const StudentBundle& bundle) {
+  std::vector<float> values = bundle.values;
+  std::swap_ranges(values.begin(), values.begin() + 3, values.begin() + 3);
+  return values;
+}
+
+Frame noise(int width, int height) {
+  Random random(3);
+  Frame frame{width, height, {}, 0};
+  for (int i = 0; i < 3 * width * height; ++i) {
+    frame.rgb.push_back(static_cast<std::uint8_t>(random.below(256)));
+  }
+  return frame;
+}
+
+std::vector<std::uint8_t> ids(Predictor& predictor, const Frame& frame) {
+  return predictor.predict(Handle::make(frame)).as<LabelMap>().ids;
+}
+
+std::vector<std::uint8_t> largest(const Frame& frame, bool are_exchanged = false) {
+  std::vector<std::uint8_t> result;
+  for (std::size_t i = 0; i < frame.rgb.size(); i += 3) {
+    std::array<std::uint8_t, 3> pixel{frame.rgb[i], frame.rgb[i + 1], frame.rgb[i + 2]};
+    if (are_exchanged) std::swap(pixel[0], pixel[1]);
+    const auto best = std::max_element(pixel.begin(), pixel.end()) - pixel.begin();
+    result.push_back(static_cast<std::uint8_t>(best));
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("frames of any size are scaled as students see them") {
+  const StudentBundle bundle = tiny();
+  const auto predictor = make_onnx_predictor(bundle);
+  CHECK(predictor->manifest()->digest() == bundle.manifest->digest());
+  for (const auto& [width, height] : {std::pair{32, 32}, {90, 50}, {5, 7}}) {
+    const Frame frame = noise(width, height);
+    const LabelMap labels = predictor->predict(Handle::make(frame)).as<LabelMap>();
+    CHECK(labels.width == 32);
+    CHECK(labels.height == 32);
+    CHECK(labels.ids == largest(resize_area(frame, 32, 32)));
+  }
+}
+
+TEST_CASE("loaded values are what predicts, and can be replaced again") {
+  const StudentBundle bundle = tiny();
+  const auto predictor = make_onnx_predictor(bundle, {.threads = 2});
+  const Frame frame = noise(32, 32);
+  predictor->load(exchanged(bundle));
+  CHECK(ids(*predictor, frame) == largest(frame, true));
+  predictor->load(bundle.values);
+  CHECK(ids(*predictor, frame) == largest(frame));
+  // Batch norm is folded anew: only green is left.
+  std::vector<float> values = bundle.values;
+  const auto* const bias = &bundle.manifest->tensors().back();
+  REQUIRE(bias->name == "bn.bias");
+  values[bias->offset + 1] = 100;
+  predictor->load(values);
+  CHECK(ids(*predictor, frame) == std::vector<std::uint8_t>(32 * 32, 1));
+  expect_error(
+      ErrorCode::invalid_argument, [&] { predictor->load(std::vector<float>(3)); }, "3 values",
+      "15");
+  CHECK(ids(*predictor, frame) == std::vector<std::uint8_t>(32 * 32, 1));
+}
+
+TEST_CASE("one copy loads while another predicts, and the bundle stays as it was") {
+  const StudentBundle bundle = tiny();
+  const auto active = make_onnx_predictor(bundle);
+  const auto inactive = make_onnx_predictor(bundle);
+  const Frame frame = noise(32, 32);
+  std::atomic<bool> loaded = false;
+  std::thread loader([&] {
+    for (int i = 0; i < 20; ++i) inactive->load(i % 2 == 0 ? bundle.values : exchanged(bundle));
+    loaded = true;
+  });
+  do {
+    CHECK(ids(*active, frame) == largest(frame));
+  } while (!loaded);
+  loader.join();
+  CHECK(ids(*inactive, frame) == largest(frame, true));
+  CHECK(ids(*make_onnx_predictor(bundle), frame) == largest(frame));
+}
+
+TEST_CASE("an execution provider that is not there is refused, with those that are") {
+  const StudentBundle bundle = tiny();
+  const std::vector<std::string> known = onnx_execution_providers();
+  CHECK(std::find(known.begin(), known.end(), "CPU") != known.end());
+  expect_error(
+      ErrorCode::unavailable,
+      [&] {
+        make_onnx_predictor(bundle, {.execution_providers = {"CPU", "Abacus"}});
+      },
+      "no execution provider 'Abacus'", "CPU", onnx_runtime_version());
+  const Frame frame = noise(32, 32);
+  for (const char* name : {"CPU", "cpu", "CPUExecutionProvider"}) {
+    CHECK(ids(*make_onnx_predictor(bundle, {.execution_providers = {name}}), frame) ==
+          largest(frame));
+  }
+}
+
+TEST_CASE("a graph that is none, or of another shape than the bundle says, is refused") {
+  StudentBundle bundle = tiny();
+  bundle.input_width = 64;
+  expect_error(
+      ErrorCode::malformed_data, [&] { make_onnx_predictor(bundle); }, "tiny.bundle",
+      "[1, 32, 64, 3] of uint8", "[1, 32, 32, 3]");
+  bundle = tiny();
+  std::vector<std::byte> graph = *bundle.onnx;
+  std::fill(graph.begin(), graph.begin() + 20, std::byte{0xff});
+  bundle.onnx = std::make_shared<const std::vector<std::byte>>(graph);
+  expect_error(
+      ErrorCode::malformed_data, [&] { make_onnx_predictor(bundle); }, "tiny.bundle",
+      "cannot open network.onnx");
+  expect_error(
+      ErrorCode::invalid_argument, [&] { make_onnx_predictor(tiny(), {.threads = 0}); },
+      "1 to 1024");
+}

@@ -77,6 +77,7 @@ int play() {
   Scorer* const scorer_or_none = scorer ? &*scorer : nullptr;
   VideoSource video(clip ? clip->video_path().string() : flags.video, flags.video_options(),
                     signals.token());
+  counters.live = video.live();
   Outputs outputs(flags, spec, clip, video);
   Reporter reporter(flags, device, scorer_or_none, outputs, opened.runtime);
 

@@ -135,6 +135,8 @@ void Reporter::write(const PlayCounters& play, const std::string& video_name,
   report["connections"] = c.connections;
   report["frames"] = play.frames;
   report["frames_dropped"] = play.frames_dropped;
+  // What happens where inference is slower than frames come.
+  report["frame_policy"] = play.live ? "newest" : "each_until_max_lag";
   report["frames_late"] = play.frames_late;
   report["video_losses"] = play.video_losses;
   report["frames_sampled"] = c.frames_sampled;

@@ -22,6 +22,7 @@ struct PlayCounters {
   std::size_t frames_late = 0;          ///< begun more than a frame's time after they were due
   std::size_t video_losses = 0;         ///< times that a live source was lost
   double video_seconds = 0;             ///< capture time of the latest frame
+  bool live = false;                    ///< of a live source only the newest frame waits
   std::uint32_t model_version = 0;      ///< of the model that made the latest prediction
   std::vector<double> latency_seconds;  ///< from due to segmented; the latest ones
 

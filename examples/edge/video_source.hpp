@@ -43,6 +43,7 @@ class VideoSource {
   int width() const noexcept { return width_; }  ///< of the first frame, pixels
   int height() const noexcept { return height_; }
   double fps() const noexcept { return fps_; }
+  bool live() const noexcept { return live_; }
   std::size_t times_lost() const noexcept { return times_lost_; }  ///< of a live source
 
  private:

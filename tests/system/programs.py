@@ -80,9 +80,9 @@ class ProgramsTest(unittest.TestCase):
         return process
 
     def start_edge(self, *flags, name="edge", token="token", ca=None, student=STUDENT, source=None,
-                   status="none", stdin=None, output=None):
+                   status="none", stdin=None, output=None, program="ams-edge"):
         return self.start(name, [
-            BIN / "ams-edge", "--server", f"127.0.0.1:{self.port}", "--ca",
+            BIN / program, "--server", f"127.0.0.1:{self.port}", "--ca",
             ca or self.folder / "tls" / "certificate.pem", "--token-file", self.folder / token,
             *(source or ["--clip", self.clip]), "--first-batch-seconds", "2", "--log-format", "json", "--status",
             status, "--report", self.work / f"{name}.json", *student, *flags], stdin, output)

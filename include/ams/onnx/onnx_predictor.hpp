@@ -17,7 +17,7 @@ struct OnnxPredictorOptions {
 
   /// What computes, best first; the CPU does what none of them can. Names as ONNX Runtime has
   /// them, with or without "ExecutionProvider": "XNNPACK", "CUDA", "TensorRT", "CoreML", "CPU".
-  std::vector<std::string> execution_providers;
+  std::vector<std::string> execution_providers = {};
 };
 
 /// One copy of a bundle's student on ONNX Runtime, for a device without libtorch; it starts with

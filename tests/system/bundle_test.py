@@ -1,0 +1,84 @@
+"""One file for both ends: a server and a device without libtorch take the same student bundle."""
+
+import os
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from programs import BIN, NOBODY, STUDENT, ProgramsTest
+
+DEVICE = "ams-edge-onnx"
+
+
+class Bundles(ProgramsTest):
+    seconds = 10
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bundle = cls.folder / "student.bundle"
+        done = subprocess.run(
+            [sys.executable, "-m", "ams.export", "bundle", *(str(part) for part in STUDENT), str(cls.bundle)],
+            env={**os.environ, "PYTHONPATH": str(BIN.parent / "python")}, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        cls.student = ["--student", cls.bundle]
+
+    def refused(self, program, *flags, teacher=()):
+        done = subprocess.run([str(part) for part in (BIN / program, *flags, *teacher)], capture_output=True, text=True,
+                              timeout=60)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        return done.stderr
+
+    def test_a_device_without_libtorch_follows_its_server(self):
+        server = self.start_server(student=self.student)
+        edge = self.start_edge(student=self.student, program=DEVICE)
+        self.wait_until(lambda: self.events("edge", "model"), 60, "the device has an update", edge, server)
+        mapped = Path(f"/proc/{edge.pid}/maps").read_text()
+        self.assertIn("onnxruntime", mapped)
+        self.assertNotIn("libtorch", mapped)
+        self.finish(edge)
+        sessions = self.stop_server(server)["sessions"]
+        report = self.report()
+        self.assertEqual(report["runtime"], "onnx")
+        self.assertEqual(report["student"], "student.bundle")
+        self.assertGreaterEqual(report["updates"], 1)
+        self.assertEqual(report["frames_dropped"], 0)
+        self.assertEqual(report["digest"], sessions[0]["digest"])
+
+    def test_libtorch_and_onnx_runtime_say_the_same_of_a_video(self):
+        self.port = NOBODY
+        scores = {}
+        for runtime in ("torch", "onnx"):
+            self.finish(self.start_edge("--runtime", runtime, name=runtime, student=self.student))
+            scores[runtime] = self.report(runtime)["miou"]
+            self.assertEqual(self.report(runtime)["runtime"], runtime)
+        self.assertAlmostEqual(scores["torch"], scores["onnx"], delta=0.3)
+
+    def test_flags_that_do_not_go_with_a_bundle_are_refused(self):
+        source = ["--video", "none.mp4", "--token", "x"]
+        for program, flags, message in (
+                (DEVICE, STUDENT, "runs student bundles alone"),
+                (DEVICE, [*self.student, "--runtime", "torch"], "built without libtorch"),
+                (DEVICE, [*self.student, "--execution-provider", "Abacus"], "no execution provider 'Abacus'; it has"),
+                (DEVICE, [*self.student, "--input", "64x64"], "--input does not go with student.bundle, which has 128x64"),
+                (DEVICE, [*self.student, "--weights", "w"], "--weights does not go with student.bundle"),
+                ("ams-edge", [*STUDENT, "--runtime", "onnx"], "--runtime onnx runs student bundles alone"),
+                ("ams-edge", [*STUDENT, "--execution-provider", "CPU"], "--execution-provider is for --runtime onnx"),
+                ("ams-edge", ["--student", "none.bundle"], "cannot read the student bundle 'none.bundle'")):
+            with self.subTest(program=program, flags=flags):
+                self.assertIn(message, self.refused(program, *source, *flags))
+
+    def test_a_bundle_that_is_not_the_student_it_names_is_refused_by_the_server(self):
+        data = self.bundle.read_bytes()
+        cut = self.work / "cut.bundle"
+        cut.write_bytes(data[:len(data) // 2])
+        flags = ["--check", "--open", "--teacher", f"clip:{self.clip}", "--certificate",
+                 self.folder / "tls" / "certificate.pem", "--private-key", self.folder / "tls" / "private_key.pem"]
+        self.assertIn("is not a student bundle, or its end is missing",
+                      self.refused("ams-server", *flags, "--student", cut))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -17,6 +17,7 @@ void bind_training_rate(pybind11::module_& m);
 void bind_replay_buffer(pybind11::module_& m);
 void bind_model_holder(pybind11::module_& m);
 
+void bind_frame_resize(pybind11::module_& m);
 void bind_label_loss(pybind11::module_& m);
 void bind_miou(pybind11::module_& m);
 

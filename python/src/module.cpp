@@ -49,6 +49,7 @@ compiler, pybind11.)");
   bind_training_rate(m);
   bind_replay_buffer(m);
   bind_model_holder(m);
+  bind_frame_resize(m);
   bind_label_loss(m);
   bind_miou(m);
   bind_messages(m);

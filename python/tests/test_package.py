@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import ams
+import ams.bundle
+import ams.onnx_predictor
 import ams.outputs
 import ams.parts
 import ams.protocol
@@ -30,11 +32,25 @@ def test_version_is_the_library_s():
 
 
 def test_importing_it_imports_no_torch():
-    code = "import sys, ams, ams.protocol, ams.synthetic; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, ams, ams.bundle, ams.onnx_predictor, ams.protocol, ams.synthetic; "
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("module", [ams, ams.outputs, ams.parts, ams.protocol, ams.synthetic])
+@pytest.mark.parametrize(
+    "module",
+    [
+        ams,
+        ams.bundle,
+        ams.onnx_predictor,
+        ams.outputs,
+        ams.parts,
+        ams.protocol,
+        ams.synthetic,
+    ],
+)
 def test_everything_public_has_a_docstring(module):
     assert module.__doc__
     assert sorted(module.__all__) == sorted(set(module.__all__))
@@ -50,7 +66,8 @@ def test_everything_public_has_a_docstring(module):
 
 def public_modules():
     layers = ams.build_info()["layers"]
-    names = ["ams", "ams.outputs", "ams.parts", "ams.protocol", "ams.synthetic"]
+    names = ["ams", "ams.bundle", "ams.onnx_predictor", "ams.outputs", "ams.parts"]
+    names += ["ams.protocol", "ams.synthetic"]
     names += ["ams.video"] if layers["video"] else []
     names += ["ams.torch"] if layers["torch"] and importlib.util.find_spec("torch") else []
     return [importlib.import_module(name) for name in names]

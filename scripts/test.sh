@@ -31,7 +31,7 @@ fi
 step "Holder and buffer under ThreadSanitizer"
 build tsan
 ctest --preset tsan
-step "Fuzz targets, $fuzz_seconds seconds each"
+step "Fuzz targets, $fuzz_seconds seconds, all at once"
 build fuzz --fresh -DCMAKE_CXX_COMPILER=clang++  # a changed compiler would lose the preset's settings
 pids=()
 for program in build-fuzz/tests/fuzz/fuzz_*; do

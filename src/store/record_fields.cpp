@@ -58,7 +58,9 @@ constexpr int zstd_level = 1;
 std::string write_counters(const SessionCounters& counters) {
   std::string text;
   for (const auto& [name, member] : members) {
-    std::visit([&](auto m) { text += fmt::format("{} {}\n", name, counters.*m); }, member);
+    // Clang 14 knows no capture of a structured binding by default.
+    std::visit([&, key = name](auto m) { text += fmt::format("{} {}\n", key, counters.*m); },
+               member);
   }
   return text;
 }

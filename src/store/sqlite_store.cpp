@@ -200,6 +200,7 @@ class SqliteStore::Impl {
       throw Error(ErrorCode::malformed_data, "the model of the session is of another version");
     }
     record.last_batch_id = static_cast<std::uint64_t>(row.integer(4));
+    if (record.last_batch_id >= max_batch_id) record.last_batch_id = 0;  // damaged: none would follow
     record.counters = store_detail::read_counters(row.text(5));
     try {
       record.adam =

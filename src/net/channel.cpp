@@ -30,6 +30,7 @@ Lane lane_of(MessageKind kind) {
       return Lane::frames;
     case MessageKind::update:
     case MessageKind::snapshot:
+    case MessageKind::snapshot_part:
     case MessageKind::bye:
       return Lane::bulk;  // a Bye ends what came before it
     default:

@@ -64,6 +64,18 @@ class Checker {
     require(!batch.bitstream.empty(), "bitstream must not be empty");
   }
 
+  void part(const SnapshotPart& part) const {
+    require(!part.bytes.empty(), "a part of a snapshot must not be empty");
+    require(part.size_bytes <= max_encoded_message_bytes &&
+                part.bytes.size() <= part.size_bytes &&
+                part.offset_bytes <= part.size_bytes - part.bytes.size(),
+            "a part of a snapshot must lie in it");
+  }
+
+  void retry(double seconds) const {
+    require(seconds >= 0 && seconds <= max_retry_seconds, "retry_seconds must be 0 to 3600");
+  }
+
  private:
   bool decoding_;
 };
@@ -171,9 +183,13 @@ Bytes encode(const Hello& message) {
   const auto device_id = builder.CreateString(message.device_id);
   const auto token = message.token.empty() ? 0 : builder.CreateString(message.token);
   const auto held = to_wire(message.held);
+  const SnapshotProgress progress = message.snapshot.value_or(SnapshotProgress{});
+  const wire::SnapshotProgress snapshot(progress.digest, progress.size_bytes,
+                                        progress.received_bytes);
   return finish(MessageKind::hello, builder,
                 wire::CreateHello(builder, message.version, device_id, token,
-                                  message.manifest_digest, &held, message.student_fingerprint));
+                                  message.manifest_digest, &held, message.student_fingerprint,
+                                  message.snapshot ? &snapshot : nullptr));
 }
 
 Bytes encode(const FrameBatch& message) {
@@ -233,11 +249,22 @@ Bytes encode(const Snapshot& message) {
   return with_kind(MessageKind::snapshot, message.bytes.data(), message.bytes.size());
 }
 
+Bytes encode(const SnapshotPart& message) {
+  encoding.part(message);
+  flatbuffers::FlatBufferBuilder builder(message.bytes.size() + 64);
+  const auto bytes = builder.CreateVector(
+      reinterpret_cast<const std::uint8_t*>(message.bytes.data()), message.bytes.size());
+  return finish(MessageKind::snapshot_part, builder,
+                wire::CreateSnapshotPart(builder, message.digest, message.size_bytes,
+                                         message.offset_bytes, bytes));
+}
+
 Bytes encode(const Fault& message) {
+  encoding.retry(message.retry_seconds);
   flatbuffers::FlatBufferBuilder builder;
   const auto text = write_text(builder, message.message);
   return finish(MessageKind::fault, builder,
-                wire::CreateFault(builder, to_wire(message.code), text));
+                wire::CreateFault(builder, to_wire(message.code), text, message.retry_seconds));
 }
 
 Bytes encode(const Bye& message) {
@@ -313,6 +340,10 @@ Hello read_hello(const Bytes& body) {
   message.manifest_digest = table->manifest_digest();
   message.student_fingerprint = table->student_fingerprint();
   message.held = from_wire(*table->held());
+  if (const auto* snapshot = table->snapshot()) {
+    message.snapshot = SnapshotProgress{snapshot->digest(), snapshot->size_bytes(),
+                                        snapshot->received_bytes()};
+  }
   decoding.hello(message);
   return message;
 }
@@ -373,8 +404,17 @@ Bytes read_bytes(const Bytes& body, MessageKind kind) {
 
 Fault read_fault(const Bytes& body) {
   const TableBody<wire::Fault> table(body, MessageKind::fault);
+  decoding.retry(table->retry_seconds());
   return {from_wire(table->code(), ErrorCode::protocol_violation),
-          read_text(table->message(), "bytes of message")};
+          read_text(table->message(), "bytes of message"), table->retry_seconds()};
+}
+
+SnapshotPart read_snapshot_part(const Bytes& body) {
+  const TableBody<wire::SnapshotPart> table(body, MessageKind::snapshot_part);
+  SnapshotPart message{table->digest(), table->size_bytes(), table->offset_bytes(),
+                       table.share(*table->bytes())};
+  decoding.part(message);
+  return message;
 }
 
 Bye read_bye(const Bytes& body) {
@@ -422,6 +462,8 @@ const char* to_string(MessageKind kind) noexcept {
       return "Snapshot";
     case MessageKind::fault:
       return "Fault";
+    case MessageKind::snapshot_part:
+      return "SnapshotPart";
     case MessageKind::bye:
       return "Bye";
   }
@@ -436,8 +478,10 @@ MessageKind kind_of(const DeviceMessage& message) noexcept {
 }
 
 MessageKind kind_of(const ServerMessage& message) noexcept {
-  constexpr MessageKind kinds[] = {MessageKind::welcome,  MessageKind::control, MessageKind::update,
-                                   MessageKind::snapshot, MessageKind::fault,   MessageKind::bye};
+  constexpr MessageKind kinds[] = {MessageKind::welcome,      MessageKind::control,
+                                   MessageKind::update,       MessageKind::snapshot,
+                                   MessageKind::fault,        MessageKind::bye,
+                                   MessageKind::snapshot_part};
   static_assert(std::size(kinds) == std::variant_size_v<ServerMessage>);
   return kinds[message.index()];
 }
@@ -483,10 +527,12 @@ ServerMessage decode_server_message(const Bytes& bytes) {
       return Snapshot{read_bytes(body, kind)};
     case MessageKind::fault:
       return read_fault(body);
+    case MessageKind::snapshot_part:
+      return read_snapshot_part(body);
     case MessageKind::bye:
       return read_bye(body);
     default:
-      throw_unknown_kind(kind, "server", "16 to 20 and 32 are");
+      throw_unknown_kind(kind, "server", "16 to 21 and 32 are");
   }
 }
 

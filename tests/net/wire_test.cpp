@@ -170,7 +170,7 @@ TEST_CASE("payloads share the message that they come in") {
 TEST_CASE("every message comes through with random contents") {
   Random random(1);
   for (int i = 0; i < 300; ++i) {
-    const Hello hello = random_hello(random);
+    Hello hello = random_hello(random);
     const Hello hello2 = through_wire_to_server(hello);
     CHECK(hello2.version == hello.version);
     CHECK(hello2.device_id == hello.device_id);
@@ -214,8 +214,25 @@ TEST_CASE("every message comes through with random contents") {
     const Snapshot snapshot{random_bytes(random, 1 + random.below(3000))};
     CHECK(through_wire_to_device(snapshot).bytes == snapshot.bytes);
 
-    const Fault fault{random_code(random), random_text(random, random.below(max_text_bytes + 1))};
+    const SnapshotPart part{random.below(1000), 6000, random.below(2000),
+                      random_bytes(random, 1 + random.below(3000))};
+    const SnapshotPart part2 = through_wire_to_device(part);
+    CHECK(part2.digest == part.digest);
+    CHECK(part2.size_bytes == part.size_bytes);
+    CHECK(part2.offset_bytes == part.offset_bytes);
+    CHECK(part2.bytes == part.bytes);
+    hello.snapshot = SnapshotProgress{random.below(1000), random.below(1000), random.below(1000)};
+    const Hello hello3 = through_wire_to_server(hello);
+    REQUIRE(hello3.snapshot);
+    CHECK_FALSE(hello2.snapshot);
+    CHECK(hello3.snapshot->digest == hello.snapshot->digest);
+    CHECK(hello3.snapshot->size_bytes == hello.snapshot->size_bytes);
+    CHECK(hello3.snapshot->received_bytes == hello.snapshot->received_bytes);
+
+    const Fault fault{random_code(random), random_text(random, random.below(max_text_bytes + 1)),
+                      3600 * random.uniform()};
     const Fault fault2 = through_wire_to_device(fault);
+    CHECK(fault2.retry_seconds == fault.retry_seconds);
     CHECK(fault2.code == fault.code);
     CHECK(fault2.message == fault.message);
 
@@ -376,6 +393,16 @@ TEST_CASE("encoding refuses what the protocol does not allow") {
   CHECK(encode_code(ServerMessage(welcome)) == ErrorCode::invalid_argument);
   CHECK(encode_code(ServerMessage(Update{})) == ErrorCode::invalid_argument);
   CHECK(encode_code(ServerMessage(Snapshot{})) == ErrorCode::invalid_argument);
+  for (const SnapshotPart& part :
+       {SnapshotPart{1, 5, 0, {}}, SnapshotPart{1, 5, 3, Bytes(3)}, SnapshotPart{1, 2, 0, Bytes(3)},
+        SnapshotPart{1, std::uint64_t{1} << 40, 0, Bytes(3)},
+        SnapshotPart{1, 5, ~std::uint64_t{0}, Bytes(3)}}) {
+    CHECK(encode_code(ServerMessage(part)) == ErrorCode::invalid_argument);
+  }
+  for (const double bad : {-1.0, 4000.0, nan, infinity}) {
+    CHECK(encode_code(ServerMessage(Fault{ErrorCode::io_error, "", bad})) ==
+          ErrorCode::invalid_argument);
+  }
 }
 
 TEST_CASE("free text that is too long is cut at a character") {
@@ -397,7 +424,7 @@ TEST_CASE("decoding refuses kinds of the other direction, and none") {
   CHECK(server_code({}) == ErrorCode::malformed_data);
   for (int kind = 0; kind < 256; ++kind) {
     const bool from_device = (kind >= 1 && kind <= 4) || kind == 32;
-    const bool from_server = (kind >= 16 && kind <= 20) || kind == 32;
+    const bool from_server = (kind >= 16 && kind <= 21) || kind == 32;
     Bytes bytes(64, std::byte{0});
     bytes[0] = static_cast<std::byte>(kind);
     if (!from_device) {

@@ -9,7 +9,9 @@
 #include <variant>
 #include <vector>
 
+#include "ams/core/digest.hpp"
 #include "ams/core/update_codec.hpp"
+#include "ams/session/model_feed.hpp"
 #include "damage.hpp"
 #include "toy.hpp"
 
@@ -820,4 +822,119 @@ TEST_CASE("after a scene change the next frame leaves at once, and more are samp
   connect(deaf, 0, welcome);
   deaf.on_scene_change(1);
   CHECK(deaf.counters().scene_changes == 0);
+}
+
+namespace {
+
+/// A model whose snapshot has many parts.
+ModelState large_state(bool is_trained) {
+  constexpr std::size_t dimension = 60000;
+  static const auto manifest =
+      std::make_shared<const Manifest>(std::vector<TensorSpec>{{"weight", {dimension}}});
+  Random random(1);
+  std::vector<float> values(dimension);
+  for (float& value : values) value = is_trained ? static_cast<float>(random.uniform()) : 0.5F;
+  return ModelState(manifest, values);
+}
+
+/// Says Hello to a feed; what the feed sends.
+ModelFeed::Resumption greet(Client& client, ModelFeed& feed, double now) {
+  if (find_action<ConnectToServer>(client.on_start(now)) == nullptr) client.on_time(now);
+  const Hello hello = find_messages<Hello>(client.on_connected(now)).at(0);
+  REQUIRE(hello.snapshot);
+  ModelFeed::Resumption resumption = feed.connect(hello.held, now, hello.snapshot);
+  Welcome welcome = ten_seconds();
+  welcome.resume = resumption.resume;
+  client.on_message(welcome, now);
+  REQUIRE(client.streaming());
+  return resumption;
+}
+
+}  // namespace
+
+TEST_CASE("a snapshot arrives over a link that breaks off before the end of it") {
+  constexpr std::size_t carried_bytes = 70000;
+  ModelFeed feed(large_state(true));
+  Client client(large_state(false), five_seconds());
+  std::size_t connections = 0, parts_bytes = 0;
+  double now = 0;
+  while (client.held().version() != feed.held().version()) {
+    REQUIRE(++connections < 10);
+    now += 100;
+    std::size_t carried = 0;
+    for (const ServerMessage& message : greet(client, feed, now).messages) {
+      if (const auto* part = std::get_if<SnapshotPart>(&message)) {
+        if ((carried += part->bytes.size()) > carried_bytes) break;
+        parts_bytes += part->bytes.size();
+      }
+      client.on_message(message, now);
+    }
+    client.on_disconnected("lost", now);
+    feed.disconnect();
+    if (connections == 2) {  // the server goes on meanwhile
+      std::vector<float> trained(feed.held().values().begin(), feed.held().values().end());
+      trained[7] += 1;
+      feed.publish(trained, CoordinateSet::from_sorted(trained.size(), {7}), now);
+    }
+  }
+  CHECK(connections >= 3);
+  CHECK(client.counters().snapshots == 1);
+  CHECK(client.counters().updates == 1);
+  CHECK(client.counters().snapshot_bytes == parts_bytes);  // nothing came twice
+  CHECK(greet(client, feed, now + 100).resume == Resume::in_step);
+}
+
+TEST_CASE("a snapshot that the server has no more begins anew") {
+  Client client(large_state(false), five_seconds());
+  ModelFeed first(large_state(true)), second(large_state(true), {.snapshot_zstd_level = 19});
+  std::vector<float> trained(second.held().values().begin(), second.held().values().end());
+  trained[7] += 1;
+  second.publish(trained, CoordinateSet::from_sorted(trained.size(), {7}), 0);
+  client.on_message(greet(client, first, 0).messages.at(0), 0);
+  client.on_disconnected("lost", 0);
+  const auto resumption = greet(client, second, 100);
+  CHECK(std::get<SnapshotPart>(resumption.messages.at(0)).offset_bytes == 0);
+  for (const ServerMessage& message : resumption.messages) client.on_message(message, 100);
+  CHECK(client.held().version() == second.held().version());
+}
+
+TEST_CASE("parts that are no snapshot end the connection or are refused, and take no memory") {
+  const ModelState initial = large_state(false);
+  const Bytes whole(encode_snapshot(large_state(true)));
+  const auto part = [&](std::size_t offset, std::size_t count) {
+    return SnapshotPart{byte_digest(whole.span()), whole.size(), offset, whole.slice(offset, count)};
+  };
+  std::vector<SnapshotPart> bad{part(5, 10), part(100, 10), part(0, 10)};
+  bad[0].size_bytes = std::uint64_t{1} << 60;
+  bad[2].size_bytes = 5;
+  for (const SnapshotPart& message : bad) {
+    Client client(initial, five_seconds());
+    connect(client);
+    CHECK(find_action<DisconnectServer>(client.on_message(message, 1)) != nullptr);
+    CHECK(client.held().version() == initial.version());
+  }
+  Client client(initial, five_seconds());
+  connect(client);
+  const std::size_t half = whole.size() / 2;
+  CHECK(client.on_message(part(0, half), 1).empty());
+  SnapshotPart rest = part(half, whole.size() - half);
+  rest.bytes = std::vector<std::byte>(rest.bytes.size());
+  CHECK(find_messages<Refusal>(client.on_message(rest, 1)).size() == 1);
+  CHECK(client.held().version() == initial.version());
+}
+
+TEST_CASE("a busy server is left alone for as long as it says") {
+  Client client = make_client();
+  client.on_start(0);
+  client.on_connected(0);
+  client.on_message(Fault{ErrorCode::limit_exceeded, "full", 40}, 0);
+  client.on_disconnected("closed", 0);
+  REQUIRE(client.next_wake_seconds());
+  CHECK(*client.next_wake_seconds() > 40);
+  CHECK(*client.next_wake_seconds() < 42);
+  client.on_time(50);
+  client.on_connected(50);
+  client.on_message(Fault{ErrorCode::unavailable, "no", 0}, 50);
+  client.on_disconnected("closed", 50);
+  CHECK(*client.next_wake_seconds() < 55);
 }

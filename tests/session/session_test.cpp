@@ -700,6 +700,74 @@ TEST_CASE("a session goes on from its record") {
   }
 }
 
+TEST_CASE("a session's record has the newest samples, within its bounds") {
+  toy::SessionSetup options = options_for_tests();
+  options.session.limits.max_buffer_samples = 6;
+  const auto label = [](std::size_t size) { return Bytes(std::vector<std::byte>(size)); };
+  const auto feed_kept = [&](Session& session, std::uint64_t id, const std::vector<double>& times,
+                             std::size_t label_bytes) {
+    session.on_frame_batch(batch(id, times), times.back());
+    std::vector<TimedSample> samples = samples_for(times);
+    for (TimedSample& sample : samples) sample.label = label(label_bytes);
+    session.on_labelled(id, std::move(samples), times.back());
+  };
+  const auto ids = [](const Session& session) {
+    std::vector<std::uint64_t> found;
+    for (const LabelledBatch& kept : session.kept_batches()) found.push_back(kept.batch_id);
+    return found;
+  };
+  using Ids = std::vector<std::uint64_t>;
+  Session session = make_session(options);
+  session.on_hello(hello(), 0);
+  feed_kept(session, 1, {0, 1}, 5);
+  feed(session, 2, {2, 3}, 3);  // no labels for a store
+  feed_kept(session, 3, {4, 5, 6}, 5);
+  CHECK(ids(session) == Ids{1, 3});
+  feed_kept(session, 4, {7, 8}, 5);
+  CHECK(ids(session) == Ids{1, 3, 4});  // 7 samples: the buffer has 6
+  feed_kept(session, 5, {9}, 5);
+  CHECK(ids(session) == Ids{3, 4, 5});
+  const LabelledBatch kept = session.record().samples.front();
+  CHECK(kept.capture_seconds == std::vector<double>{4, 5, 6});
+  CHECK(kept.bitstream.size() == 10);
+  CHECK(kept.labels == std::vector<Bytes>(3, label(5)));
+
+  options.session.limits.max_record_sample_bytes = 50;
+  Session small = make_session(options);
+  small.on_hello(hello(), 0);
+  feed_kept(small, 1, {0}, 10);
+  feed_kept(small, 2, {1}, 10);
+  feed_kept(small, 3, {2}, 20);
+  CHECK(ids(small) == Ids{2, 3});
+  feed_kept(small, 4, {3}, 50);
+  CHECK(ids(small) == Ids{2, 3});
+  options.session.limits.max_record_sample_bytes = 0;
+  Session none = make_session(options);
+  none.on_hello(hello(), 0);
+  feed_kept(none, 1, {0}, 10);
+  CHECK(none.record().samples.empty());
+
+  // The next life: nothing is in the buffer until it is decoded again.
+  options.session.limits.max_record_sample_bytes = 1000;
+  Session second(session.record(), toy::initial_state(), std::make_shared<toy::Task>(),
+                 options.policy(), options.session);
+  CHECK(ids(second) == Ids{3, 4, 5});
+  CHECK(second.buffered_samples() == 0);
+  second.on_hello(hello(), 0);
+  second.on_restored(3, samples_for({4, 5, 6}), 0);
+  second.on_restored(3, samples_for({4, 5, 6}), 0);
+  second.on_restored(99, samples_for({4}), 0);
+  CHECK(second.buffered_samples() == 3);
+  second.on_restored(4, {}, 0);
+  CHECK(ids(second) == Ids{3, 5});
+  CHECK_FALSE(second.training_due());  // they were seen
+  CHECK(second.counters().samples == session.counters().samples);
+  feed_kept(second, 6, {10, 11}, 5);  // the video goes on
+  CHECK(second.buffered_samples() == 5);
+  second.on_restored(5, samples_for({9}), 0);
+  CHECK(second.buffered_samples() == 6);
+}
+
 TEST_CASE("a phase goes on while the device is away, and its update waits") {
   Session session = make_session();
   session.on_hello(hello(), 0);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -150,6 +151,23 @@ class Task final : public ams::Task {
 
   std::string name() const override { return "toy"; }
   ams::Handle sample(const ams::Handle&, const ams::Handle& label) const override { return label; }
+  std::vector<std::byte> pack_label(const ams::Handle& label) const override {
+    const Sample& sample = label.as<Sample>();
+    std::vector<float> values = sample.x;
+    values.push_back(sample.y);
+    const auto bytes = std::as_bytes(std::span(values));
+    return {bytes.begin(), bytes.end()};
+  }
+  ams::Handle unpack_label(std::span<const std::byte> bytes) const override {
+    std::vector<float> values(inputs + 1);
+    if (bytes.size() != values.size() * sizeof(float)) {
+      throw ams::Error(ams::ErrorCode::malformed_data, "toy::Task: no label");
+    }
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    const float y = values.back();
+    values.pop_back();
+    return ams::Handle::make(Sample{values, y});
+  }
   std::optional<double> phi(const ams::Handle& previous,
                             const ams::Handle& current) const override {
     return phi_(previous.as<Sample>(), current.as<Sample>());

@@ -29,6 +29,7 @@ enum class MessageKind : std::uint8_t {
   update = 18,
   snapshot = 19,
   fault = 20,
+  snapshot_part = 21,
   bye = 32,
 };
 

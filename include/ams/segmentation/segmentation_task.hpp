@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "ams/core/codec/byte_io.hpp"
+#include "ams/core/codec/zstd_frame.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/frame.hpp"
 #include "ams/core/handle.hpp"
@@ -63,6 +66,37 @@ class SegmentationTask : public Task {
   /// input.
   Handle sample(const Handle& frame, const Handle& label) const override {
     return Handle::make(LabelledFrame{frame.as<Frame>(), label.as<LabelMap>()});
+  }
+
+  /// Width and height, 4 bytes each, little-endian, and the ids as a Zstandard frame.
+  std::vector<std::byte> pack_label(const Handle& label) const override {
+    const auto& map = label.as<LabelMap>();
+    std::vector<std::byte> bytes;
+    detail::append_le(bytes, static_cast<std::uint32_t>(map.width));
+    detail::append_le(bytes, static_cast<std::uint32_t>(map.height));
+    detail::append_zstd_frame(bytes, std::as_bytes(std::span(map.ids)), 3);
+    return bytes;
+  }
+
+  Handle unpack_label(std::span<const std::byte> bytes) const override {
+    constexpr std::uint32_t max_side = 16384;
+    constexpr std::size_t max_ids = std::size_t{1} << 26;
+    constexpr const char* name = "ids of a label map";
+    constexpr std::size_t header_bytes = 8;
+    const auto require = [](bool ok) {
+      if (!ok) throw Error(ErrorCode::malformed_data, "these bytes are no label map");
+    };
+    require(bytes.size() > header_bytes);
+    const auto width = detail::load_le<std::uint32_t>(bytes.data());
+    const auto height = detail::load_le<std::uint32_t>(bytes.data() + 4);
+    require(width >= 1 && width <= max_side && height >= 1 && height <= max_side);
+    const std::size_t size = std::size_t{width} * height;
+    const auto frame = bytes.subspan(header_bytes);
+    require(size <= max_ids && detail::zstd_content_size(frame, name) == size);
+    const std::vector<std::byte> ids = detail::zstd_decompress(frame, size, name);
+    const auto* first = reinterpret_cast<const std::uint8_t*>(ids.data());
+    return Handle::make(LabelMap{static_cast<int>(width), static_cast<int>(height),
+                                 std::vector<std::uint8_t>(first, first + size)});
   }
 
   std::optional<double> phi(const Handle& previous, const Handle& current) const override {

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "ams/core/bytes.hpp"
+#include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/handle.hpp"
 #include "ams/core/model_state.hpp"
@@ -51,9 +53,10 @@ struct Publish {
   ModelVersion version;
 };
 
-/// held() has a new value: save encode_snapshot(held()) where a restarted device finds it.
+/// held() has a new value: save it where a restarted device finds it (ModelJournal).
 struct Persist {
   ModelVersion version;
+  Bytes update;  ///< that led to it from the version before; empty: a snapshot did
 };
 
 /// Send what is queued, then close the connection, or give up opening one, and call
@@ -210,13 +213,14 @@ class EdgeClient {
   void send_batch(KeptBatch& kept, EdgeActions& actions);
   void close(const std::string& reason, EdgeActions& actions);
   void refuse(const Error& error, EdgeActions& actions);
-  void taken_over(EdgeActions& actions);
+  void taken_over(Bytes update, EdgeActions& actions);
   void set_clock();
   bool set_rates(double sampling_rate_fps, double update_interval_seconds, EdgeActions& actions);
   void welcome(const Welcome& welcome, EdgeActions& actions);
   void fault(const Fault& fault, EdgeActions& actions);
   void update(const Update& update, EdgeActions& actions);
-  void snapshot(const Snapshot& snapshot, EdgeActions& actions);
+  void snapshot(std::span<const std::byte> bytes, EdgeActions& actions);
+  void snapshot_part(const SnapshotPart& part, EdgeActions& actions);
   Encoding finish_encoding(std::uint64_t batch_id, double now_seconds);
 
   ClientOptions options_;
@@ -231,6 +235,15 @@ class EdgeClient {
   double goodbye_deadline_seconds_ = 0;  // while leaving
   std::optional<double> streaming_since_seconds_;
   std::size_t refusals_in_a_row_ = 0;
+  double busy_seconds_ = 0;  // the server wants so much time before the next attempt
+
+  /// What came of a snapshot in parts; kept when the connection is lost.
+  struct PartialSnapshot {
+    Digest digest = 0;
+    std::uint64_t size_bytes = 0;
+    std::vector<std::byte> bytes;
+  };
+  PartialSnapshot partial_;
 
   SampleClock clock_;
   double told_rate_fps_, clock_rate_fps_;
@@ -370,6 +383,7 @@ inline EdgeActions EdgeClient::on_connected(double now_seconds) {
   hello.manifest_digest = held_.manifest().digest();
   hello.student_fingerprint = options_.student_fingerprint;
   hello.held = held_.version();
+  hello.snapshot = SnapshotProgress{partial_.digest, partial_.size_bytes, partial_.bytes.size()};
   actions.emplace_back(SendToServer{std::move(hello)});
   return actions;
 }
@@ -393,7 +407,10 @@ inline EdgeActions EdgeClient::on_disconnected(const std::string& reason, double
   }
   streaming_since_seconds_.reset();
   link_ = Link::waiting;
-  reconnect_seconds_ = now_seconds_ + backoff_.next_seconds();
+  // Not all at once: a busy server has refused many.
+  const double delay = backoff_.next_seconds();
+  const double busy = std::exchange(busy_seconds_, 0.0);
+  reconnect_seconds_ = now_seconds_ + std::max(delay, busy > 0 ? busy + delay : 0.0);
   return actions;
 }
 
@@ -498,6 +515,7 @@ inline void EdgeClient::fault(const Fault& fault, EdgeActions& actions) {
       fault.code == ErrorCode::manifest_mismatch) {
     backoff_.slow_down();
   }
+  if (fault.retry_seconds > 0) busy_seconds_ = std::min(fault.retry_seconds, max_retry_seconds);
   // A batch may be what the server does not take; sent again, it would end every later connection.
   // A Fault instead of Welcome speaks of no batch.
   if (link_ == Link::streaming &&
@@ -508,11 +526,11 @@ inline void EdgeClient::fault(const Fault& fault, EdgeActions& actions) {
 }
 
 /// held_ has moved on.
-inline void EdgeClient::taken_over(EdgeActions& actions) {
+inline void EdgeClient::taken_over(Bytes update, EdgeActions& actions) {
   refusals_in_a_row_ = 0;
   const ModelVersion version = held_.version();
   actions.emplace_back(Publish{version});
-  actions.emplace_back(Persist{version});
+  actions.emplace_back(Persist{version, std::move(update)});
   if (streaming() && options_.ack_policy == AckPolicy::applied)
     actions.emplace_back(SendToServer{Ack{version}});
 }
@@ -531,6 +549,7 @@ inline void EdgeClient::refuse(const Error& error, EdgeActions& actions) {
 }
 
 inline void EdgeClient::update(const Update& update, EdgeActions& actions) {
+  partial_ = {};
   try {
     apply_update(update.bytes.span(), held_);
   } catch (const Error& error) {
@@ -538,18 +557,39 @@ inline void EdgeClient::update(const Update& update, EdgeActions& actions) {
   }
   ++counters_.updates;
   counters_.update_bytes += update.bytes.size();
-  taken_over(actions);
+  taken_over(update.bytes, actions);
 }
 
-inline void EdgeClient::snapshot(const Snapshot& snapshot, EdgeActions& actions) {
+inline void EdgeClient::snapshot(std::span<const std::byte> bytes, EdgeActions& actions) {
+  partial_ = {};
   try {
-    held_ = decode_snapshot(snapshot.bytes.span(), held_.manifest_ptr());
+    held_ = decode_snapshot(bytes, held_.manifest_ptr());
   } catch (const Error& error) {
     return refuse(error, actions);
   }
   ++counters_.snapshots;
-  counters_.snapshot_bytes += snapshot.bytes.size();
-  taken_over(actions);
+  counters_.snapshot_bytes += bytes.size();
+  taken_over({}, actions);
+}
+
+/// Memory follows what has arrived, and is at most about twice the model's.
+inline void EdgeClient::snapshot_part(const SnapshotPart& part, EdgeActions& actions) {
+  const std::uint64_t most = 8 * std::uint64_t{held_.manifest().dimension()} + (1UL << 20);
+  if (part.offset_bytes == 0) partial_ = {part.digest, part.size_bytes, {}};
+  const std::size_t received = partial_.bytes.size();
+  if (part.size_bytes > most || part.digest != partial_.digest ||
+      part.size_bytes != partial_.size_bytes || part.offset_bytes != received ||
+      part.bytes.empty() || part.bytes.size() > part.size_bytes - received) {
+    partial_ = {};
+    return close("the server sent a part that does not go on the snapshot", actions);
+  }
+  partial_.bytes.insert(partial_.bytes.end(), part.bytes.begin(), part.bytes.end());
+  if (partial_.bytes.size() < partial_.size_bytes) return;
+  const PartialSnapshot whole = std::exchange(partial_, {});
+  if (byte_digest(whole.bytes) != whole.digest) {
+    return refuse(Error(ErrorCode::digest_mismatch, "the parts are not the snapshot"), actions);
+  }
+  snapshot(whole.bytes, actions);
 }
 
 inline EdgeActions EdgeClient::on_message(const ServerMessage& message, double now_seconds) {
@@ -569,7 +609,9 @@ inline EdgeActions EdgeClient::on_message(const ServerMessage& message, double n
     if (const auto* u = std::get_if<Update>(&message)) {
       update(*u, actions);
     } else if (const auto* s = std::get_if<Snapshot>(&message)) {
-      snapshot(*s, actions);
+      snapshot(s->bytes.span(), actions);
+    } else if (const auto* p = std::get_if<SnapshotPart>(&message)) {
+      snapshot_part(*p, actions);
     } else if (link_ == Link::leaving) {
       // All but the model has lost its meaning.
     } else if (const auto* c = std::get_if<Control>(&message)) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,7 +30,17 @@ inline constexpr double max_batch_span_seconds = 86400;  ///< first to last fram
 inline constexpr double min_sampling_rate_fps = 1e-3, max_sampling_rate_fps = 1000;
 inline constexpr double min_update_interval_seconds = 0.1, max_update_interval_seconds = 3600;
 
+/// A server tells a refused device to come back after at most so long.
+inline constexpr double max_retry_seconds = 3600;
+
 // ---- device to server ----
+
+/// What a device has of a snapshot that came in parts before its connection was lost.
+struct SnapshotProgress {
+  Digest digest = 0;                 ///< byte_digest() of the whole snapshot
+  std::uint64_t size_bytes = 0;      ///< of the whole snapshot
+  std::uint64_t received_bytes = 0;  ///< from its beginning; 0: it has nothing
+};
 
 /// First message of a connection.
 struct Hello {
@@ -42,6 +53,9 @@ struct Hello {
   /// Of all that must agree besides the manifest (frozen tensors, input size, classes), as the
   /// drivers on both sides compute it; 0 where they have nothing to compare.
   Digest student_fingerprint = 0;
+
+  /// The device takes a snapshot in parts, and has so much of one. Nothing: it takes it whole.
+  std::optional<SnapshotProgress> snapshot = {};
 };
 
 /// The samples of one T_update, compressed together (section 3.2).
@@ -101,10 +115,21 @@ struct Snapshot {
   Bytes bytes;
 };
 
+/// A part of a snapshot, for a device that said it takes parts. They come in order, each where the
+/// one before has ended, the first where Hello::snapshot has.
+struct SnapshotPart {
+  Digest digest = 0;               ///< byte_digest() of the whole snapshot
+  std::uint64_t size_bytes = 0;    ///< of the whole snapshot
+  std::uint64_t offset_bytes = 0;  ///< of this part in it
+  Bytes bytes;                     ///< at least one
+};
+
 /// The server cannot go on with this connection; it closes after this message.
 struct Fault {
   ErrorCode code = ErrorCode::protocol_violation;
   std::string message;  ///< up to 1024 bytes
+  /// The server is busy: come back after so long, up to max_retry_seconds. 0: it does not say.
+  double retry_seconds = 0;
 };
 
 // ---- both ways ----
@@ -115,6 +140,6 @@ struct Bye {
 };
 
 using DeviceMessage = std::variant<Hello, FrameBatch, Ack, Refusal, Bye>;
-using ServerMessage = std::variant<Welcome, Control, Update, Snapshot, Fault, Bye>;
+using ServerMessage = std::variant<Welcome, Control, Update, Snapshot, Fault, Bye, SnapshotPart>;
 
 }  // namespace ams

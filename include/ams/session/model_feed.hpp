@@ -13,6 +13,7 @@
 
 #include "ams/core/bytes.hpp"
 #include "ams/core/coordinate_set.hpp"
+#include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/core/update_codec.hpp"
@@ -30,6 +31,9 @@ struct ModelFeedOptions {
   /// In answer to wrong acks and refusals, without a good Ack of an update between.
   std::size_t max_consecutive_snapshots = 4;
 };
+
+/// Longest SnapshotPart: a connection that carries so much brings a device on.
+inline constexpr std::size_t snapshot_part_bytes = 32UL << 10;
 
 /// An update that was published, and the version that it leads on from.
 struct PublishedUpdate {
@@ -81,7 +85,10 @@ class ModelFeed {
 
   /// A device that holds `device` has connected. It gets the updates that it missed when all of
   /// them are in the history and it has not refused the first of them before, else a snapshot.
-  Resumption connect(ModelVersion device, double now_seconds);
+  /// progress: the device takes a snapshot in parts. One that it has begun goes on where it broke
+  /// off, with the updates since then behind it, as long as they are in the history.
+  Resumption connect(ModelVersion device, double now_seconds,
+                     const std::optional<SnapshotProgress>& progress = {});
   void disconnect() noexcept;
 
   /// Takes over a written update: `bytes` lead from held() to `next`. Gives the message to send,
@@ -126,7 +133,18 @@ class ModelFeed {
     bool is_snapshot = false;
   };
 
+  /// A snapshot that goes out in parts, until the device has it.
+  struct Begun {
+    ModelVersion version;
+    Digest digest = 0;
+    Bytes bytes;
+  };
+
   void remember(PublishedUpdate update);
+  std::deque<PublishedUpdate>::const_iterator updates_after(ModelVersion version) const;
+  void send_updates(std::deque<PublishedUpdate>::const_iterator first, Resumption& to,
+                    double now_seconds);
+  void send_parts(const SnapshotProgress& progress, Resumption& to, double now_seconds);
   void push_in_flight(const Sent& sent, double now_seconds);
   void confirm_up_to(std::deque<Sent>::iterator last, double now_seconds);
   ServerMessage resync(double now_seconds);
@@ -135,6 +153,7 @@ class ModelFeed {
   ModelFeedOptions options_;
   std::deque<PublishedUpdate> history_;
   std::size_t history_bytes_ = 0;
+  std::optional<Begun> begun_;
 
   bool connected_ = false;
   ModelVersion confirmed_;
@@ -192,33 +211,75 @@ inline void ModelFeed::push_in_flight(const Sent& sent, double now_seconds) {
   in_flight_.push_back(sent);
 }
 
-inline ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_seconds) {
+inline std::deque<PublishedUpdate>::const_iterator ModelFeed::updates_after(
+    ModelVersion version) const {
+  return std::find_if(history_.begin(), history_.end(),
+                      [&](const PublishedUpdate& u) { return u.base == version; });
+}
+
+inline void ModelFeed::send_updates(std::deque<PublishedUpdate>::const_iterator first,
+                                    Resumption& to, double now_seconds) {
+  for (auto record = first; record != history_.end(); ++record) {
+    const auto next = std::next(record);
+    to.messages.emplace_back(Update{record->bytes});
+    push_in_flight({next == history_.end() ? held().version() : next->base, record->bytes.size()},
+                   now_seconds);
+  }
+}
+
+inline void ModelFeed::send_parts(const SnapshotProgress& progress, Resumption& to,
+                                  double now_seconds) {
+  const bool goes_on =
+      begun_ && progress.digest == begun_->digest && progress.size_bytes == begun_->bytes.size() &&
+      progress.received_bytes < progress.size_bytes &&
+      (begun_->version == held().version() || updates_after(begun_->version) != history_.end());
+  if (!goes_on) {
+    Bytes bytes = encode_snapshot(held(), options_.snapshot_zstd_level);
+    begun_ = Begun{held().version(), byte_digest(bytes.span()), std::move(bytes)};
+  }
+  const std::size_t size = begun_->bytes.size();
+  std::size_t offset = goes_on ? static_cast<std::size_t>(progress.received_bytes) : 0;
+  push_in_flight({begun_->version, size - offset, true}, now_seconds);
+  if (offset == 0 && size <= snapshot_part_bytes) {
+    to.messages.emplace_back(Snapshot{begun_->bytes});
+    offset = size;
+  }
+  while (offset < size) {
+    const std::size_t count = std::min(snapshot_part_bytes, size - offset);
+    to.messages.emplace_back(
+        SnapshotPart{begun_->digest, size, offset, begun_->bytes.slice(offset, count)});
+    offset += count;
+  }
+  send_updates(updates_after(begun_->version), to, now_seconds);
+}
+
+inline ModelFeed::Resumption ModelFeed::connect(ModelVersion device, double now_seconds,
+                                                const std::optional<SnapshotProgress>& progress) {
   disconnect();
   connected_ = true;
   confirmed_ = device;
   Resumption result;
-  if (device == held().version()) return result;
+  if (device == held().version()) {
+    begun_.reset();
+    return result;
+  }
 
   // Sent again, what was refused would be refused again, and those behind it with it.
-  const auto missing =
-      refused_after_ == device
-          ? history_.end()
-          : std::find_if(history_.begin(), history_.end(),
-                         [&](const PublishedUpdate& u) { return u.base == device; });
+  const auto missing = refused_after_ == device ? history_.cend() : updates_after(device);
   if (missing == history_.end()) {
     result.resume = Resume::snapshot;
+    if (progress) {
+      send_parts(*progress, result, now_seconds);
+      return result;
+    }
     Snapshot snapshot{encode_snapshot(held(), options_.snapshot_zstd_level)};
     push_in_flight({held().version(), snapshot.bytes.size(), true}, now_seconds);
     result.messages.emplace_back(std::move(snapshot));
     return result;
   }
+  begun_.reset();
   result.resume = Resume::updates;
-  for (auto record = missing; record != history_.end(); ++record) {
-    const auto next = std::next(record);
-    result.messages.emplace_back(Update{record->bytes});
-    push_in_flight({next == history_.end() ? held().version() : next->base, record->bytes.size()},
-                   now_seconds);
-  }
+  send_updates(missing, result, now_seconds);
   return result;
 }
 
@@ -293,6 +354,7 @@ inline void ModelFeed::confirm_up_to(std::deque<Sent>::iterator last, double now
   // The device answers in order: what it says of messages before a snapshot it has said.
   if (std::any_of(in_flight_.begin(), std::next(last), [](const Sent& s) { return s.is_snapshot; }))
     stale_refusals_ = 0;
+  begun_.reset();  // it is the first that was in flight
   in_flight_.erase(in_flight_.begin(), std::next(last));
   waiting_since_seconds_ = now_seconds;
 }
@@ -306,6 +368,7 @@ inline ServerMessage ModelFeed::resync(double now_seconds) {
   }
   Snapshot snapshot{encode_snapshot(held(), options_.snapshot_zstd_level)};
   ++snapshots_in_a_row_;
+  begun_.reset();
   in_flight_.clear();
   push_in_flight({held().version(), snapshot.bytes.size(), true}, now_seconds);
   return snapshot;

@@ -67,6 +67,16 @@ using ServerActions = std::vector<ServerAction>;
 struct TimedSample {
   double capture_seconds = 0;  ///< of the frame, as in LabelBatch
   Handle sample;               ///< of Task::sample()
+  Bytes label = {};            ///< of Task::pack_label(), for a store; empty: it is not kept
+};
+
+/// A batch in the replay buffer, as a store keeps it: frames as they came, labels packed.
+struct LabelledBatch {
+  std::uint64_t batch_id = 0;
+  std::vector<double> capture_seconds;  ///< of its frames, strictly ascending
+  double offset_seconds = 0;            ///< from capture time to the session's timeline
+  Bytes bitstream;                      ///< H.264 Annex B: hostile until decoded
+  std::vector<Bytes> labels;            ///< Task::pack_label() of each frame; empty: it has none
 };
 
 /// What a session has done so far.
@@ -107,8 +117,8 @@ struct SessionCounters {
 };
 
 /// What a store keeps of a session (runtime/session_store.hpp): what the device holds, the updates
-/// for a device that is behind, and what training needs to go on. Samples, rates and the policy's
-/// own memory begin anew.
+/// for a device that is behind, and what training needs to go on. Rates and the policy's own memory
+/// begin anew.
 struct SessionRecord {
   std::string device_id;
   ModelState held;
@@ -116,6 +126,7 @@ struct SessionRecord {
   std::uint64_t last_batch_id = 0;
   SessionCounters counters;
   std::vector<PublishedUpdate> history;  ///< as ModelFeed::history()
+  std::vector<LabelledBatch> samples = {};  ///< as ServerSession::kept_batches()
 };
 
 /// Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in,
@@ -137,7 +148,9 @@ class ServerSession {
   ServerSession(ModelState initial, std::shared_ptr<const Task> task,
                 std::unique_ptr<UpdatePolicy> policy, SessionOptions options = {});
 
-  /// Goes on from what record() gave. initial: w_0, as above. Throws likewise.
+  /// Goes on from what record() gave. initial: w_0, as above. Throws likewise. The replay buffer is
+  /// empty: label each of kept_batches() again, with its own labels, and call on_restored(). A
+  /// batch that does not check out is dropped.
   ServerSession(SessionRecord record, const ModelState& initial, std::shared_ptr<const Task> task,
                 std::unique_ptr<UpdatePolicy> policy, SessionOptions options = {});
 
@@ -167,6 +180,11 @@ class ServerSession {
   ServerActions on_labelled(std::uint64_t batch_id, std::vector<TimedSample> samples,
                             double now_seconds);
   ServerActions on_label_failed(std::uint64_t batch_id, double now_seconds);
+
+  /// The samples of one of kept_batches(), after a restart, as on_labelled() takes them; none: they
+  /// cannot be read, and the batch is dropped. They count as seen. Does nothing for a batch that is
+  /// not kept or is in the buffer already.
+  void on_restored(std::uint64_t batch_id, std::vector<TimedSample> samples, double now_seconds);
 
   // ---- events: training ----
 
@@ -233,6 +251,10 @@ class ServerSession {
   /// For a store.
   SessionRecord record() const;
 
+  /// The newest batches of the replay buffer whose labels are packed (TimedSample::label), oldest
+  /// first: as many as the buffer uses, within SessionLimits::max_record_sample_bytes.
+  std::vector<LabelledBatch> kept_batches() const;
+
   /// What the device last said that it holds.
   ModelVersion confirmed() const noexcept { return feed_.confirmed(); }
 
@@ -287,6 +309,13 @@ class ServerSession {
     bool is_continuation = true;  // of the video of the batch before
     bool is_answered = false;
     std::vector<TimedSample> samples;
+    Bytes bitstream;  // only where it may be kept
+  };
+  struct KeptBatch {
+    LabelledBatch batch;
+    std::size_t bytes = 0;
+    std::size_t samples = 0;
+    bool is_in_buffer = true;  // not while a restarted server has still to decode it
   };
 
   /// phi-score by the task.
@@ -312,6 +341,8 @@ class ServerSession {
   Batch& unanswered_batch(std::uint64_t batch_id);
   void take_answered_batches();
   void take_sample(TimedSample timed, const Batch& batch);
+  void keep(LabelledBatch batch, bool is_in_buffer);
+  void restore_batches(std::vector<LabelledBatch> batches);
   void decide_sampling_rate();
   void take_scores(TrainingResult& result);
   bool is_phase_unwanted() const noexcept {
@@ -334,6 +365,8 @@ class ServerSession {
   // Samples. Behind a pointer because a buffer that is safe to share cannot move.
   std::unique_ptr<HorizonReplayBuffer<Handle>> replay_;
   std::deque<Batch> pending_;
+  std::deque<KeptBatch> kept_;
+  std::size_t kept_bytes_ = 0, kept_samples_ = 0;
   std::uint64_t last_batch_id_ = 0;
   bool has_timeline_ = false;
   double timeline_offset_seconds_ = 0;  // of the newest batch
@@ -375,6 +408,18 @@ inline constexpr std::size_t max_trial_samples = 4;
 
 /// A jump of the device's timeline beyond this, or any jump back, is a new beginning. Seconds.
 inline constexpr double max_gap_seconds = 86400;
+
+/// Whether a store gives what record() can have given.
+inline bool is_sound(const LabelledBatch& batch) {
+  const std::vector<double>& times = batch.capture_seconds;
+  if (times.empty() || times.size() != batch.labels.size() || batch.bitstream.empty()) return false;
+  if (!(std::abs(batch.offset_seconds) <= 10 * max_capture_seconds)) return false;  // or NaN
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    if (!(times[i] >= 0 && times[i] <= max_capture_seconds)) return false;
+    if (i > 0 && times[i] <= times[i - 1]) return false;
+  }
+  return true;
+}
 
 inline bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
@@ -537,6 +582,7 @@ inline ServerSession::ServerSession(SessionRecord record, const ModelState& init
   last_batch_id_ = record.last_batch_id;
   counters_ = record.counters;
   feed_.restore_history(std::move(record.history));
+  restore_batches(std::move(record.samples));
   // Other numbers than those that were drawn before.
   random_ = Random(mix64(options_.seed ^ counters_.phases));
 }
@@ -547,7 +593,14 @@ inline SessionRecord ServerSession::record() const {
           adam_,
           last_batch_id_,
           counters_,
-          {feed_.history().begin(), feed_.history().end()}};
+          {feed_.history().begin(), feed_.history().end()},
+          kept_batches()};
+}
+
+inline std::vector<LabelledBatch> ServerSession::kept_batches() const {
+  std::vector<LabelledBatch> batches;
+  for (const KeptBatch& kept : kept_) batches.push_back(kept.batch);
+  return batches;
 }
 
 inline PhaseContext ServerSession::context() const {
@@ -560,7 +613,7 @@ inline void ServerSession::advance(double now_seconds) {
   }
   if (!has_time_) {
     policy_->start(now_seconds);
-    now_seconds_ = now_seconds;
+    now_seconds_ = timeline_moved_seconds_ = now_seconds;
     has_time_ = true;
   }
   now_seconds_ = std::max(now_seconds_, now_seconds);
@@ -651,6 +704,9 @@ inline void ServerSession::send(ServerMessage message, ServerActions& actions, b
   if (const auto* snapshot = std::get_if<Snapshot>(&message)) {
     ++counters_.snapshots;
     counters_.snapshot_bytes += snapshot->bytes.size();
+  } else if (const auto* part = std::get_if<SnapshotPart>(&message)) {
+    if (part->offset_bytes == 0) ++counters_.snapshots;
+    counters_.snapshot_bytes += part->bytes.size();
   }
   policy_->on_sent(message, is_repeated, now_seconds_);
   actions.emplace_back(SendToDevice{std::move(message)});
@@ -722,7 +778,7 @@ inline ServerActions ServerSession::on_hello(const Hello& hello, double now_seco
   link_ = Link::connected;
   ++counters_.connections;
   policy_->on_connected(now_seconds_);
-  ModelFeed::Resumption resumption = feed_.connect(hello.held, now_seconds_);
+  ModelFeed::Resumption resumption = feed_.connect(hello.held, now_seconds_, hello.snapshot);
   Welcome welcome;
   welcome.session_id = options_.session_id;
   welcome.resume = resumption.resume;
@@ -856,6 +912,7 @@ inline ServerActions ServerSession::on_frame_batch(FrameBatch frames, double now
   batch.id = frames.batch_id;
   batch.capture_seconds = frames.capture_seconds;
   place_on_timeline(batch);
+  if (options_.limits.max_record_sample_bytes > 0) batch.bitstream = frames.bitstream;
   pending_.push_back(std::move(batch));
   actions.emplace_back(
       LabelBatch{frames.batch_id, std::move(frames.capture_seconds), std::move(frames.bitstream)});
@@ -917,9 +974,82 @@ inline void ServerSession::take_answered_batches() {
     Batch batch = std::move(pending_.front());
     pending_.pop_front();
     if (!batch.is_continuation) phi_.forget_label();
-    for (TimedSample& timed : batch.samples) take_sample(std::move(timed), batch);
+    LabelledBatch kept{
+        batch.id, batch.capture_seconds, batch.offset_seconds, std::move(batch.bitstream), {}};
+    kept.labels.resize(kept.capture_seconds.size());
+    for (TimedSample& timed : batch.samples) {
+      const auto frame = std::find(kept.capture_seconds.begin(), kept.capture_seconds.end(),
+                                   timed.capture_seconds) -
+                         kept.capture_seconds.begin();
+      kept.labels[static_cast<std::size_t>(frame)] = std::move(timed.label);
+      take_sample(std::move(timed), batch);
+    }
+    keep(std::move(kept), true);
   }
   decide_sampling_rate();
+}
+
+/// For record(), in place of the oldest ones that the buffer has no room for either.
+inline void ServerSession::keep(LabelledBatch batch, bool is_in_buffer) {
+  KeptBatch kept{std::move(batch), 0, 0, is_in_buffer};
+  kept.bytes = kept.batch.bitstream.size();
+  for (const Bytes& label : kept.batch.labels) {
+    kept.bytes += label.size();
+    if (!label.empty()) ++kept.samples;
+  }
+  const std::size_t most_bytes = options_.limits.max_record_sample_bytes;
+  if (kept.samples == 0 || kept.batch.bitstream.empty() || kept.bytes > most_bytes) return;
+  kept_bytes_ += kept.bytes;
+  kept_samples_ += kept.samples;
+  kept_.push_back(std::move(kept));
+  while (kept_bytes_ > most_bytes ||
+         kept_samples_ - kept_.front().samples >= replay_->options().max_samples) {
+    kept_bytes_ -= kept_.front().bytes;
+    kept_samples_ -= kept_.front().samples;
+    kept_.pop_front();
+  }
+}
+
+inline void ServerSession::restore_batches(std::vector<LabelledBatch> batches) {
+  std::uint64_t latest = 0;
+  for (LabelledBatch& batch : batches) {
+    if (batch.batch_id <= latest || batch.batch_id > last_batch_id_ ||
+        !session_detail::is_sound(batch)) {
+      continue;
+    }
+    latest = batch.batch_id;
+    has_timeline_ = true;
+    timeline_offset_seconds_ = batch.offset_seconds;
+    timeline_end_seconds_ = batch.capture_seconds.back() + batch.offset_seconds;
+    keep(std::move(batch), false);
+  }
+}
+
+inline void ServerSession::on_restored(std::uint64_t batch_id, std::vector<TimedSample> samples,
+                                       double now_seconds) {
+  advance(now_seconds);
+  const auto kept = std::find_if(kept_.begin(), kept_.end(), [&](const KeptBatch& k) {
+    return k.batch.batch_id == batch_id && !k.is_in_buffer;
+  });
+  if (kept == kept_.end()) return;
+  kept->is_in_buffer = true;
+  const double offset = kept->batch.offset_seconds;
+  if (samples.empty()) {
+    kept_bytes_ -= kept->bytes;
+    kept_samples_ -= kept->samples;
+    kept_.erase(kept);
+    return;
+  }
+  for (TimedSample& timed : samples) {
+    const double time = timed.capture_seconds + offset;
+    try {
+      if (!replay_->add(time, std::move(timed.sample))) continue;
+    } catch (const Error& error) {
+      last_error_ = error.what();
+      continue;
+    }
+    newest_sample_seconds_ = std::max(newest_sample_seconds_, time);
+  }
 }
 
 inline void ServerSession::take_sample(TimedSample timed, const Batch& batch) {

@@ -12,6 +12,8 @@ namespace ams {
 struct SessionLimits {
   std::size_t max_buffer_samples = 4096;     ///< in the replay buffer, >= 1; the newest stay
   std::size_t max_buffer_bytes = 1UL << 30;  ///< of them (Task::size_bytes), >= 1
+  /// Of the batches and labels that record() has of the replay buffer; 0: it has none.
+  std::size_t max_record_sample_bytes = 8UL << 20;
   std::size_t max_pending_batches = 8;       ///< being labelled; more are dropped and counted, >= 1
   std::size_t max_frames_per_batch = 256;    ///< >= 1; what decode_samples() takes by default
   std::size_t max_bitstream_bytes = 8UL << 20;  ///< of one batch, >= 1; likewise

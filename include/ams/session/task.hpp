@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "ams/core/error.hpp"
 #include "ams/core/frame.hpp"
 #include "ams/core/handle.hpp"
 
@@ -39,6 +41,19 @@ class Task {
 
   /// The sample that the session keeps and the trainer reads, of a decoded frame and its label.
   virtual Handle sample(const Handle& frame, const Handle& label) const = 0;
+
+  /// A label as bytes, for a store: with the frames as they came, samples outlive the server. By
+  /// default none, and samples are not kept.
+  virtual std::vector<std::byte> pack_label(const Handle& label) const {
+    (void)label;
+    return {};
+  }
+
+  /// The label that pack_label() wrote. The bytes come from a disk and may be damaged. Throws Error.
+  virtual Handle unpack_label(std::span<const std::byte> bytes) const {
+    (void)bytes;
+    throw Error(ErrorCode::unavailable, "labels of this task are not kept");
+  }
 
   /// phi-score of two consecutive samples (section 3.2): the task's loss with `current`'s label as
   /// the prediction and `previous`'s as the truth; finite. Nothing where they cannot be compared.

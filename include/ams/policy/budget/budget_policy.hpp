@@ -65,6 +65,7 @@ inline std::size_t message_bytes(const ServerMessage& message) {
   constexpr std::size_t welcome_bytes = 72, other_bytes = 14;
   if (const auto* update = std::get_if<Update>(&message)) return update->bytes.size();
   if (const auto* snapshot = std::get_if<Snapshot>(&message)) return snapshot->bytes.size();
+  if (const auto* part = std::get_if<SnapshotPart>(&message)) return part->bytes.size();
   if (std::holds_alternative<Welcome>(message)) return welcome_bytes;
   if (const auto* fault = std::get_if<Fault>(&message)) return other_bytes + fault->message.size();
   if (const auto* bye = std::get_if<Bye>(&message)) return other_bytes + bye->reason.size();

@@ -36,7 +36,7 @@ int play() {
   for (const auto& file : {flags.timeline, flags.report, flags.state}) {
     if (!file.empty()) require_writable(file);
   }
-  ThreadExecutor executor;
+  ThreadExecutor executor(&log::logger());
   WebSocketDeviceTransport link(flags.link_options(), executor);  // reads --ca
   Signals signals(Signals::Hangup::stops);
   std::optional<Clip> clip;
@@ -49,7 +49,8 @@ int play() {
   const StudentSpec& spec = opened.spec;
   const StudentValues& student = opened.values;
   const ModelState initial(student.manifest, student.values);
-  DeviceParts parts{.initial = starting_state(flags.state, initial, student),
+  std::optional<ModelJournal> saved = open_saved_state(flags.state, student);
+  DeviceParts parts{.initial = starting_state(saved, initial),
                     .active = opened.make_predictor(),
                     .inactive = opened.make_predictor(),
                     .codec = std::make_shared<H264Codec>(flags.codec_options())};
@@ -65,9 +66,9 @@ int play() {
       trace->write(flags.client.device_id, stage, seconds, number);
     };
   }
-  if (!flags.state.empty()) {
-    parts.save = [&](const ModelState& state) {
-      write_saved_state(flags.state, state, student.fingerprint);
+  if (saved) {
+    parts.save = [&](const ModelState& state, std::span<const Bytes> updates) {
+      saved->save(state, updates);
     };
   }
   DeviceHost device(std::move(parts), flags.client_options(student.fingerprint), executor, link,

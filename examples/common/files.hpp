@@ -1,23 +1,12 @@
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <optional>
-#include <span>
 #include <string>
-#include <string_view>
-#include <vector>
+
+#include "ams/runtime/files.hpp"
 
 namespace ams {
-
-/// Writes beside `path` and renames: a reader, also one after a crash, finds the old file or the
-/// whole new one. Creates the folder. Throws Error(io_error).
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
-void write_file_atomically(const std::filesystem::path& path, std::string_view text);
-
-/// After a rename to `path`: else a power cut could bring back what was there before. Throws
-/// Error(io_error).
-void sync_folder_of(const std::filesystem::path& path);
 
 /// Throws Error(io_error) unless write_file_atomically() could write `path` now: hours of work
 /// should not end in a file that cannot be written. Creates the folder.
@@ -25,11 +14,6 @@ void require_writable(const std::filesystem::path& path);
 
 /// With the folders that it lies in; it may be there. Throws Error(io_error).
 void create_folder(const std::filesystem::path& path);
-
-/// The whole file, or nothing when there is none. Throws Error(io_error), and Error(limit_exceeded)
-/// for a file of more than `max_bytes`.
-std::optional<std::vector<std::byte>> read_file(const std::filesystem::path& path,
-                                                std::size_t max_bytes);
 
 /// 16 hexadecimal digits, as reports show digests.
 std::string hex(std::uint64_t value);

@@ -162,7 +162,10 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   void on_message(const ServerMessage& message) {
     const double begin = executor_.now_seconds();
     tell([&](EdgeClient& client, double now) { return client.on_message(message, now); });
-    if (std::holds_alternative<Update>(message) || std::holds_alternative<Snapshot>(message)) {
+    const auto* part = std::get_if<SnapshotPart>(&message);
+    const bool is_last_part = part && part->offset_bytes + part->bytes.size() >= part->size_bytes;
+    if (std::holds_alternative<Update>(message) || std::holds_alternative<Snapshot>(message) ||
+        is_last_part) {
       const std::lock_guard lock(mutex_);
       stage(Stage::apply, executor_.now_seconds() - begin, client_.held().version().number);
     }
@@ -201,7 +204,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<double> next_wake_seconds() const {
     const std::lock_guard lock(mutex_);
     const auto wake = client_.next_wake_seconds();
-    if (!unsaved_) return wake;
+    if (!unsaved_.state || is_saving_) return wake;
     return wake ? std::min(*wake, next_save_seconds_) : next_save_seconds_;
   }
 
@@ -242,6 +245,14 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   };
   using StatePtr = std::shared_ptr<const ModelState>;
 
+  /// What the next save is to bring.
+  struct Unsaved {
+    StatePtr state;
+    std::vector<Bytes> updates;
+    std::size_t bytes = 0;  ///< of the updates
+    bool leads_on = true;   ///< the updates lead from what was saved to the state
+  };
+
   /// Work that the actions ask for, to be submitted without the lock.
   using Todo = std::vector<Work>;
 
@@ -278,9 +289,22 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   /// The newest state, when its time has come or the device has left.
   void save_when_due(Todo& todo) {
     const double now = executor_.now_seconds();
-    if (!unsaved_ || (now < next_save_seconds_ && !client_.stopped())) return;
+    if (!unsaved_.state || is_saving_ || (now < next_save_seconds_ && !client_.stopped())) return;
     next_save_seconds_ = now + parts_.save_interval_seconds;
-    if (to_save_.put(std::exchange(unsaved_, nullptr))) todo.push_back(save_work());
+    is_saving_ = true;
+    todo.push_back(save_work());
+  }
+
+  void note_unsaved(StatePtr state, const Persist& persist) {
+    unsaved_.state = std::move(state);
+    unsaved_.bytes += persist.update.size();
+    const std::size_t most = unsaved_.state->values().size_bytes();
+    if (persist.update.empty() || unsaved_.bytes > most) unsaved_.leads_on = false;
+    if (unsaved_.leads_on) {
+      unsaved_.updates.push_back(persist.update);
+    } else {
+      unsaved_.updates.clear();
+    }
   }
 
   void note_status() {
@@ -312,8 +336,8 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
         todo.push_back(encode_work(std::move(*buffer)));
       } else if (std::holds_alternative<Publish>(action)) {
         if (to_publish_.put(held())) todo.push_back(publish_work());
-      } else if (std::holds_alternative<Persist>(action)) {
-        if (parts_.save) unsaved_ = held();
+      } else if (const auto* persist = std::get_if<Persist>(&action)) {
+        if (parts_.save) note_unsaved(held(), *persist);
       } else {
         transport_.close(std::get<DisconnectServer>(action).reason);
       }
@@ -469,13 +493,21 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   std::optional<WorkCost> save() {
-    const auto newest = to_save_.take();
-    if (!newest) return std::nullopt;
+    Unsaved taken;
+    {
+      const std::lock_guard lock(mutex_);
+      is_saving_ = false;
+      taken = std::exchange(unsaved_, {});
+    }
+    if (!taken.state) return std::nullopt;
     const double begin = wall_seconds();
     try {
-      parts_.save(**newest);
+      parts_.save(*taken.state, taken.updates);
     } catch (...) {
       log_.warning("state_not_saved", {{"message", current_message()}});
+      const std::lock_guard lock(mutex_);
+      unsaved_.leads_on = false;  // not from what was saved
+      unsaved_.updates.clear();
     }
     return WorkCost{.measured_seconds = wall_seconds() - begin};
   }
@@ -492,12 +524,13 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   bool ended_ = false;
   std::condition_variable has_left_;
   std::deque<std::pair<double, double>> sampled_;  // capture time, when it came
-  StatePtr unsaved_;
+  Unsaved unsaved_;
+  bool is_saving_ = false;  // work that takes it is on its way
   double next_save_seconds_ = 0;
 
   const std::string device_id_;
   DoubleBufferedHolder<Model> holder_;
-  NewestValue<StatePtr> to_publish_, to_save_;
+  NewestValue<StatePtr> to_publish_;
 
   // Of the thread that predicts.
   CutDetector cuts_;

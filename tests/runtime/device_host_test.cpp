@@ -124,7 +124,7 @@ TEST_CASE("a device streams, loses its server and comes back") {
     newest = version;
     ++shown;
   };
-  f.parts.save = [&](const ModelState& state) {
+  f.parts.save = [&](const ModelState& state, std::span<const Bytes>) {
     CHECK(state.version() == f.host->client().held().version());
     ++saved;
   };
@@ -196,7 +196,7 @@ TEST_CASE("a part that throws costs a batch, a frame or a model, and the device 
   f.parts.active = f.parts.inactive = std::make_shared<toy::Predictor>([&](std::span<const float>) {
     if (!loads) throw std::runtime_error("no");
   });
-  f.parts.save = [](const ModelState&) { throw std::runtime_error("no"); };
+  f.parts.save = [](const ModelState&, std::span<const Bytes>) { throw std::runtime_error("no"); };
   f.begin();
   f.play_until(20);
   CHECK(f.log.count("model") > 0);
@@ -237,7 +237,9 @@ TEST_CASE("of many models that wait, the newest is loaded and saved") {
   Fixture f;
   Later later(f.clock);
   std::vector<std::uint32_t> saved;
-  f.parts.save = [&](const ModelState& state) { saved.push_back(state.version().number); };
+  f.parts.save = [&](const ModelState& state, std::span<const Bytes>) {
+    saved.push_back(state.version().number);
+  };
   DeviceHost host(f.parts, {}, later, f.link);
   host.start();
   f.link.deliver(host);
@@ -303,7 +305,9 @@ TEST_CASE("parts that are missing are named") {
 TEST_CASE("the state is saved now and then, and at the end") {
   Fixture f;
   std::vector<std::uint32_t> saved;
-  f.parts.save = [&](const ModelState& state) { saved.push_back(state.version().number); };
+  f.parts.save = [&](const ModelState& state, std::span<const Bytes>) {
+    saved.push_back(state.version().number);
+  };
   f.parts.save_interval_seconds = 20;
   f.begin();
   f.play_until(101);

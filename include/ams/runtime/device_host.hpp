@@ -4,9 +4,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "ams/core/bytes.hpp"
 #include "ams/core/handle.hpp"
 #include "ams/core/model_state.hpp"
 #include "ams/runtime/executor.hpp"
@@ -34,10 +36,11 @@ struct DeviceParts {
   /// seen.
   std::shared_ptr<const Task> task = nullptr;
 
-  /// Keeps the state for a restart. Called as WorkKind::save, at most every save_interval_seconds
-  /// and at the end; a state that is superseded before its turn is skipped. What a restarted device
-  /// has missed, its server sends. May throw. Null: nothing is kept.
-  std::function<void(const ModelState&)> save = nullptr;
+  /// Keeps the state for a restart, e.g. ModelJournal::save(). `updates` lead to it, one after
+  /// another, from the state of the call before; none: they do not, or have more bytes than it.
+  /// Called as WorkKind::save, at most every save_interval_seconds and at the end. What a restarted
+  /// device has missed, its server sends. May throw. Null: nothing is kept.
+  std::function<void(const ModelState& state, std::span<const Bytes> updates)> save = nullptr;
   double save_interval_seconds = 30;  ///< >= 0; small updates would wear out flash memory
 
   /// Gets the device's stages. Null: none.

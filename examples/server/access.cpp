@@ -53,6 +53,14 @@ std::function<std::optional<Fault>(const Hello&)> Access::authorize() const {
   return *authorization_;
 }
 
+void Access::reserve_places(ServerHostOptions& options) const {
+  if (!authorization_) return;
+  options.has_reserved_place = [known = *authorization_](const std::string& id) {
+    return known.knows(id);
+  };
+  options.reserved_places = [known = *authorization_] { return known.known_devices(); };
+}
+
 void Access::reload(WebSocketServerTransport& network, ServerHost& host) {
   try {
     Secrets renewed = read_secrets(flags_);

@@ -27,6 +27,9 @@ class Access {
   /// For WebSocketServerTransport; null: every device is let in.
   std::function<std::optional<Fault>(const Hello&)> authorize() const;
 
+  /// Devices that have tokens of their own always have a place.
+  void reserve_places(ServerHostOptions& options) const;
+
   const std::string& certificate_valid_until() const { return certificate_valid_until_; }
 
   /// New connections get what the files now hold. Devices whose own token was changed or revoked

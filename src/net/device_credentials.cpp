@@ -190,4 +190,15 @@ std::optional<Fault> Authorization::operator()(const Hello& hello) const {
   return Fault{ErrorCode::unauthorized, "the server does not know this device"};
 }
 
+bool Authorization::knows(const std::string& device_id) const {
+  const std::lock_guard lock(state_->mutex);
+  return device_id != DeviceCredentials::operator_id && state_->devices.knows(device_id);
+}
+
+std::size_t Authorization::known_devices() const {
+  const std::lock_guard lock(state_->mutex);
+  const bool has_operator = state_->devices.knows(std::string(DeviceCredentials::operator_id));
+  return state_->devices.size() - (has_operator ? 1 : 0);
+}
+
 }  // namespace ams

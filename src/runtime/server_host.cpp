@@ -81,6 +81,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                   "ServerHost: the trainer trains another network: " + difference);
     }
     if (!parts_.store) parts_.store = std::make_shared<NoStore>();
+    if (!parts_.store->keeps()) options_.session.limits.max_record_sample_bytes = 0;
     validate(options_.session);
     if (options_.max_devices < 1) {
       throw Error(ErrorCode::invalid_argument,
@@ -94,6 +95,19 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   // ---- events: the transport ----
+
+  /// What these throw costs the connection and a line in the log; no event may end the server.
+  template <class Event>
+  void guard(ConnectionId connection, Event&& event) {
+    try {
+      event();
+    } catch (...) {
+      log_.error("connection_failed", {{"connection", std::uint64_t{connection}},
+                                       {"message", current_error().what()}});
+      const std::lock_guard lock(mutex_);
+      if (!ended_) close(connection, "the server has failed on a message");
+    }
+  }
 
   void on_connected(ConnectionId connection, const std::string& peer) {
     const std::lock_guard lock(mutex_);
@@ -195,7 +209,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const auto found = devices_.find(device_id);
     if (ended_ || found == devices_.end() || !found->second.connection) return;
     links_.at(*found->second.connection).is_closing = true;  // it is not heard any more
-    transport_.close(*found->second.connection, reason);
+    close(*found->second.connection, reason);
   }
 
   // ---- an operator ----
@@ -328,6 +342,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     std::optional<ConnectionId> connection = {};
     LinkCounters ended_links = {};
     std::deque<double> phase_seconds = {};
+    bool has_reserved_place = false;
     double last_seen_seconds = 0;
     double heard_seconds = 0;        ///< the latest message
     DeviceHistory history = {};
@@ -473,8 +488,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     link.is_closing = true;
     log_.warning("refused", {{"peer", link.peer}, {"reason", fault.message}});
     const std::string reason = fault.message;
-    transport_.send(connection, std::move(fault));
-    transport_.close(connection, reason);
+    hand_over({connection, std::move(fault)});
+    close(connection, reason);
   }
 
   /// Without the port.
@@ -521,13 +536,22 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       link = links_.find(connection);
       if (ended_ || link == links_.end() || link->second.is_closing) return;
     }
+    const bool is_reserved =
+        options_.has_reserved_place && options_.has_reserved_place(hello.device_id);
     if (!devices_.contains(hello.device_id)) {
-      if (devices_.size() >= options_.max_devices && !forget_longest_absent()) {
-        return turn_away(connection, {ErrorCode::limit_exceeded, options_.full_text});
+      if (!make_room(is_reserved)) {
+        const double seconds = options_.busy_retry_seconds;
+        return turn_away(connection,
+                         {ErrorCode::limit_exceeded,
+                          fmt::format("{}: come back in {:.0f} s", options_.full_text, seconds),
+                          seconds});
       }
       try {
-        devices_.try_emplace(hello.device_id,
-                             Device{begin_session(hello.device_id, std::move(record))});
+        ServerSession session = begin_session(hello.device_id, std::move(record));
+        for (LabelledBatch& batch : session.kept_batches()) {
+          todo.push_back(restore_work(hello.device_id, std::move(batch)));
+        }
+        devices_.try_emplace(hello.device_id, Device{std::move(session)});
       } catch (...) {
         log_.error("session_not_begun",
                    {{"device", hello.device_id}, {"message", current_error().what()}});
@@ -549,9 +573,10 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       }
       drive(entry, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
       links_.at(*device.connection).is_closing = true;  // its bytes count until it is closed
-      transport_.close(*device.connection, "the device has connected again");
+      close(*device.connection, "the device has connected again");
     }
     device.connection = connection;
+    device.has_reserved_place = is_reserved;
     device.heard_seconds = executor_.now_seconds();
     link->second.device_id = hello.device_id;
     log_.info("hello", {{"device", hello.device_id},
@@ -596,19 +621,32 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     return {parts_.initial, parts_.task, parts_.make_policy(), session};
   }
 
-  /// Makes room for a new device: ends the session of the one that has been away longest. False
-  /// when none is away, or its frames are being labelled or trained on.
-  bool forget_longest_absent() {
+  /// Whether there is room for a new device, now or after another one's session has ended.
+  bool make_room(bool is_reserved) {
+    if (!is_reserved && options_.reserved_places) {
+      const std::size_t reserved = std::min(options_.reserved_places(), options_.max_devices);
+      const auto others = static_cast<std::size_t>(std::count_if(
+          devices_.begin(), devices_.end(),
+          [](const Entry& entry) { return !entry.second.has_reserved_place; }));
+      if (others >= options_.max_devices - reserved) return forget_longest_absent(is_reserved);
+    }
+    return devices_.size() < options_.max_devices || forget_longest_absent(is_reserved);
+  }
+
+  /// Ends the session of the device that has been away longest, of one without a reserved place
+  /// rather. False when none is away, or its frames are being labelled or trained on.
+  bool forget_longest_absent(bool for_reserved) {
+    const auto rank = [](const Device& device) {
+      return std::pair(device.has_reserved_place, device.last_seen_seconds);
+    };
     auto oldest = devices_.end();
     for (auto it = devices_.begin(); it != devices_.end(); ++it) {
       const Device& device = it->second;
       if (device.connection || device.is_saving || device.session.phase_running() ||
-          device.session.pending_batches() > 0) {
+          device.session.pending_batches() > 0 || (device.has_reserved_place && !for_reserved)) {
         continue;
       }
-      if (oldest == devices_.end() || device.last_seen_seconds < oldest->second.last_seen_seconds) {
-        oldest = it;
-      }
+      if (oldest == devices_.end() || rank(device) < rank(oldest->second)) oldest = it;
     }
     if (oldest == devices_.end()) return false;
     log_.info("forgotten",
@@ -630,7 +668,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       return s.on_message(std::move(message), now);
     });
     // What the message asked for may be lost; the device says Hello again, and all is well.
-    if (!heard && !ended_ && connection) transport_.close(*connection, "the session failed");
+    if (!heard && !ended_ && connection) close(*connection, "the session failed");
   }
 
   /// One event into a session, its actions out. False when the event threw.
@@ -685,11 +723,27 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
+  /// A message that cannot be sent ends its connection: those behind it would not fit.
   void hand_over(Outgoing outgoing) {
-    if (auto* message = std::get_if<ServerMessage>(&outgoing.what)) {
+    auto* message = std::get_if<ServerMessage>(&outgoing.what);
+    if (message == nullptr) {
+      return close(outgoing.connection, std::get<DisconnectDevice>(outgoing.what).reason);
+    }
+    try {
       transport_.send(outgoing.connection, std::move(*message));
-    } else {
-      transport_.close(outgoing.connection, std::get<DisconnectDevice>(outgoing.what).reason);
+    } catch (...) {
+      log_.error("message_not_sent", {{"connection", std::uint64_t{outgoing.connection}},
+                                      {"message", current_error().what()}});
+      close(outgoing.connection, "the server could not write a message");
+    }
+  }
+
+  void close(ConnectionId connection, const std::string& reason) {
+    try {
+      transport_.close(connection, reason);
+    } catch (...) {
+      log_.error("connection_not_closed", {{"connection", std::uint64_t{connection}},
+                                           {"message", current_error().what()}});
     }
   }
 
@@ -698,7 +752,12 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     if (stage == Stage::train) histograms_.phase_seconds.add(seconds);
     if (stage == Stage::label) histograms_.labelling_seconds.add(seconds);
     if (stage == Stage::queue) histograms_.queue_seconds.add(seconds);
-    if (options_.on_stage) options_.on_stage(entry.first, stage, seconds, number);
+    if (!options_.on_stage) return;
+    try {
+      options_.on_stage(entry.first, stage, seconds, number);
+    } catch (...) {
+      log_.warning("stage_not_told", {{"message", current_error().what()}});
+    }
   }
 
   void note_ack(Entry& entry, std::uint64_t version) {
@@ -773,7 +832,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       for (std::size_t i = 0; i < frames.size(); ++i) {
         if (stopped_) return std::nullopt;
         const Handle label = parts_.teacher->label(frames[i], times[i]);
-        if (label) piece.samples.push_back({times[i], parts_.task->sample(frames[i], label)});
+        if (!label) continue;
+        piece.samples.push_back(
+            {times[i], parts_.task->sample(frames[i], label), pack_label(label)});
       }
     } catch (...) {
       piece.failure = current_error();
@@ -821,6 +882,77 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     } catch (...) {
       return;
     }
+  }
+
+  /// For the store; nothing where it cannot be.
+  Bytes pack_label(const Handle& label) const {
+    if (!parts_.store->keeps()) return {};
+    try {
+      return parts_.task->pack_label(label);
+    } catch (...) {
+      log_.warning("label_not_kept", {{"message", current_error().what()}});
+      return {};
+    }
+  }
+
+  // ---- samples of a session that the store had ----
+
+  struct Restoring {
+    LabelledBatch batch;
+    std::vector<TimedSample> samples;
+    std::optional<Error> failure;
+  };
+
+  Work restore_work(const std::string& id, LabelledBatch batch) {
+    auto piece = std::make_shared<Restoring>();
+    piece->batch = std::move(batch);
+    return {WorkKind::label, id,
+            [weak = weak_from_this(), piece]() -> std::optional<WorkCost> {
+              const auto self = weak.lock();
+              return self ? self->restore(*piece) : std::nullopt;
+            },
+            [weak = weak_from_this(), id, piece] {
+              if (const auto self = weak.lock()) self->restored(id, std::move(*piece));
+            }};
+  }
+
+  /// As it was labelled, without the teacher.
+  std::optional<WorkCost> restore(Restoring& piece) {
+    if (stopped_) return std::nullopt;
+    const double begin = wall_seconds();
+    const LabelledBatch& batch = piece.batch;
+    const std::vector<double>& times = batch.capture_seconds;
+    try {
+      const std::vector<Handle> frames = parts_.codec->decode(batch.bitstream.span(), times);
+      for (std::size_t i = 0; i < std::min(frames.size(), times.size()); ++i) {
+        if (batch.labels[i].empty()) continue;
+        const Handle label = parts_.task->unpack_label(batch.labels[i].span());
+        piece.samples.push_back({times[i], parts_.task->sample(frames[i], label)});
+      }
+    } catch (...) {  // the disk's fault: the batch is lost, the session goes on
+      piece.failure = current_error();
+      piece.samples.clear();
+    }
+    return WorkCost{.frames = times.size(), .measured_seconds = wall_seconds() - begin};
+  }
+
+  void restored(const std::string& id, Restoring piece) {
+    Todo todo;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = devices_.find(id);
+      if (found == devices_.end()) return;
+      const std::uint64_t batch = piece.batch.batch_id;
+      if (piece.failure) {
+        log_.warning("samples_not_restored",
+                     {{"device", id}, {"batch", batch}, {"message", piece.failure->what()}});
+      }
+      drive(*found, todo, [&](ServerSession& s, double now) {
+        s.on_restored(batch, std::move(piece.samples), now);
+        return ServerActions{};
+      });
+    }
+    submit(std::move(todo));
   }
 
   // ---- training ----
@@ -1016,18 +1148,24 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void refresh_metrics(double now) {
     next_metrics_seconds_ = now + metrics_period_seconds;
-    std::vector<DeviceStatus> rows;
-    for (auto& [id, device] : devices_) {
-      remember(device, now);
-      rows.push_back(status(id, device, now));
+    std::string text;
+    try {
+      std::vector<DeviceStatus> rows;
+      for (auto& [id, device] : devices_) {
+        remember(device, now);
+        rows.push_back(status(id, device, now));
+      }
+      text = server_metrics(rows, histograms_);
+    } catch (...) {  // of a policy
+      log_.warning("metrics_not_computed", {{"message", current_error().what()}});
+      return;
     }
-    std::string text = server_metrics(rows, histograms_);
     const std::lock_guard lock(metrics_mutex_);
     metrics_ = std::move(text);
   }
 
   ServerParts parts_;
-  const ServerHostOptions options_;
+  ServerHostOptions options_;
   Executor& executor_;
   ServerTransport& transport_;
   LogSink& log_;
@@ -1056,13 +1194,13 @@ ServerHost::~ServerHost() {
 }
 
 void ServerHost::on_connected(ConnectionId connection, const std::string& peer) {
-  impl_->on_connected(connection, peer);
+  impl_->guard(connection, [&] { impl_->on_connected(connection, peer); });
 }
 void ServerHost::on_message(ConnectionId connection, DeviceMessage message) {
-  impl_->on_message(connection, std::move(message));
+  impl_->guard(connection, [&] { impl_->on_message(connection, std::move(message)); });
 }
 void ServerHost::on_disconnected(ConnectionId connection, const std::string& reason) {
-  impl_->on_disconnected(connection, reason);
+  impl_->guard(connection, [&] { impl_->on_disconnected(connection, reason); });
 }
 void ServerHost::on_time() {
   impl_->on_time();

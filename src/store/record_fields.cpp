@@ -1,13 +1,16 @@
 #include "record_fields.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <sstream>
 #include <string_view>
 #include <utility>
 #include <variant>
 
+#include "ams/core/codec/byte_io.hpp"
 #include "ams/core/codec/zstd_frame.hpp"
+#include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/format.hpp"
 
@@ -105,6 +108,54 @@ AdamState read_moments(std::span<const std::byte> bytes, std::int64_t step_count
   }
   adam.step_count = step_count;
   return adam;
+}
+
+// Little-endian: byte_digest() of the rest (8), the offset (8), the number of frames (4), the capture
+// times (8 each), then the bitstream and each label, its size (4) before it.
+
+std::vector<std::byte> write_batch(const LabelledBatch& batch) {
+  std::vector<std::byte> bytes;
+  const auto append_real = [&](double value) {
+    detail::append_le(bytes, std::bit_cast<std::uint64_t>(value));
+  };
+  const auto append_bytes = [&](const Bytes& part) {
+    detail::append_le(bytes, static_cast<std::uint32_t>(part.size()));
+    bytes.insert(bytes.end(), part.begin(), part.end());
+  };
+  detail::append_le(bytes, Digest{0});
+  append_real(batch.offset_seconds);
+  detail::append_le(bytes, static_cast<std::uint32_t>(batch.capture_seconds.size()));
+  for (const double seconds : batch.capture_seconds) append_real(seconds);
+  append_bytes(batch.bitstream);
+  for (const Bytes& label : batch.labels) append_bytes(label);
+  detail::store_le(bytes.data(), byte_digest(std::span(bytes).subspan(sizeof(Digest))));
+  return bytes;
+}
+
+LabelledBatch read_batch(std::uint64_t batch_id, std::vector<std::byte> row) {
+  const Bytes bytes(std::move(row));
+  std::size_t at = 0;
+  const auto take = [&](std::size_t count) {
+    if (count > bytes.size() - at) {
+      throw Error(ErrorCode::malformed_data, "a batch of samples is cut off");
+    }
+    return bytes.slice(std::exchange(at, at + count), count);
+  };
+  const auto take_integer = [&]<class T>(T) { return detail::load_le<T>(take(sizeof(T)).data()); };
+  const auto take_real = [&] { return std::bit_cast<double>(take_integer(std::uint64_t{})); };
+  const auto take_part = [&] { return take(take_integer(std::uint32_t{})); };
+  const Digest digest = take_integer(Digest{});
+  if (digest != byte_digest(bytes.suffix(at).span())) {
+    throw Error(ErrorCode::malformed_data, "a batch of samples is damaged");
+  }
+  LabelledBatch batch;
+  batch.batch_id = batch_id;
+  batch.offset_seconds = take_real();
+  const std::uint32_t frames = take_integer(std::uint32_t{});
+  for (std::uint32_t i = 0; i < frames; ++i) batch.capture_seconds.push_back(take_real());
+  batch.bitstream = take_part();
+  for (std::uint32_t i = 0; i < frames; ++i) batch.labels.push_back(take_part());
+  return batch;
 }
 
 }  // namespace ams::store_detail

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,5 +25,11 @@ std::vector<std::byte> write_moments(const AdamState& adam);
 /// Throws Error(malformed_data) unless they are of `dimension` values.
 AdamState read_moments(std::span<const std::byte> bytes, std::int64_t step_count,
                        std::size_t dimension);
+
+/// A batch of samples, with a digest.
+std::vector<std::byte> write_batch(const LabelledBatch& batch);
+
+/// Throws Error(malformed_data) unless write_batch() wrote it.
+LabelledBatch read_batch(std::uint64_t batch_id, std::vector<std::byte> bytes);
 
 }  // namespace ams::store_detail

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -31,7 +32,7 @@ constexpr int model_zstd_level = 1;
 
 // student: manifest and initial values. version: what the device holds. model: a snapshot of
 // model_version, which the updates behind it lead on from; those before it are for a device that is
-// behind.
+// behind. samples: batches of the replay buffer.
 constexpr const char* schema = R"(
 CREATE TABLE IF NOT EXISTS sessions (
   student TEXT NOT NULL, device TEXT NOT NULL,
@@ -44,6 +45,9 @@ CREATE TABLE IF NOT EXISTS updates (
   student TEXT NOT NULL, device TEXT NOT NULL, version INTEGER NOT NULL,
   base_digest INTEGER NOT NULL, bytes BLOB NOT NULL,
   PRIMARY KEY (student, device, version)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS samples (
+  student TEXT NOT NULL, device TEXT NOT NULL, batch INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (student, device, batch));
 )";
 
 std::int64_t as_integer(Digest digest) {
@@ -209,6 +213,7 @@ class SqliteStore::Impl {
       record.adam = AdamState(manifest_->dimension());
     }
     read_updates(record);
+    read_samples(record);
     return record;
   }
 
@@ -221,7 +226,8 @@ class SqliteStore::Impl {
     const auto next = std::find_if(history.begin(), history.end(), [&](const PublishedUpdate& u) {
       return saved && u.base == saved->version;
     });
-    if (!saved || next == history.end()) {
+    const bool leads_on = saved && next != history.end();
+    if (!leads_on) {
       write_model(record);
       for (const PublishedUpdate& update : history) write_update(device, update);
     } else {
@@ -234,13 +240,15 @@ class SqliteStore::Impl {
       }
     }
     forget_old_updates(record);
+    write_samples(record, leads_on);
     transaction.commit();
   }
 
   void remove(const std::string& device_id) {
     Transaction transaction(*database_);
     for (const char* sql : {"DELETE FROM sessions WHERE student = ? AND device = ?",
-                            "DELETE FROM updates WHERE student = ? AND device = ?"}) {
+                            "DELETE FROM updates WHERE student = ? AND device = ?",
+                            "DELETE FROM samples WHERE student = ? AND device = ?"}) {
       Statement(*database_, sql).bind(student_).bind(device_id).run();
     }
     transaction.commit();
@@ -285,6 +293,56 @@ class SqliteStore::Impl {
     if (!record.history.empty() &&
         record.history.back().base.number + 1 != record.held.version().number) {
       record.history.clear();
+    }
+  }
+
+  /// What cannot be read is left out.
+  void read_samples(SessionRecord& record) {
+    Statement rows(*database_,
+                   "SELECT batch, bytes FROM samples WHERE student = ? AND device = ? "
+                   "ORDER BY batch");
+    rows.bind(student_).bind(record.device_id);
+    while (rows.step()) {
+      try {
+        record.samples.push_back(
+            store_detail::read_batch(static_cast<std::uint64_t>(rows.integer(0)), rows.bytes(1)));
+      } catch (const Error&) {
+        continue;
+      }
+    }
+  }
+
+  /// Those that are new, and takes away those that the buffer has no more.
+  void write_samples(const SessionRecord& record, bool leads_on) {
+    const std::string& device = record.device_id;
+    std::set<std::int64_t> there;
+    if (!leads_on) {  // of another life, perhaps with the same numbers
+      Statement(*database_, "DELETE FROM samples WHERE student = ? AND device = ?")
+          .bind(student_)
+          .bind(device)
+          .run();
+    } else {
+      Statement rows(*database_, "SELECT batch FROM samples WHERE student = ? AND device = ?");
+      rows.bind(student_).bind(device);
+      while (rows.step()) there.insert(rows.integer(0));
+    }
+    for (const LabelledBatch& batch : record.samples) {
+      const auto id = static_cast<std::int64_t>(batch.batch_id);
+      if (there.erase(id) > 0) continue;
+      const std::vector<std::byte> bytes = store_detail::write_batch(batch);
+      Statement(*database_, "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)")
+          .bind(student_)
+          .bind(device)
+          .bind(id)
+          .bind(std::span<const std::byte>(bytes))
+          .run();
+    }
+    for (const std::int64_t id : there) {
+      Statement(*database_, "DELETE FROM samples WHERE student = ? AND device = ? AND batch = ?")
+          .bind(student_)
+          .bind(device)
+          .bind(id)
+          .run();
     }
   }
 

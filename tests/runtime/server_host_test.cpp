@@ -24,7 +24,9 @@ namespace {
 struct Transport final : ServerTransport {
   std::map<ConnectionId, std::vector<ServerMessage>> sent;
   std::map<ConnectionId, std::string> closed;
+  bool works = true;
   void send(ConnectionId connection, ServerMessage message) override {
+    if (!works) throw std::runtime_error("no");
     sent[connection].push_back(std::move(message));
   }
   void close(ConnectionId connection, const std::string& reason) override {
@@ -718,4 +720,76 @@ TEST_CASE("an operator sees what the device sees and predicts") {
         static_cast<int>(1000 * f.host->session("a")->held().values()[0]));
   CHECK(seen->held == f.host->session("a")->held().version());
   CHECK_THROWS_AS(f.host->show("b", [](const DevicePictures*, const Error*) {}), Error);
+}
+
+TEST_CASE("what else may throw costs a connection and a line in the log") {
+  Fixture f;
+  bool fails = false;
+  f.options.has_reserved_place = [&](const std::string&) -> bool {
+    if (fails) throw std::runtime_error("no");
+    return false;
+  };
+  f.options.on_stage = [](const std::string&, Stage, double, std::uint64_t) {
+    throw std::runtime_error("no");
+  };
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  CHECK(f.transport.of<Update>(1).size() == 1);
+  CHECK(f.log.count("stage_not_told") >= 1);
+
+  fails = true;
+  f.connect(2, "b");
+  CHECK(f.transport.closed.contains(2));
+  CHECK(f.log.count("connection_failed") == 1);
+  fails = false;
+
+  f.transport.works = false;
+  f.clock.now = 20;
+  f.batch(1, 2);
+  CHECK(f.transport.closed.contains(1));
+  CHECK(f.log.count("message_not_sent") >= 1);
+  f.transport.works = true;
+  f.leave(1);
+  f.leave(2);
+  f.host->on_connected(3, "x");
+  f.host->on_message(3, f.hello("a"));
+  CHECK(f.transport.of<Welcome>(3).size() == 1);
+  CHECK(f.transport.of<Update>(3).size() == 2);  // nothing is lost
+}
+
+TEST_CASE("devices with a reserved place find one, and take only one of an absent stranger") {
+  Fixture f;
+  f.options.max_devices = 3;
+  f.options.has_reserved_place = [](const std::string& id) { return id.starts_with("mine"); };
+  f.options.reserved_places = [] { return std::size_t{2}; };
+  f.begin();
+  f.connect(1, "stranger 1");
+  f.connect(2, "stranger 2");
+  REQUIRE(f.transport.of<Fault>(2).size() == 1);
+  const Fault busy = f.transport.of<Fault>(2)[0];
+  CHECK(busy.code == ErrorCode::limit_exceeded);
+  CHECK(busy.retry_seconds == 30);
+  CHECK(busy.message.find("come back in 30 s") != std::string::npos);
+  f.connect(3, "mine 1");
+  f.connect(4, "mine 2");
+  CHECK(f.transport.of<Welcome>(3).size() == 1);
+  CHECK(f.transport.of<Welcome>(4).size() == 1);
+  // Away, they keep their sessions: a stranger takes a stranger's place.
+  f.leave(3);
+  f.leave(4);
+  f.leave(1);
+  f.connect(5, "stranger 3");
+  CHECK(f.transport.of<Welcome>(5).size() == 1);
+  CHECK(f.host->session("stranger 1") == nullptr);
+  f.connect(6, "stranger 4");
+  CHECK(f.transport.of<Fault>(6).size() == 1);
+  CHECK(f.host->session("mine 1") != nullptr);
+  CHECK(f.host->session("mine 2") != nullptr);
+  // More of them than were counted on: a stranger that is away makes room first.
+  f.leave(5);
+  f.connect(7, "mine 3");
+  CHECK(f.transport.of<Welcome>(7).size() == 1);
+  CHECK(f.host->session("stranger 3") == nullptr);
+  CHECK(f.host->session("mine 1") != nullptr);
 }

@@ -4,10 +4,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/virtual_world.hpp"
 
@@ -73,6 +76,44 @@ TEST_CASE("an update that was kept and never sent is sent by the next life") {
   CHECK(world.resumes.back() == Resume::updates);
   CHECK(world.client->counters().snapshots == 0);
   CHECK(world.in_step());
+}
+
+TEST_CASE("the first phase after a restart trains on the samples that were there") {
+  VirtualWorld::Setup setup;
+  setup.server.strategy = make_selection_strategy("full", 1);
+  setup.server.pace.iterations = 60;
+  setup.server.pace.batch_size = 10;
+  const auto store = std::make_shared<MapStore>();
+  setup.store = store;
+  VirtualWorld world(setup);
+  world.run_until(100);
+  const std::size_t before = world.phase_samples.back();
+  REQUIRE(before > 30);
+  world.kill_server();
+  SessionRecord& record = store->records.at("device");
+  REQUIRE(record.samples.size() > 5);
+  std::size_t kept_samples = 0;
+  for (const LabelledBatch& batch : record.samples) kept_samples += batch.labels.size();
+  CHECK(kept_samples + 20 >= before);  // those of a phase under way
+  const double last_seconds = record.samples.back().capture_seconds.back();
+  const std::size_t labelled = world.labelled.size();
+  // What the disk has damaged is left out, and costs nothing else.
+  record.samples[1].labels[0] = std::vector<std::byte>(3);
+  record.samples[2].capture_seconds[0] = -1;
+  record.samples[3].bitstream = {};
+  const std::size_t phases = world.phase_begins.size();
+  world.start_server();
+  world.run_until(130);
+  REQUIRE(world.phase_samples.size() > phases);
+  CHECK(world.phase_samples[phases] > before - 3 * record.samples[1].labels.size() - 10);
+  CHECK(world.session->kept_batches().size() > 5);
+  CHECK(world.in_step());
+  // The teacher is not asked again.
+  CHECK(world.labelled.size() > labelled);
+  CHECK(std::all_of(world.labelled.begin() + static_cast<std::ptrdiff_t>(labelled),
+                    world.labelled.end(), [&](std::size_t frame) {
+                      return static_cast<double>(frame) / setup.frame_rate_fps > last_seconds;
+                    }));
 }
 
 TEST_CASE("without a store nothing is kept") {

@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -125,6 +127,7 @@ class VirtualWorld {
   const std::vector<std::string>& reasons = pair_.reasons;
 
   std::vector<double> phase_begins;
+  std::vector<std::size_t> phase_samples;  ///< different ones of each phase
   std::vector<double> published;  ///< when; of the device's latest life
   std::vector<ams::Resume> resumes;
   std::vector<std::size_t> labelled;  // frames, in order
@@ -167,6 +170,11 @@ class VirtualWorld {
     }
     ams::TrainingResult train(ams::TrainingJob job) override {
       world.phase_begins.push_back(world.now);
+      std::set<const void*> samples;
+      for (const auto& batch : job.mini_batches) {
+        for (const ams::Handle& sample : batch) samples.insert(sample.owner().get());
+      }
+      world.phase_samples.push_back(samples.size());
       if (!world.setup_.make_policy) {
         CHECK(job.mini_batches.size() == world.setup_.server.pace.iterations);
         for (const auto& batch : job.mini_batches) {
@@ -196,7 +204,7 @@ class VirtualWorld {
       running_.assign(values.begin(), values.end());
       published.push_back(now);
     });
-    const auto save = [this](const ams::ModelState& state) {
+    const auto save = [this](const ams::ModelState& state, std::span<const ams::Bytes>) {
       CHECK(state.version() == client->held().version());
       stored_ = ams::decode_snapshot(ams::encode_snapshot(state), toy::manifest());
     };

@@ -247,3 +247,57 @@ TEST_CASE("one process has a folder, and formats to come are refused") {
       [&] { SqliteStore(folder.text(), manifest(), {.updates_per_moments = 0}); },
       "updates_per_moments");
 }
+
+TEST_CASE("samples are kept with their session, and those that cannot be read are left out") {
+  const Folder folder;
+  const auto bytes = [](std::size_t size, int value) {
+    return Bytes(std::vector<std::byte>(size, static_cast<std::byte>(value)));
+  };
+  const auto batch = [&](std::uint64_t id) {
+    const double time = double(id) * 10;
+    return LabelledBatch{id, {time, time + 1, time + 2}, -3.5, bytes(100 + id, 1),
+                         {bytes(7, 2), Bytes(), bytes(3, 4)}};
+  };
+  const auto ids = [](const SessionRecord& record) {
+    std::vector<std::uint64_t> found;
+    for (const LabelledBatch& kept : record.samples) found.push_back(kept.batch_id);
+    return found;
+  };
+  using Ids = std::vector<std::uint64_t>;
+  Session session;
+  session.train();
+  {
+    SqliteStore store(folder.text(), manifest());
+    SessionRecord record = session.record();
+    record.samples = {batch(1), batch(2)};
+    store.save(record);
+    session.train();
+    record = session.record();
+    record.samples = {batch(2), batch(3), batch(4)};
+    store.save(record);
+    const auto found = store.load("camera 1");
+    REQUIRE(ids(*found) == Ids{2, 3, 4});
+    for (const LabelledBatch& kept : found->samples) {
+      const LabelledBatch wanted = batch(kept.batch_id);
+      CHECK(kept.capture_seconds == wanted.capture_seconds);
+      CHECK(kept.offset_seconds == wanted.offset_seconds);
+      CHECK(kept.bitstream == wanted.bitstream);
+      CHECK(kept.labels == wanted.labels);
+    }
+  }
+  run_sql(folder.file(), "UPDATE samples SET bytes = zeroblob(length(bytes)) WHERE batch = 3");
+  run_sql(folder.file(), "UPDATE samples SET bytes = substr(bytes, 1, 9) WHERE batch = 2");
+  SqliteStore store(folder.text(), manifest());
+  CHECK(ids(*store.load("camera 1")) == Ids{4});
+  // Of a session that began anew, whose batches count from 1 again.
+  Session anew;
+  anew.train();
+  SessionRecord record = anew.record();
+  record.samples = {batch(1)};
+  store.save(record);
+  CHECK(ids(*store.load("camera 1")) == Ids{1});
+  store.erase("camera 1");
+  record.samples.clear();
+  store.save(record);
+  CHECK(store.load("camera 1")->samples.empty());
+}

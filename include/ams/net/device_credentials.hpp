@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -37,6 +38,7 @@ class DeviceCredentials {
   bool revoke(const std::string& device_id);
 
   bool empty() const noexcept { return fingerprints_.empty(); }
+  std::size_t size() const noexcept { return fingerprints_.size(); }
   bool knows(const std::string& device_id) const { return fingerprints_.contains(device_id); }
   std::vector<std::string> devices() const;  ///< in order
 
@@ -63,6 +65,10 @@ class Authorization {
   void replace(std::vector<std::string> shared_tokens, DeviceCredentials devices = {});
 
   std::optional<Fault> operator()(const Hello& hello) const;
+
+  /// Whether a device has a token of its own, and how many have.
+  bool knows(const std::string& device_id) const;
+  std::size_t known_devices() const;
 
  private:
   struct State;

@@ -43,6 +43,13 @@ struct ServerParts {
 struct ServerHostOptions {
   SessionOptions session = {};     ///< of every session; session_id counts on from it
   std::size_t max_devices = 64;    ///< sessions kept; a new device takes the place of an absent one
+
+  /// Devices that always have a place, and how many they are, up to max_devices: the others share
+  /// what is left, and take no place of theirs. Called from any thread. Null: all are alike.
+  std::function<bool(const std::string& device_id)> has_reserved_place = nullptr;
+  std::function<std::size_t()> reserved_places = nullptr;
+
+  double busy_retry_seconds = 30;  ///< a device that finds no place is told to come back after it
   Digest student_fingerprint = 0;  ///< a device that says another one, not 0, is refused
   /// States kept for roll_back(), each as large as the model: what a device held, once in five
   /// minutes.
@@ -69,7 +76,8 @@ struct SessionReport {
 /// teacher, a trainer and a store. It performs the sessions' actions.
 ///
 /// - A session lives on while its device is away. A device that comes to a full host takes the
-///   place of the one that has been away longest.
+///   place of the one that has been away longest; where none is away, it is told when to come back.
+/// - A session of the store goes on with its samples: they are decoded again, in turns.
 /// - A newer connection of a device takes over from its older one.
 /// - Labelling (decode, teacher, Task::sample) and training (plan, train, write the update) are
 ///   Work for the executor.

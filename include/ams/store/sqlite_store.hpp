@@ -26,11 +26,12 @@ struct SqliteStoreOptions {
 };
 
 /// Sessions in one SQLite database, `sessions.db` in a folder. save() writes what has changed: the
-/// update, and now and then the model and Adam's moments. It returns when the disk has it, so that
+/// update, the batches of samples that are new, and now and then the model and Adam's moments. It returns when the disk has it, so that
 /// a server which is killed at any moment goes on with the version that its device has been sent.
 ///
 /// load() reads one device's session, so the number of sessions on disk costs nothing at the start.
-/// A session whose newest updates cannot be read goes on from the newest version that can.
+/// A session whose newest updates cannot be read goes on from the newest version that can, and
+/// without the samples that cannot.
 ///
 /// Thread-safe. One process has a folder open at a time.
 class SqliteStore final : public SessionStore {

@@ -35,6 +35,7 @@ ServerMessage = (
     | protocol.Control
     | protocol.Update
     | protocol.Snapshot
+    | protocol.SnapshotPart
     | protocol.Fault
     | protocol.Bye
 )

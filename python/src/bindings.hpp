@@ -37,6 +37,7 @@ void bind_policies(pybind11::module_& m);
 
 void bind_executor(pybind11::module_& m);
 void bind_server_host(pybind11::module_& m);
+void bind_model_journal(pybind11::module_& m);
 void bind_device_host(pybind11::module_& m);
 
 void bind_synthetic(pybind11::module_& m);

@@ -66,6 +66,7 @@ compiler, pybind11.)");
   bind_turn_scheduler(m);
   bind_executor(m);
   bind_server_host(m);
+  bind_model_journal(m);
   bind_device_host(m);
   bind_synthetic(m);
 }

@@ -3,11 +3,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
+#include "ams/runtime/model_journal.hpp"
 #include "bindings.hpp"
 #include "runtime/parts.hpp"
 #include "session/client_state.hpp"
@@ -18,7 +21,8 @@ using namespace py::literals;
 namespace ams::python {
 namespace {
 
-using Save = py::typing::Optional<py::typing::Callable<void(ModelState)>>;
+using Save = py::typing::Union<ModelJournal, py::typing::Callable<void(ModelState)>, py::none>;
+using SaveFunction = std::function<void(const ModelState&, std::span<const Bytes>)>;
 using OnPrediction =
     py::typing::Optional<py::typing::Callable<void(py::object, py::object, ModelVersion)>>;
 
@@ -56,6 +60,19 @@ std::function<void(Arguments...)> callback(const py::object& function, Reference
   };
 }
 
+/// A ModelJournal, or a function of the state.
+SaveFunction save_function(const py::object& save, References& references) {
+  if (save.is_none()) return {};
+  if (py::isinstance<ModelJournal>(save)) {
+    return [journal = save.cast<std::shared_ptr<ModelJournal>>()](
+               const ModelState& state, std::span<const Bytes> updates) {
+      journal->save(state, updates);
+    };
+  }
+  return [call = callback<const ModelState&>(save, references)](
+             const ModelState& state, std::span<const Bytes>) { call(state); };
+}
+
 }  // namespace
 
 void bind_device_host(py::module_& m) {
@@ -84,7 +101,7 @@ of the call that led to it. Use it with an executor in virtual time, in one thre
                     .inactive = predictor(inactive.is_none() ? active : inactive),
                     .codec = std::make_shared<PythonFrameCodec>(share(codec, references)),
                     .task = task.is_none() ? nullptr : share(task.cast<PartOf<Task>>(), references),
-                    .save = callback<const ModelState&>(save, references),
+                    .save = save_function(save, references),
                     .on_prediction = callback<const Handle&, const Handle&, ModelVersion>(
                         on_prediction, references)};
                 auto host = surface_errors([&] {
@@ -97,7 +114,7 @@ of the call that led to it. Use it with an executor in virtual time, in one thre
           "executor"_a, "transport"_a, "options"_a = ClientOptions{}, "save"_a = py::none(),
           "on_prediction"_a = py::none(), "task"_a = py::none(), "log"_a = py::none(), R"(
 initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
-student; None: in one thread, one object does. save: keeps the ModelState for a restart. on_prediction: gets every
+student; None: in one thread, one object does. save: keeps the ModelState for a restart: a ModelJournal, or a function of it. on_prediction: gets every
 frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so
 that scene changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the
 predictors raise.)")

@@ -125,14 +125,33 @@ void bind_messages(py::module_& m) {
       });
   bind_bytes_message<Update>(m, "Update", "Server to device: bytes of encode_update().");
   bind_bytes_message<Snapshot>(m, "Snapshot", "Server to device: bytes of encode_snapshot().");
-  py::class_<Fault>(m, "Fault", "Server to device: the server cannot go on with this connection.")
-      .def(py::init([](const std::string& code, std::string message) {
-             return Fault{parse_word<ErrorCode>("code", code), std::move(message)};
+  py::class_<SnapshotPart>(m, "SnapshotPart", R"(
+Server to device: a part of a snapshot, for a device that takes parts.)")
+      .def(py::init([](Digest digest, std::uint64_t size_bytes, std::uint64_t offset_bytes,
+                       const BytesLike& data) {
+             return SnapshotPart{digest, size_bytes, offset_bytes, ConstBytes(data, "data").copy()};
            }),
-           py::kw_only(), "code"_a = "protocol_violation", "message"_a = "")
+           py::kw_only(), "digest"_a, "size_bytes"_a, "offset_bytes"_a, "data"_a)
+      .def_readonly("digest", &SnapshotPart::digest, "Of the whole snapshot.")
+      .def_readonly("size_bytes", &SnapshotPart::size_bytes, "Of the whole snapshot.")
+      .def_readonly("offset_bytes", &SnapshotPart::offset_bytes, "Of this part in it.")
+      .def_property_readonly(
+          "data", [](const SnapshotPart& self) { return to_bytes(self.bytes.span()); },
+          "At least one byte.")
+      .def("__repr__", [](const SnapshotPart& self) {
+        return "<SnapshotPart of " + std::to_string(self.bytes.size()) + " bytes>";
+      });
+  py::class_<Fault>(m, "Fault", "Server to device: the server cannot go on with this connection.")
+      .def(py::init([](const std::string& code, std::string message, double retry_seconds) {
+             return Fault{parse_word<ErrorCode>("code", code), std::move(message), retry_seconds};
+           }),
+           py::kw_only(), "code"_a = "protocol_violation", "message"_a = "",
+           "retry_seconds"_a = 0.0)
       .def_property_readonly(
           "code", [](const Fault& self) { return to_string(self.code); }, "As Error.code.")
       .def_readonly("message", &Fault::message, "For people.")
+      .def_readonly("retry_seconds", &Fault::retry_seconds,
+                    "The server is busy: come back after so long; 0: it does not say.")
       .def("__repr__", [](const Fault& self) { return "<Fault: " + self.message + ">"; });
   py::class_<Bye>(m, "Bye", "Both ways: an orderly end.")
       .def(py::init([](std::string reason) { return Bye{std::move(reason)}; }), py::kw_only(),

@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "arrays.hpp"
 #include "bindings.hpp"
 #include "objects.hpp"
 #include "overrides.hpp"
@@ -44,6 +46,18 @@ class PythonTask final : public Task {
   Handle sample(const Handle& frame, const Handle& label) const override {
     return overridden<Handle>(
         base(), "sample", [&] { return to_handle(py::make_tuple(frame, label)); }, frame, label);
+  }
+  std::vector<std::byte> pack_label(const Handle& label) const override {
+    const py::gil_scoped_acquire gil;
+    const auto bytes = overridden<py::object>(
+        base(), "pack_label", []() -> py::object { return py::bytes(); }, label);
+    return ConstBytes(bytes, "pack_label()").copy();
+  }
+  Handle unpack_label(std::span<const std::byte> bytes) const override {
+    const py::gil_scoped_acquire gil;
+    return overridden<Handle>(
+        base(), "unpack_label", []() -> Handle { throw_not_overridden("Task.unpack_label"); },
+        to_bytes(bytes));
   }
   std::optional<double> phi(const Handle& previous, const Handle& current) const override {
     return overridden<std::optional<double>>(
@@ -97,6 +111,18 @@ from the teacher, predictions from the predictor: any objects. The loss belongs 
           "For logs and reports, e.g. 'segmentation'.")
       .def("sample", &Task::sample, "frame"_a, "label"_a, R"(
 The sample that the session keeps and the trainer reads. By default (frame, label).)")
+      .def(
+          "pack_label", [](const Task& self, const Handle& label) {
+            return to_bytes(self.pack_label(label));
+          },
+          "label"_a, R"(
+A label as bytes, for a store: with the frames as they came, samples outlive the server. By default empty, and samples
+are not kept.)")
+      .def(
+          "unpack_label", [](const Task& self, const BytesLike& data) {
+            return self.unpack_label(ConstBytes(data, "data").span());
+          },
+          "data"_a, "The label that pack_label() wrote. By default none are kept.")
       .def("phi", &Task::phi, "previous"_a, "current"_a, R"(
 phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label as the prediction and
 `previous`'s as the truth. None where they cannot be compared; by default always.)")

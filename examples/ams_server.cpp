@@ -65,6 +65,7 @@ int serve() {
                     .store = flags.make_store(student),
                     .predictor = make_predictor(spec)};
   ServerHostOptions options = flags.host_options(student.fingerprint);
+  access.reserve_places(options);
   std::optional<TraceFile> trace;
   if (!flags.trace.empty()) {
     trace.emplace(flags.trace);
@@ -75,7 +76,7 @@ int serve() {
   }
   if (flags.check_only) return 0;
 
-  ThreadExecutor executor;
+  ThreadExecutor executor(&log::logger());
   flags.network.page = operator_page;
   WebSocketServerTransport network(flags.network, access.authorize(), executor, &log::logger());
   DamagingTransport transport(network, flags.damage_update);

@@ -160,6 +160,11 @@ std::optional<Bytes> ChunkAssembler::feed(std::span<const std::byte> chunk) {
     return end_message(std::move(message));
   }
 
+  if (buffered_bytes() + chunk.size() > max_message_bytes_ + max_chunk_header_bytes) {
+    throw Error(ErrorCode::limit_exceeded,
+                "unfinished messages of more than " + std::to_string(max_message_bytes_) +
+                    " bytes together");
+  }
   Partial& partial = partials_[lane];
   if (part == first) {
     if (partial.size != 0) {

@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,7 +24,23 @@ void IoThread::serve(const std::function<void()>& ready) {
   if (ready) {
     ready();
   }
-  io_.run();
+  // An exception costs what the handler was to do, and no other connection.
+  for (;;) {
+    try {
+      io_.run();
+      return;
+    } catch (const std::exception& error) {
+      tell(error.what());
+    } catch (...) {
+      tell("an unknown exception");
+    }
+  }
+}
+
+void IoThread::tell(const char* message) const {
+  if (on_exception) {
+    on_exception(message);
+  }
 }
 
 void IoThread::run(const std::function<void()>& ready) {

@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace ams::detail {
@@ -28,6 +29,10 @@ class IoThread {
   /// Returns when the thread of start() has ended, except on that thread.
   void stop(std::function<void()> shut_down);
 
+  /// Told on the thread of exceptions that come out of its handlers; the thread goes on. Before
+  /// run() or start(); must not throw.
+  std::function<void(const std::string& message)> on_exception = nullptr;
+
   /// What is still posted is dropped. On the io thread.
   void end() { io_.stop(); }
 
@@ -37,6 +42,7 @@ class IoThread {
  private:
   void begin();
   void serve(const std::function<void()>& ready);
+  void tell(const char* message) const;
 
   const char* owner_;
   boost::asio::io_context io_{1};

@@ -185,7 +185,9 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     beast::get_lowest_layer(*tls_).expires_after(server_.handshake_timeout_);
     tls_->async_handshake(
         asio::ssl::stream_base::server, [self = shared_from_this()](error_code error) {
-          error ? self->refuse("TLS handshake: " + describe(error)) : self->read_request();
+          self->guard([&] {
+            error ? self->refuse("TLS handshake: " + describe(error)) : self->read_request();
+          });
         });
   }
 
@@ -213,7 +215,9 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     request_.body_limit(max_http_body_bytes);
     http::async_read(*tls_, buffer_, request_,
                      [self = shared_from_this()](error_code error, std::size_t) {
-                       error ? self->refuse("HTTP request: " + describe(error)) : self->answer();
+                       self->guard([&] {
+                         error ? self->refuse("HTTP request: " + describe(error)) : self->answer();
+                       });
                      });
   }
 
@@ -384,12 +388,14 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     auto* raw = accepting.get();
     raw->async_accept(request_.get(), [self = shared_from_this(), accepting,
                                        options](error_code error) {
-      if (error || self->ended_) {
-        self->refuse("WebSocket handshake: " + describe(error));
-        return;
-      }
-      self->channel_ = std::make_shared<Channel>(std::move(*accepting), self->counters_, options);
-      self->open();
+      self->guard([&] {
+        if (error || self->ended_) {
+          self->refuse("WebSocket handshake: " + describe(error));
+          return;
+        }
+        self->channel_ = std::make_shared<Channel>(std::move(*accepting), self->counters_, options);
+        self->open();
+      });
     });
   }
 
@@ -475,14 +481,28 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     }
   }
 
+  /// What a step throws ends this connection.
+  template <class Step>
+  void guard(Step&& step) {
+    try {
+      step();
+    } catch (const std::exception& error) {
+      cut(std::string("internal error: ") + error.what());
+    }
+  }
+
   void on_closed(const std::string& reason) {
     hello_timer_.cancel();
     if (!let_in_) {
       refuse(reason);
       return;
     }
-    if (server_.callbacks_.on_disconnected) {
-      server_.callbacks_.on_disconnected(id_, reason);
+    try {
+      if (server_.callbacks_.on_disconnected) {
+        server_.callbacks_.on_disconnected(id_, reason);
+      }
+    } catch (const std::exception& error) {
+      server_.refused(peer_, std::string("internal error: ") + error.what());
     }
     {
       const std::lock_guard lock(server_.channels_mutex_);
@@ -536,6 +556,9 @@ WebSocketServer::Impl::Impl(WebSocketServerOptions options, WebSocketServerCallb
       hello_timeout_(to_timeout(options_.hello_timeout_seconds, "hello_timeout_seconds")),
       idle_timeout_(to_timeout(options_.idle_timeout_seconds, "idle_timeout_seconds")),
       close_timeout_(to_timeout(options_.close_timeout_seconds, "close_timeout_seconds")) {
+  thread_.on_exception = [this](const std::string& message) {
+    refused("unknown", "internal error: " + message);
+  };
   if (options_.path.empty() || options_.path[0] != '/') {
     throw Error(ErrorCode::invalid_argument,
                 "path is \"" + options_.path + "\" (it must begin with '/')");
@@ -592,7 +615,11 @@ void WebSocketServer::Impl::accept() {
       return;
     }
     if (!error) {
-      take(std::move(socket));
+      try {
+        take(std::move(socket));
+      } catch (const std::exception& exception) {  // others are still let in
+        refused("unknown", std::string("internal error: ") + exception.what());
+      }
       accept();
       return;
     }
@@ -647,8 +674,11 @@ void WebSocketServer::Impl::forget(ConnectionId id) {
 }
 
 void WebSocketServer::Impl::refused(const std::string& peer, const std::string& reason) const {
-  if (callbacks_.on_refused) {
+  if (!callbacks_.on_refused) return;
+  try {
     callbacks_.on_refused(peer, printable(reason));
+  } catch (const std::exception&) {  // whom else to tell
+    return;
   }
 }
 

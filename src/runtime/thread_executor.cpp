@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -21,15 +22,46 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds tick_period{50};
 constexpr int least_priority = 5;  // as nice(2): a third of the time of a thread that trains
 
-/// run, then what follows from it.
-void perform(Work& work) {
-  if (work.run() && work.finish) work.finish();
-}
+/// Calls functions that others brought: what they throw must not end the process.
+class Caller {
+ public:
+  explicit Caller(LogSink* log) : log_(log) {}
+
+  template <class Function>
+  void call(Function&& function) const noexcept {
+    try {
+      function();
+    } catch (const std::exception& error) {
+      tell(error.what());
+    } catch (...) {
+      tell("an unknown exception");
+    }
+  }
+
+  /// run, then what follows from it.
+  void perform(Work& work) const noexcept {
+    call([&] {
+      if (work.run() && work.finish) work.finish();
+    });
+  }
+
+ private:
+  void tell(const char* message) const noexcept {
+    if (log_ == nullptr) return;
+    try {
+      log_->error("work_failed", {{"message", message}});
+    } catch (...) {  // there is nobody left to tell
+      return;
+    }
+  }
+
+  LogSink* log_;
+};
 
 /// Runs functions in order, and a tick between them.
 class HostThread {
  public:
-  HostThread() : thread_([this] { loop(); }) {}
+  explicit HostThread(Caller caller) : caller_(caller), thread_([this] { loop(); }) {}
   ~HostThread() { stop(); }
 
   void set_tick(std::function<void()> tick) {
@@ -74,7 +106,7 @@ class HostThread {
         auto function = std::move(functions_.front());
         functions_.pop_front();
         lock.unlock();
-        function();
+        caller_.call(function);
         function = nullptr;
         lock.lock();
       } else if (ended_) {
@@ -83,13 +115,14 @@ class HostThread {
       if (tick_ && Clock::now() >= next_tick) {
         const auto tick = tick_;
         lock.unlock();
-        tick();
+        caller_.call(tick);
         lock.lock();
         next_tick = Clock::now() + tick_period;
       }
     }
   }
 
+  const Caller caller_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> functions_;
@@ -102,7 +135,7 @@ class HostThread {
 class Lane {
  public:
   /// niceness: as nice(2), of the thread.
-  explicit Lane(int niceness = 0) : niceness_(niceness) {}
+  explicit Lane(Caller caller, int niceness = 0) : caller_(caller), niceness_(niceness) {}
   ~Lane() { stop(true); }
 
   void submit(Work work) {
@@ -146,13 +179,14 @@ class Lane {
         continue;
       }
       lock.unlock();
-      perform(next->second);
+      caller_.perform(next->second);
       next->second = {};
       lock.lock();
       queue_.finish(next->first);
     }
   }
 
+  const Caller caller_;
   const int niceness_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -165,8 +199,18 @@ class Lane {
 
 class ThreadExecutor::Impl {
  public:
+  explicit Impl(LogSink* log)
+      : caller(log),
+        host(caller),
+        label(caller),
+        train(caller),
+        encode(caller),
+        save(caller),
+        show(caller, least_priority) {}
+
+  const Caller caller;
   HostThread host;
-  Lane label, train, encode, save, show{least_priority};
+  Lane label, train, encode, save, show;
 
   /// Null: the host's thread.
   Lane* lane(WorkKind kind) {
@@ -189,7 +233,7 @@ class ThreadExecutor::Impl {
   }
 };
 
-ThreadExecutor::ThreadExecutor() : impl_(std::make_unique<Impl>()) {
+ThreadExecutor::ThreadExecutor(LogSink* log) : impl_(std::make_unique<Impl>(log)) {
   now_seconds();
 }
 
@@ -214,7 +258,9 @@ void ThreadExecutor::submit(Work work) {
   if (Lane* const lane = impl_->lane(work.kind)) {
     lane->submit(std::move(work));
   } else {
-    impl_->host.post([work = std::move(work)]() mutable { perform(work); });
+    impl_->host.post([caller = impl_->caller, work = std::move(work)]() mutable {
+      caller.perform(work);
+    });
   }
 }
 

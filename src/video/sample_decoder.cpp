@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "pixel_conversion.hpp"
@@ -96,6 +98,10 @@ class Decoder {
       throw Error(ErrorCode::unavailable, "this libavcodec has no H.264 decoder");
     context_ = libav::make_codec(codec);
     context_->thread_count = 1;
+    parsed_ = libav::make_codec(codec);
+    parser_.reset(av_parser_init(AV_CODEC_ID_H264));
+    if (!parser_) throw Error(ErrorCode::unavailable, "this libavcodec has no H.264 parser");
+    parser_->flags |= PARSER_FLAG_COMPLETE_FRAMES;
     context_->max_pixels = libav::pixels_with_padding(limits.max_width, limits.max_height);
     context_->err_recognition = AV_EF_EXPLODE | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_CAREFUL;
     context_->error_concealment = 0;
@@ -107,6 +113,7 @@ class Decoder {
     libav::check(av_new_packet(packet.get(), static_cast<int>(unit.size())),
                  "cannot allocate a packet");
     std::memcpy(packet->data, unit.data(), unit.size());
+    check_size(*packet);
     send(packet.get());
   }
   void finish() { send(nullptr); }
@@ -114,6 +121,33 @@ class Decoder {
   std::vector<Frame> frames;
 
  private:
+  /// The size in its header, before the decoder allocates memory for it. Whole macroblocks count.
+  void check_size(const AVPacket& packet) {
+    std::uint8_t* out = nullptr;
+    int out_size = 0;
+    av_parser_parse2(parser_.get(), parsed_.get(), &out, &out_size, packet.data, packet.size,
+                     AV_NOPTS_VALUE, AV_NOPTS_VALUE, 0);
+    constexpr int block = 16, pair_of_blocks = 32;
+    const int width = parser_->coded_width - (block - 1);
+    const int height = parser_->coded_height - (pair_of_blocks - 1);
+    require_size(std::max(width, 0), std::max(height, 0));
+  }
+
+  void require_size(int width, int height) const {
+    if (width > limits_.max_width || height > limits_.max_height) {
+      throw Error(ErrorCode::limit_exceeded,
+                  fmt::format("H.264 samples of {} x {} pixels; up to {} x {} are accepted", width,
+                              height, limits_.max_width, limits_.max_height));
+    }
+    const std::size_t bytes =
+        std::size_t{3} * static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
+    if (bytes > limits_.max_rgb_bytes / expected_) {
+      throw Error(ErrorCode::limit_exceeded,
+                  fmt::format("{} H.264 samples of {} x {} pixels take more than {} bytes",
+                              expected_, width, height, limits_.max_rgb_bytes));
+    }
+  }
+
   void send(const AVPacket* packet) {
     if (const int code = avcodec_send_packet(context_.get(), packet); code < 0) refuse(code);
     for (;;) {
@@ -134,19 +168,8 @@ class Decoder {
     if ((picture.flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture.decode_error_flags != 0) {
       malformed(fmt::format("picture {} is damaged", frames.size() + 1));
     }
-    if (picture.width > limits_.max_width || picture.height > limits_.max_height) {
-      throw Error(
-          ErrorCode::limit_exceeded,
-          fmt::format("H.264 samples of {} x {} pixels; up to {} x {} are accepted", picture.width,
-                      picture.height, limits_.max_width, limits_.max_height));
-    }
+    require_size(picture.width, picture.height);
     if (frames.empty()) {
-      const std::size_t bytes = static_cast<std::size_t>(picture.width) * picture.height * 3;
-      if (bytes > limits_.max_rgb_bytes / expected_) {
-        throw Error(ErrorCode::limit_exceeded,
-                    fmt::format("{} H.264 samples of {} x {} pixels take more than {} bytes",
-                                expected_, picture.width, picture.height, limits_.max_rgb_bytes));
-      }
       frames.reserve(expected_);
     } else if (picture.width != frames[0].width || picture.height != frames[0].height) {
       malformed(fmt::format("a picture of {} x {} after one of {} x {}", picture.width,
@@ -155,9 +178,14 @@ class Decoder {
     frames.push_back(to_rgb_(picture));
   }
 
+  struct CloseParser {
+    void operator()(AVCodecParserContext* parser) const noexcept { av_parser_close(parser); }
+  };
+
   std::size_t expected_;
   SampleDecoderLimits limits_;
-  libav::CodecPtr context_;
+  libav::CodecPtr context_, parsed_;
+  std::unique_ptr<AVCodecParserContext, CloseParser> parser_;
   libav::FramePtr picture_ = libav::make_frame();
   libav::ToRgb to_rgb_;
 };

@@ -562,6 +562,15 @@ TEST_CASE("what a callback throws ends that connection only") {
   check_alive(server);
 }
 
+TEST_CASE("what a function on the io thread throws costs nothing but itself") {
+  RecordingServer server;
+  server->post([] { throw std::runtime_error("a mistake"); });
+  server->post_after(0, [] { throw 5; });
+  check_alive(server);
+  CHECK(server.wait_refused(0) == "internal error: a mistake");
+  CHECK(server.wait_refused(1) == "internal error: an unknown exception");
+}
+
 TEST_CASE("metrics that cannot be computed are a failed request, and no more") {
   WebSocketServerCallbacks callbacks;
   callbacks.metrics = []() -> std::string { throw std::runtime_error("a mistake"); };

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -105,6 +106,23 @@ TEST_CASE("sessions take turns, and what is finished follows on the same thread"
   go.count_down();
   done.wait();
   CHECK(order == std::vector<std::string>{"b", "flood", "b", "flood", "b", "flood"});
+}
+
+TEST_CASE("what throws costs what it was to do, and a line in the log") {
+  RecordingLog log;
+  ThreadExecutor executor(&log);
+  std::latch done(3);
+  const auto fail = [] { throw std::runtime_error("a mistake"); };
+  const auto tell = [&] { done.count_down(); };
+  executor.post(fail);
+  executor.post(tell);
+  executor.submit(work(WorkKind::label, "a", fail, tell));
+  executor.submit(work(WorkKind::label, "a", [] {}, tell));
+  executor.submit(work(WorkKind::train, "a", [] {}, [] { throw 5; }));
+  executor.submit(work(WorkKind::train, "a", [] {}, tell));
+  done.wait();
+  executor.set_tick(fail);
+  wait_until([&] { return log.count("work_failed") >= 5; });
 }
 
 TEST_CASE("each kind has its thread; models are loaded on the host's") {
@@ -289,7 +307,7 @@ TEST_CASE("hosts on threads: devices come, go and are cut, and end in step") {
     links.push_back(std::make_unique<Net::DeviceLink>(net));
     DeviceParts parts{toy::initial_state(), std::make_shared<toy::Predictor>(),
                       std::make_shared<toy::Predictor>(), std::make_shared<toy::Codec>()};
-    parts.save = [](const ModelState&) {};
+    parts.save = [](const ModelState&, std::span<const Bytes>) {};
     parts.on_prediction = [&](const Handle&, const Handle&, ModelVersion) { ++predictions; };
     ClientOptions options;
     options.device_id = "device " + std::to_string(i);

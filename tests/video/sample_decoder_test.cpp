@@ -87,6 +87,19 @@ TEST_CASE("each limit is held and named") {
   CHECK(outcome(bytes, 4, limits) == "frames");
 }
 
+TEST_CASE("a picture that is larger than its share is refused before it is decoded") {
+  const auto bytes = encoded(2, 1024, 512);
+  SampleDecoderLimits limits;
+  CHECK(outcome(bytes, 2, limits) == "frames");
+  limits.max_width = limits.max_height = 128;
+  CHECK(outcome(bytes, 2, limits) == "limit_exceeded");
+  limits.max_height = limits.max_width = 1024;
+  limits.max_rgb_bytes = 1 << 20;
+  CHECK(outcome(bytes, 2, limits) == "limit_exceeded");
+  // What a device may send by default is taken, and not much more.
+  CHECK(85UL * 1024 * 512 * 3 <= SampleDecoderLimits{}.max_rgb_bytes);
+}
+
 TEST_CASE("every truncation is refused, or loses nothing but the end of the last picture") {
   const auto bytes = encoded(3);
   const auto units = units_of(bytes);

@@ -80,7 +80,7 @@ class ChunkQueue {
 };
 
 /// The receiver's side: chunks in, messages out. The chunks may come from anyone: memory follows
-/// the bytes that arrived, not those that were announced, and is at most lane_count *
+/// the bytes that arrived, not those that were announced, and all that is unfinished has at most
 /// max_message_bytes. A message is copied once, out of its chunks, and more often only beyond 1
 /// MiB; its second byte, where its body begins, lies at a multiple of 8. Not thread-safe.
 class ChunkAssembler {
@@ -89,8 +89,8 @@ class ChunkAssembler {
 
   /// The message that this chunk completes, if it does. Throws Error(malformed_data) on a bad
   /// header, an empty part, a part of no message or one that does not fit its size, and
-  /// Error(limit_exceeded) on a message of more than max_message_bytes or a chunk of more than
-  /// max_chunk_bytes; the assembler must not be used after that.
+  /// Error(limit_exceeded) on a message of more than max_message_bytes, unfinished messages that
+  /// have more together, or a chunk of more than max_chunk_bytes; the assembler must not be used after that.
   std::optional<Bytes> feed(std::span<const std::byte> chunk);
 
   void set_max_message_bytes(std::size_t bytes) noexcept { max_message_bytes_ = bytes; }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ams/runtime/executor.hpp"
+#include "ams/runtime/log_sink.hpp"
 
 namespace ams {
 
@@ -14,9 +15,12 @@ namespace ams {
 ///
 /// On a thread of work, sessions take turns (TurnQueue): a session that brings more than it should
 /// holds up no other. `finish` follows `run` on the same thread.
+///
+/// A function that throws, against the rule, costs what it was to do and a line in the log.
 class ThreadExecutor final : public Executor {
  public:
-  ThreadExecutor();
+  /// log: outlives the executor; null: none.
+  explicit ThreadExecutor(LogSink* log = nullptr);
 
   /// Stops.
   ~ThreadExecutor() override;

@@ -14,7 +14,9 @@ struct SampleDecoderLimits {
   std::size_t max_frames = 256;
   int max_width = 2048;                                ///< pixels
   int max_height = 2048;                               ///< pixels
-  std::size_t max_rgb_bytes = std::size_t{512} << 20;  ///< of all decoded frames together
+  /// Of all decoded frames together: 85 of 1024 x 512, the largest that devices send by default. A
+  /// picture that claims more is refused before anything is allocated for it.
+  std::size_t max_rgb_bytes = std::size_t{128} << 20;
 };
 
 /// Decodes one buffer of samples: an H.264 Annex B bitstream of exactly `expected_frames` access

@@ -5,7 +5,8 @@ parameters that matter. Here are the primitives on numpy, the two state machines
 the hosts that drive all these; no torch is imported. ``ams.torch`` has the same for
 ``torch.nn.Module``, ``ams.video`` reads and writes video, ``ams.synthetic`` renders a street with
 exact labels, ``ams.protocol`` has the messages between the two ends, ``ams.parts`` what hosts are
-made of, ``ams.outputs`` reads what a device sees.
+made of, ``ams.outputs`` reads what a device sees. ``ams.export`` writes networks for the programs,
+``ams.bundle`` reads student bundles, ``ams.edge`` is a device that runs them in ONNX Runtime.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ _SHORT = (
     ("typing.SupportsFloat | typing.SupportsIndex", "float"),
     ("typing.SupportsInt | typing.SupportsIndex", "int"),
     ("ams._core.", "ams."),
+    ("ams._edge.", "ams.edge."),
     ("ams._video.", "ams.video."),
     ("ams._torch.", "ams.torch."),
 )

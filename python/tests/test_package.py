@@ -69,6 +69,7 @@ def public_modules():
     names = ["ams", "ams.bundle", "ams.onnx_predictor", "ams.outputs", "ams.parts"]
     names += ["ams.protocol", "ams.synthetic"]
     names += ["ams.video"] if layers["video"] else []
+    names += ["ams.edge"] if layers["video"] and layers["x264"] and layers["net"] else []
     names += ["ams.torch"] if layers["torch"] and importlib.util.find_spec("torch") else []
     return [importlib.import_module(name) for name in names]
 

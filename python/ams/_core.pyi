@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import numpy.typing
+import os
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'Snapshot', 'StartScores', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingReport', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'resize_frame', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'unite', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelJournal', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'Snapshot', 'SnapshotPart', 'StartScores', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingReport', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'resize_frame', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'unite', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -894,11 +895,39 @@ class Snapshot:
         """
         The codec's bytes.
         """
+class SnapshotPart:
+    """
+    Server to device: a part of a snapshot, for a device that takes parts.
+    """
+    def __init__(self, *, digest: typing.SupportsInt | typing.SupportsIndex, size_bytes: typing.SupportsInt | typing.SupportsIndex, offset_bytes: typing.SupportsInt | typing.SupportsIndex, data: bytes | bytearray | memoryview | numpy.ndarray) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    @property
+    def data(self) -> bytes:
+        """
+        At least one byte.
+        """
+    @property
+    def digest(self) -> int:
+        """
+        Of the whole snapshot.
+        """
+    @property
+    def offset_bytes(self) -> int:
+        """
+        Of this part in it.
+        """
+    @property
+    def size_bytes(self) -> int:
+        """
+        Of the whole snapshot.
+        """
 class Fault:
     """
     Server to device: the server cannot go on with this connection.
     """
-    def __init__(self, *, code: str = 'protocol_violation', message: str = '') -> None:
+    def __init__(self, *, code: str = 'protocol_violation', message: str = '', retry_seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
         ...
     def __repr__(self) -> str:
         ...
@@ -911,6 +940,11 @@ class Fault:
     def message(self) -> str:
         """
         For people.
+        """
+    @property
+    def retry_seconds(self) -> float:
+        """
+        The server is busy: come back after so long; 0: it does not say.
         """
 class Bye:
     """
@@ -1302,6 +1336,11 @@ class Task:
         The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which then is such an
         array.
         """
+    def pack_label(self, label: typing.Any) -> bytes:
+        """
+        A label as bytes, for a store: with the frames as they came, samples outlive the server. By default empty, and samples
+        are not kept.
+        """
     def phi(self, previous: typing.Any, current: typing.Any) -> float | None:
         """
         phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label as the prediction and
@@ -1320,6 +1359,10 @@ class Task:
     def size_bytes(self, sample: typing.Any) -> int:
         """
         What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By default 0.
+        """
+    def unpack_label(self, data: bytes | bytearray | memoryview | numpy.ndarray) -> typing.Any:
+        """
+        The label that pack_label() wrote. By default none are kept.
         """
     @property
     def name(self) -> str:
@@ -1612,7 +1655,7 @@ class UpdatePolicy:
         """
         Two consecutive samples have this phi-score.
         """
-    def on_sent(self, message: Welcome | Control | Update | Snapshot | Fault | Bye, is_repeated: bool, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    def on_sent(self, message: Welcome | Control | Update | Snapshot | Fault | Bye | SnapshotPart, is_repeated: bool, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
         A message leaves. is_repeated: an update that was written earlier and is sent once more.
         """
@@ -2366,7 +2409,7 @@ class SendToDevice:
     def __repr__(self) -> str:
         ...
     @property
-    def message(self) -> Welcome | Control | Update | Snapshot | Fault | Bye:
+    def message(self) -> Welcome | Control | Update | Snapshot | Fault | Bye | SnapshotPart:
         """
         Welcome, Control, Update, Snapshot, Fault or Bye.
         """
@@ -2944,7 +2987,7 @@ class EdgeClient:
         """
         A frame of the video, on its own timeline; the handle is kept only if it is sampled.
         """
-    def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
+    def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye | SnapshotPart, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
         A message of the server has come. An update or snapshot moves held as a whole or not at all. Runs without the GIL: no
         other thread may use this client meanwhile, not even its properties.
@@ -3232,6 +3275,32 @@ class ServerHost:
         """
         When on_time() is wanted next; None while all sessions wait for other events.
         """
+class ModelJournal:
+    """
+    A device's model on its disk, for a restart: a snapshot in a file, and the updates since then in a file beside it, with
+    ".journal" at its end. An update costs its own bytes; once the journal has as many as the snapshot, a new snapshot takes
+    the place of both. DeviceHost takes it as `save`. A kill at any moment costs at most the updates of the save under way.
+    Not thread-safe.
+    """
+    def __init__(self, path: os.PathLike | str | bytes, manifest: Manifest, *, student_fingerprint: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        Touches no file. student_fingerprint: keeps apart the students of one manifest.
+        """
+    def load(self) -> ModelState | None:
+        """
+        The ModelState that was saved last, or None. A damaged file is renamed to end in ".damaged", and there is None. Raises
+        InvalidArgumentError where the file is something else, ManifestMismatchError where it is another student's, and IoError.
+        """
+    def save(self, state: ModelState, updates: collections.abc.Sequence[bytes | bytearray | memoryview | numpy.ndarray] = []) -> None:
+        """
+        Keeps `state`. updates: bytes of encode_update() that lead to it from what was loaded or saved before; without them the
+        whole state is written. It is on the disk on return. Raises IoError; what was kept before stays.
+        """
+    @property
+    def written_bytes(self) -> int:
+        """
+        Written by save() so far.
+        """
 class ClientView:
     """
     The EdgeClient of a DeviceHost, to look at.
@@ -3294,10 +3363,10 @@ class DeviceHost:
     A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any other exception comes out
     of the call that led to it. Use it with an executor in virtual time, in one thread.
     """
-    def __init__(self, *, initial: ModelState, active: typing.Any, inactive: typing.Any = None, codec: typing.Any, executor: typing.Any, transport: typing.Any, options: ClientOptions = ..., save: collections.abc.Callable[[ModelState], None] | None = None, on_prediction: collections.abc.Callable[[typing.Any, typing.Any, ModelVersion], None] | None = None, task: typing.Any = None, log: typing.Any = None) -> None:
+    def __init__(self, *, initial: ModelState, active: typing.Any, inactive: typing.Any = None, codec: typing.Any, executor: typing.Any, transport: typing.Any, options: ClientOptions = ..., save: ModelJournal | collections.abc.Callable[[ModelState], None] | None = None, on_prediction: collections.abc.Callable[[typing.Any, typing.Any, ModelVersion], None] | None = None, task: typing.Any = None, log: typing.Any = None) -> None:
         """
         initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
-        student; None: in one thread, one object does. save: keeps the ModelState for a restart. on_prediction: gets every
+        student; None: in one thread, one object does. save: keeps the ModelState for a restart: a ModelJournal, or a function of it. on_prediction: gets every
         frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so
         that scene changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the
         predictors raise.
@@ -3318,7 +3387,7 @@ class DeviceHost:
         """
         Once for each connect(), whether on_connected() came or not.
         """
-    def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye) -> None:
+    def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye | SnapshotPart) -> None:
         """
         A message of the server has come.
         """

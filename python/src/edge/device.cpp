@@ -56,9 +56,9 @@ class Device {
   Device(const StudentValues& student, const std::string& state, const py::object& active,
          const py::object& inactive, ClassSubset classes, WebSocketClientOptions link,
          H264CodecOptions codec, ClientOptions options)
-      : link_(std::move(link), executor_) {
+      : saved_(open_saved_state(state, student)), link_(std::move(link), executor_) {
     DeviceParts parts{
-        .initial = starting_state(state, ModelState(student.manifest, student.values), student),
+        .initial = starting_state(saved_, ModelState(student.manifest, student.values)),
         .active = std::make_shared<LabelPredictor>(active),
         .inactive = std::make_shared<LabelPredictor>(inactive),
         .codec = std::make_shared<H264Codec>(codec),
@@ -66,9 +66,9 @@ class Device {
     parts.on_prediction = [this](const Handle&, const Handle&, ModelVersion version) {
       predicting_version_ = version.number;
     };
-    if (!state.empty()) {
-      parts.save = [state, fingerprint = student.fingerprint](const ModelState& held) {
-        write_saved_state(state, held, fingerprint);
+    if (saved_) {
+      parts.save = [this](const ModelState& held, std::span<const Bytes> updates) {
+        saved_->save(held, updates);
       };
     }
     const py::gil_scoped_release no_gil;  // both predictors load
@@ -115,7 +115,8 @@ class Device {
     executor_.stop();
   }
 
-  ThreadExecutor executor_;
+  std::optional<ModelJournal> saved_;
+  ThreadExecutor executor_{&log::logger()};
   WebSocketDeviceTransport link_;
   std::optional<DeviceHost> host_;
   std::uint32_t predicting_version_ = 0;

@@ -13,10 +13,10 @@ namespace ams::options {
 
 void StudentFlags::add_to(CLI::App& app) {
   takes_bundles_ = true;
-  auto* group = add_network_to(app, "The small network. Server and device take the same flags",
+  auto* group = add_network_to(app, "The small network: the same flags on server and device",
                                "the clip's, else all");
   group->add_flag("--train-batch-norm", spec_.train_batch_norm_statistics,
-                  "train batch-norm statistics too; they then travel in every update");
+                  "train and send batch-norm statistics too");
 }
 
 void StudentFlags::add_for_pretraining_to(CLI::App& app) {
@@ -45,9 +45,8 @@ CLI::App* StudentFlags::add_network_to(CLI::App& app, const std::string& what,
       ->capture_default_str()
       ->check(size_between(32, 4096));
   group
-      ->add_option(
-          "--selected-classes", spec_.selected_classes,
-          "class ids that the video is about, comma-separated (default: " + default_classes + ")")
+      ->add_option("--selected-classes", spec_.selected_classes,
+                   "class ids to predict, comma-separated (default: " + default_classes + ")")
       ->delimiter(',');
   return group;
 }

@@ -61,14 +61,14 @@ void EdgeFlags::add_to(CLI::App& app) {
   auto* source = app.add_option_group("Video");
   source->add_option("--video", video,
                      "file; folder or pattern of pictures (f%03d.png); camera:0; rtsp://, http://, "
-                     "rtmp://, udp://, tcp:// or srt:// address; FIFO, or - for standard input. A "
-                     "live source that is lost is opened again");
+                     "rtmp://, udp://, tcp:// or srt:// address; FIFO, or - for standard input; a "
+                     "lost live source is opened again");
   source->add_option("--fps", fps, "frames a second of pictures and of raw streams (--video)")
       ->check(CLI::Range(0.001, 1000.0));
   source
       ->add_option("--live", live,
-                   "whether an address or pipe is a live source: yes, no, or auto: it is unless it "
-                   "tells its duration or size")
+                   "an address or pipe is a live source: yes, no, or auto (unless it tells its "
+                   "duration or size)")
       ->capture_default_str();
   source->add_option("--clip", clip, "clip folder instead: its labels score the student");
   source
@@ -76,8 +76,8 @@ void EdgeFlags::add_to(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   source
       ->add_option("--max-lag-seconds", max_lag_seconds,
-                   "a frame that is later than this is dropped, and counted; of a live source only "
-                   "the newest frame is ever waiting")
+                   "drop and count a frame that is later than this; of a live source the newest "
+                   "frame alone waits")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   auto* network = app.add_option_group("Network");
@@ -89,7 +89,7 @@ void EdgeFlags::add_to(CLI::App& app) {
   network->add_option("--token", token, "secret that the server wants (visible in process lists)");
   network->add_option("--token-file", token_file, "file whose first line is that secret");
   network->add_option("--device-id", client.device_id,
-                      "names this device's session; no two devices of a server may share it "
+                      "name of this device's session, one of its own for each device of a server "
                       "(default: the host's name)");
   network->add_option("--uplink-kbps", uplink_kbps, "target of the sampled frames' bitrate")
       ->check(CLI::Range(1.0, 1e6))
@@ -102,12 +102,12 @@ void EdgeFlags::add_to(CLI::App& app) {
       ->capture_default_str();
   network
       ->add_option("--first-batch-seconds", client.first_batch_seconds,
-                   "the first samples leave so soon; later ones every T_update")
+                   "send the first samples after so long; later ones every T_update")
       ->capture_default_str();
   student.add_to(app);
   app.add_option("--state", state,
-                 "keep the adapted student here, to resume after a restart: a file that is not "
-                 "there yet, or that this student has left");
+                 "keep the adapted student in this file, to resume after a restart; it may not "
+                 "exist yet");
   app.add_option("--threads", threads, "compute threads of the student")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
@@ -120,8 +120,7 @@ void EdgeFlags::add_to(CLI::App& app) {
                  "of ONNX Runtime, best first, comma-separated: e.g. CUDA, TensorRT, XNNPACK, "
                  "CoreML (default: CPU)")
       ->delimiter(',');
-  app.add_option("--seed", client.seed,
-                 "of the jitter between reconnections, mixed with the device's id")
+  app.add_option("--seed", client.seed, "seed of the pauses between reconnections")
       ->capture_default_str();
   auto* results = app.add_option_group("Results");
   results
@@ -141,7 +140,7 @@ void EdgeFlags::add_to(CLI::App& app) {
                    "open in a browser) or a file that ends in .mp4")
       ->check(checked_by(Show::require_place, "WHERE"));
   auto* measure = app.add_option_group("Measuring");
-  measure->add_flag("--compare", compare, "score the un-customised student too (--clip)");
+  measure->add_flag("--compare", compare, "score the student without updates too (--clip)");
   measure->add_option("--record", record,
                       "folder for the predictions on labelled frames, as label tracks (--clip)");
   measure->add_option("--timeline", timeline, "CSV file with one row a second of video");

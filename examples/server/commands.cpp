@@ -44,13 +44,13 @@ class FolderLock {
 void DevicesCommand::add_to(CLI::App& app) {
   devices_ = app.add_subcommand(
       "devices",
-      "give each device a token of its own: nobody else can then be it. They are kept in "
-      "--data-dir; a running server reads them at SIGHUP");
+      "give each device a token of its own, kept in --data-dir; a running server reads them at "
+      "SIGHUP");
   devices_->require_subcommand(1);
   add_ = devices_->add_subcommand(
       "add",
-      "print a new token for a device, once; only its fingerprint is kept. A device that has one "
-      "gets another. `operator` is no device: its token reads /metrics");
+      "print a new token for a device, once; the old one ends. `operator` is no device: its token "
+      "reads /metrics");
   list_ = devices_->add_subcommand("list", "print the devices, one a line");
   revoke_ = devices_->add_subcommand("revoke", "take a device's token away");
   for (CLI::App* command : {add_, revoke_}) {

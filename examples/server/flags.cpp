@@ -80,7 +80,7 @@ void ServerFlags::add_to(CLI::App& app) {
       app,
       "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript) or "
       "model.pt2 (AOTInductor)");
-  app.add_option("--clip", clip, "clip folder whose classes are the selected ones");
+  app.add_option("--clip", clip, "select the classes of this clip folder");
   add_data_to(app);
   devices.add_to(app);
   add_training_to(app);
@@ -98,29 +98,28 @@ void ServerFlags::add_network_to(CLI::App& app) {
   group->add_option("--port", network.port, "TCP port; 0 takes a free one")->capture_default_str();
   group->add_option("--port-file", port_file, "write the port here once devices can connect");
   group->add_option("--certificate", network.certificate_file, "PEM file of the TLS certificate");
-  group->add_option("--private-key", network.private_key_file, "PEM file of its key");
+  group->add_option("--private-key", network.private_key_file, "PEM file of the certificate's key");
   group->add_option(
       "--generate-certificate", generate_certificate,
       "write a self-signed certificate.pem and private_key.pem to this folder, and end");
   group
       ->add_option("--certificate-hosts", certificate_hosts,
-                   "names and addresses it is made out to")
+                   "names and addresses of --generate-certificate")
       ->delimiter(',')
       ->capture_default_str();
   group->add_option("--token", token, "secret that devices must show (visible in process lists)");
   group->add_option("--token-file", token_file,
-                    "file whose first line is that secret. SIGHUP reads it and the certificate "
-                    "again, for the devices that come");
-  group->add_flag("--open", open,
-                  "let in every device that reaches an address beyond loopback, without a token");
+                    "file whose first line is that secret; SIGHUP reads it and the certificate "
+                    "again");
+  group->add_flag("--open", open, "let devices in without a token, also beyond loopback");
   group
       ->add_option("--max-devices", max_devices,
-                   "devices that have a session; a new one takes the place of one that is away")
+                   "sessions to keep; a new device takes the place of one that is away")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
   group
       ->add_option("--max-buffer-mib", max_buffer_mib,
-                   "memory that the samples of one device may take; the oldest make room")
+                   "memory for the samples of one device; the oldest make room")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
 }
@@ -128,14 +127,14 @@ void ServerFlags::add_network_to(CLI::App& app) {
 void ServerFlags::add_data_to(CLI::App& app) {
   data_dir = default_data_dir();
   app.add_option("--data-dir", data_dir,
-                 "folder for the devices' sessions: after a restart each goes on where it was. One "
-                 "server has a folder at a time. none: keep nothing")
+                 "keep the sessions in this folder, to go on after a restart; one server a folder; "
+                 "none: keep nothing")
       ->capture_default_str();
 }
 
 void ServerFlags::add_training_to(CLI::App& app) {
   auto* training = app.add_option_group(
-      "Training", "small updates every two seconds; --paper is Algorithms 1 and 2 as published");
+      "Training", "Small updates every two seconds; --paper is Algorithms 1 and 2 as published");
   auto* as_published = training->add_flag(
       "--paper", paper,
       "the paper's algorithm and settings: gradient-guided 5% in its own format at a learning rate "
@@ -143,8 +142,8 @@ void ServerFlags::add_training_to(CLI::App& app) {
   training_ = training;
   training->add_option(
       "--strategy", strategy,
-      "what an update trains (default: normalization_and_head, or full where the student has no "
-      "normalisation layers): " +
+      "which parameters to train and send (default: normalization_and_head, or full where the "
+      "student has no normalisation layers): " +
           joined(selection_strategy_names()) +
           ". full takes 40 to 70 times the bytes of normalization_and_head, and half as much time "
           "again");
@@ -153,28 +152,28 @@ void ServerFlags::add_training_to(CLI::App& app) {
       ->check(CLI::Range(1e-9, 1.0));
   training
       ->add_option("--learning-rate", adam.learning_rate,
-                   "Adam's alpha, for the whole model; what a strategy trains learns faster, see "
+                   "Adam's alpha for the whole model; a strategy multiplies it, see "
                    "--learning-rate-weight")
       ->capture_default_str();
   training->add_flag("--learning-rates-by-size,!--no-learning-rates-by-size",
                      learning_rates_by_size,
-                     "weights whose values are small learn less fast, so that one learning rate "
-                     "suits most students; given by default, --no-... is as in the paper");
+                     "smaller rates for weights with small values, so that one learning rate suits "
+                     "most students (default); the paper has none");
   const auto add_multiplier = [&](const char* name, std::optional<double>& value,
                                   const std::string& what) {
-    training->add_option(name, value, "times as much for " + what)->check(CLI::Range(1e-6, 1e6));
+    training->add_option(name, value, "factor of --learning-rate for " + what)
+        ->check(CLI::Range(1e-6, 1e6));
   };
   add_multiplier(
       "--learning-rate-weight", multipliers.weight,
-      "weights (default: min(16, 1 / gamma) with strategies that train a fraction alone or last "
-      "layers, min(4, 1 / sqrt(gamma)) with a gradient-guided one beside groups, else 1). With "
-      "--downlink-kbps the session has its own rates for what it trains, and these three "
-      "flags, 1 unless given, multiply those");
+      "weights (default: min(16, 1 / gamma) for a fraction alone and for last layers, min(4, 1 / "
+      "sqrt(gamma)) for a gradient-guided fraction beside groups, else 1). With --downlink-kbps "
+      "the three factors are 1 by default and multiply the rates that the budget chooses");
   add_multiplier("--learning-rate-normalization", multipliers.normalization,
-                 "scales and shifts of normalisation layers (default: 5 with strategies that name "
+                 "scales and shifts of normalisation layers (default: 5 where the strategy names "
                  "them, else as weights)");
   add_multiplier("--learning-rate-head", multipliers.head,
-                 "the last layer with parameters (default: 4 with strategies that name it, else as "
+                 "the last layer with parameters (default: 4 where the strategy names it, else as "
                  "weights)");
   training
       ->add_option(
@@ -195,17 +194,17 @@ void ServerFlags::add_training_to(CLI::App& app) {
         ->check(CLI::Range(0x1p-20, 0x1p20));
   };
   add_step("--relative-step", relative_step,
-           "its step, times the root mean square of what moved (default: 2)");
+           "step, in root mean squares of the changes (default: 2)");
   add_step("--relative-step-weight", relative_step_weight,
-           "times as much for weights (default: 1)");
+           "factor of the step for weights (default: 1)");
   auto* budget =
       training->add_option("--downlink-kbps", downlink_kbps,
-                           "what the downlink may carry on the mean of a minute; strategy, gamma, "
-                           "profile and step are then chosen to make the best of it");
+                           "limit of the downlink, over a minute; libams then chooses strategy, "
+                           "gamma, profile and step");
   budget->check(CLI::PositiveNumber);
   training
       ->add_option("--downlink-link-kbps", downlink_link_kbps,
-                   "what the link takes: no update is larger than what it carries in one T_update "
+                   "speed of the link: no update takes longer than one T_update "
                    "(default: four times --downlink-kbps)")
       ->check(CLI::PositiveNumber)
       ->needs(budget);
@@ -222,8 +221,8 @@ void ServerFlags::add_training_to(CLI::App& app) {
       ->capture_default_str();
   training
       ->add_option("--buffer-samples", pace.buffer_samples,
-                   "train on no more than the newest so many samples of T_horizon (default: 60, or "
-                   "what --sampling-max-fps gives in a minute or a T_update where that is more)")
+                   "train on the newest so many samples of T_horizon (default: 60, or what "
+                   "--sampling-max-fps gives in a minute or a T_update where that is more)")
       ->check(CLI::Range(4, 4096));
   training->add_option("--update-interval-seconds", pace.update_interval_seconds, "T_update")
       ->capture_default_str();
@@ -236,15 +235,16 @@ void ServerFlags::add_training_to(CLI::App& app) {
   training->add_option("--phi-target", pace.sampling.phi_target, "target of the phi-score")
       ->capture_default_str();
   training
-      ->add_option("--class-balance", trainer.class_balance,
-                   "a pixel weighs its class's frequency to the power of minus this; 0: all alike")
+      ->add_option(
+          "--class-balance", trainer.class_balance,
+          "weigh a pixel by its class's frequency to the power of minus this; 0: all alike")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   training->add_flag("--bfloat16", trainer.bfloat16,
                      "compute in bfloat16 (faster on CPUs that have it)");
   training->add_option("--threads", threads, "compute threads (default: one a core)")
       ->check(CLI::Range(1, 1024));
-  training->add_option("--seed", session.seed, "one seed governs the run")->capture_default_str();
+  training->add_option("--seed", session.seed, "seed of the run")->capture_default_str();
   for (const char* chosen :
        {"--strategy", "--profile", "--relative-step", "--relative-step-weight",
         "--learning-rates-by-size", "--learning-rate-weight", "--learning-rate-normalization",

@@ -8,6 +8,7 @@
 
 #include "ams/net/websocket_transport.hpp"
 #include "ams/runtime/device_host.hpp"
+#include "ams/runtime/log.hpp"
 #include "ams/runtime/record_sink.hpp"
 #include "ams/runtime/thread_executor.hpp"
 #include "ams/segmentation/prediction_record.hpp"
@@ -26,6 +27,7 @@ int main(int argc, char** argv) try {
   const StudentValues student = load_student_values(spec);
   VideoReader video(argv[2]);
   RecordSink output(argv[1]);
+  Logger log;  // to stderr: what the server refuses, lost links
   ThreadExecutor executor;
   const auto port = static_cast<std::uint16_t>(std::atoi(argv[4]));
   WebSocketDeviceTransport link({.host = argv[3], .port = port, .ca_file = argv[5]}, executor);
@@ -40,7 +42,8 @@ int main(int argc, char** argv) try {
     info.model_version = version.number;
     output.put(write_prediction(PredictionFormat::jsonl, info, prediction.as<LabelMap>()));
   };
-  DeviceHost device(std::move(parts), {.device_id = "mine", .token = argv[6]}, executor, link);
+  DeviceHost device(std::move(parts), {.device_id = "mine", .token = argv[6]}, executor, link,
+                    &log);
   const std::shared_ptr<void> end_threads(nullptr, [&](void*) { link.stop(), executor.stop(); });
   executor.set_tick([&] { device.on_time(); });
   link.start(device);

@@ -4,6 +4,8 @@
 #include <mutex>
 #include <utility>
 
+#include "ams/core/error.hpp"
+
 namespace ams {
 
 class WebSocketServerTransport::Impl {
@@ -123,6 +125,14 @@ class WebSocketDeviceTransport::Impl {
     client.start();
   }
 
+  void connect() {
+    if (host_ == nullptr) {
+      throw Error(ErrorCode::invalid_argument,
+                  "call WebSocketDeviceTransport::start(host) before DeviceHost::start()");
+    }
+    client.connect();
+  }
+
  private:
   WebSocketClientCallbacks callbacks() {
     WebSocketClientCallbacks callbacks;
@@ -156,7 +166,7 @@ void WebSocketDeviceTransport::stop() {
   impl_->client.stop();
 }
 void WebSocketDeviceTransport::connect() {
-  impl_->client.connect();
+  impl_->connect();
 }
 void WebSocketDeviceTransport::send(DeviceMessage message) {
   impl_->client.send(message);

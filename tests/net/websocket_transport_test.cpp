@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "ams/core/error.hpp"
+#include "ams/runtime/log.hpp"
 #include "ams/runtime/thread_executor.hpp"
 #include "fixtures.hpp"
 #include "runtime/recording_log.hpp"
@@ -121,6 +123,50 @@ TEST_CASE("hosts find each other over the network, adapt, and part in order") {
   CHECK(report[0].ended_links.uplink_bytes > 0);
   CHECK(report[0].ended_links.uplink_bytes == device.host.status().link.uplink_bytes);
   CHECK(report[0].ended_links.downlink_bytes == server.transport.total_counters().downlink_bytes);
+}
+
+TEST_CASE("the server that docs/embed.md shows") {
+  const ams::WebSocketServerOptions network = fixtures::server_options();
+  const toy::SessionSetup setup;
+  const ams::ServerParts parts{.initial = toy::initial_state(),
+                               .task = std::make_shared<toy::Task>(),
+                               .make_policy = [&] { return setup.policy(); },
+                               .teacher = std::make_shared<toy::Teacher>(600),
+                               .trainer = std::make_shared<toy::Trainer>(),
+                               .codec = std::make_shared<toy::Codec>()};
+  std::optional<Device> device;
+  std::uint16_t port = 0;
+  const auto wait_for_the_end = [&] {
+    device.emplace(port, "secret");
+    CHECK(eventually([&] { return device->host.status().streaming; }));
+  };
+
+  ams::Logger log;  // to stderr
+  ams::ThreadExecutor executor;
+  ams::WebSocketServerTransport link(network, ams::accept_tokens({"secret"}), executor, &log);
+  ams::ServerHost server(parts, {}, executor, link, &log);
+  executor.set_tick([&] { server.on_time(); });
+  link.start(server);
+  port = link.port();
+  wait_for_the_end();
+  server.stop();
+  executor.stop_work();  // the update of the phase under way still leaves
+  link.stop();
+  executor.stop();
+}
+
+TEST_CASE("a device whose transport was not started says so") {
+  ThreadExecutor executor;
+  WebSocketDeviceTransport transport(
+      {.host = "127.0.0.1", .port = 1, .ca_file = fixtures::Credentials::get().certificate},
+      executor);
+  DeviceHost host({.initial = toy::initial_state(),
+                   .active = std::make_shared<toy::Predictor>(),
+                   .inactive = std::make_shared<toy::Predictor>(),
+                   .codec = std::make_shared<toy::Codec>()},
+                  {}, executor, transport);
+  CHECK_THROWS_WITH_AS(host.start(), doctest::Contains("start(host)"), Error);
+  executor.stop();
 }
 
 TEST_CASE("a device with a wrong token reaches no session") {

@@ -79,6 +79,7 @@ class WebSocketDeviceTransport final : public DeviceTransport {
   /// Closes the connection. Not from the executor's threads.
   void stop();
 
+  /// Throws Error(invalid_argument) before start().
   void connect() override;
   void send(DeviceMessage message) override;
   void close(const std::string& reason) override;

@@ -54,22 +54,22 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
     add("--classes", type=_integer(1, 254), default=19, metavar="N", help="outputs of the student")
     add("--input", type=_size, default="256x128", metavar="WxH", help="the student's input size")
     add("--stream", action="store_true", help="all clips one after another as one stream")
-    add("--max-seconds", type=_positive, metavar="S", help="use no more than this of each stream")
+    add("--max-seconds", type=_positive, metavar="S", help="play so much of each stream")
     add(
         "--start-up-seconds",
         type=_not_negative,
         default=0.0,
         metavar="S",
-        help="scores before are left out (the paper: 250)",
+        help="leave out scores before this time (the paper: 250)",
     )
     add(
         "--jobs",
         type=_integer(1, 1024),
         default=os.cpu_count() or 1,
         metavar="N",
-        help="runs at a time, one compute thread each",
+        help="runs at the same time, one compute thread each",
     )
-    add("--seed", type=_integer(0, 2**31), default=1, help="of everything random")
+    add("--seed", type=_integer(0, 2**31), default=1, help="seed of everything random")
     add(
         "--device",
         help="where training computes: cpu, cuda, cuda:1; default: cuda if there is one, else cpu. "
@@ -86,21 +86,21 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_positive,
         default=2e-3,
         metavar="RATE",
-        help="of Adam, for the whole model; the paper's is 1e-3, EDANet learns better at 2e-3. "
-        "What a strategy trains learns faster by the multipliers below",
+        help="Adam's alpha for the whole model (the paper: 1e-3); the factors below raise it for "
+        "what a strategy trains",
     )
     add(
         "--learning-rates-by-size",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="weights whose values are small learn less fast, so that one learning rate suits most "
-        "students; --no-... is as in the paper",
+        help="smaller rates for weights with small values, so that one learning rate suits most "
+        "students; the paper has none",
     )
     add(
         "--gamma",
         type=_fraction,
         metavar="FRACTION",
-        help="of the parameters that an update carries, AMS's and Just-In-Time's (default: 0.05)",
+        help="fraction of the parameters in an update of AMS and Just-In-Time (default: 0.05)",
     )
     add(
         "--iterations",
@@ -117,21 +117,21 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_integer(4, 2**31),
         default=4096,
         metavar="N",
-        help="AMS trains on no more than the newest N samples of T_horizon (the paper: on all; "
-        "ams-server: on 60, which is better where the scene changes)",
+        help="AMS trains on the newest N samples of T_horizon (the paper: all; ams-server: 60, "
+        "better where the scene changes)",
     )
     add(
         "--first-batch-seconds",
         type=_positive,
         default=5.0,
         metavar="S",
-        help="the first samples leave after",
+        help="send the first samples after S seconds",
     )
     add(
         "--uplink-target-kbps",
         type=_positive,
         metavar="KBPS",
-        help="of the sample encoder (default: 200; libams with its default settings: 100)",
+        help="bitrate of the samples (default: 200; libams with its default settings: 100)",
     )
     add(
         "--teacher",
@@ -139,7 +139,7 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         help="a network that labels what AMS's server decodes, fddwnet:FILE or a file (.pt, .pt2), "
         "kept in OUT/teacher; default: the clips' own labels stand for it",
     )
-    add("--teacher-input", type=_size, default="1024x512", metavar="WxH", help="its input size")
+    add("--teacher-input", type=_size, default="1024x512", metavar="WxH", help="the teacher's size")
     add(
         "--profile",
         choices=ams.update_profile_names(),
@@ -159,36 +159,35 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
             f"--learning-rate-{role}",
             type=_multiplier,
             metavar="TIMES",
-            help=f"AMS: times as much for {what} (default: as ams.recommended_multipliers() says "
-            "for the strategy, or as weights; with a budget times the session's own)",
+            help=f"AMS: factor of --learning-rate for {what} (default: "
+            "ams.recommended_multipliers(); with a budget of the rates that the budget chooses)",
         )
     add(
         "--relative-step",
         type=_step,
         metavar="TIMES",
-        help="AMS, profile compact: its step, times the root mean square of what moved (default: "
-        "1; with a budget the session's own)",
+        help="AMS, profile compact: step, in root mean squares of the changes (default: 1; a "
+        "budget chooses its own)",
     )
     add(
         "--relative-step-weight",
         type=_step,
         metavar="TIMES",
-        help="AMS, profile compact: times as much for weights (default: 1; with a budget the "
-        "session's own)",
+        help="AMS, profile compact: factor of the step for weights (default: 1; a budget chooses "
+        "its own)",
     )
     add(
         "--downlink-kbps",
         type=_positive,
         metavar="KBPS",
-        help="what AMS may send on the mean of a minute; strategy and gamma are then the session's "
-        "own choice",
+        help="limit of AMS's downlink, over a minute; libams then chooses strategy and gamma",
     )
     add(
         "--downlink-link-kbps",
         type=_positive,
         metavar="KBPS",
-        help="with a budget (--downlink-kbps, or bandwidth's --budgets-kbps): what the link takes; "
-        "no update is larger than this times T_update (default: four times the budget)",
+        help="with a budget (--downlink-kbps, or bandwidth's --budgets-kbps): speed of the link; "
+        "no update takes longer than one T_update (default: four times the budget)",
     )
 
     add = parser.add_argument_group("Remote+Tracking").add_argument
@@ -197,7 +196,7 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_size,
         default="1024x512",
         metavar="WxH",
-        help="of pictures for optical flow",
+        help="size of the pictures for optical flow",
     )
     add(
         "--flow-every-frame",
@@ -212,14 +211,14 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_positive,
         default=0.01,
         metavar="RATE",
-        help="of SGD with momentum 0.9",
+        help="learning rate of SGD with momentum 0.9",
     )
     add(
         "--jit-tolerance",
         type=_not_negative,
         default=0.5,
         metavar="POINTS",
-        help="of mIoU that it may stay below AMS when its threshold is tuned",
+        help="points of mIoU below AMS that tuning the threshold accepts",
     )
 
     world = parser.add_argument_group("Virtual time: the link and what work costs")
@@ -229,48 +228,47 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_positive,
         default=sim.Link().uplink_bps / 1000,
         metavar="KBPS",
-        help="capacity of the link",
+        help="capacity of the link up",
     )
     add(
         "--link-down-kbps",
         type=_positive,
         default=sim.Link().downlink_bps / 1000,
         metavar="KBPS",
-        help="capacity of the link",
+        help="capacity of the link down",
     )
     add(
         "--delay-seconds",
         type=_not_negative,
         default=sim.Link().delay_seconds,
         metavar="S",
-        help="one way",
+        help="delay of the link, one way",
     )
     add(
         "--teacher-seconds",
         type=_not_negative,
         default=sim.Costs().teacher_seconds,
         metavar="S",
-        help="to label one frame",
+        help="time to label a frame",
     )
     add(
         "--iteration-seconds",
         type=_not_negative,
         default=sim.Costs().iteration_seconds,
         metavar="S",
-        help="of a training step, besides",
+        help="time of a training step, without its samples",
     )
     add(
         "--iteration-sample-seconds",
         type=_not_negative,
         default=sim.Costs().iteration_sample_seconds,
         metavar="S",
-        help="for each of its samples",
+        help="time of a training step for each sample",
     )
     add(
         "--measured",
         action="store_true",
-        help="training and encoding take as long as they do here, so that results depend on the "
-        "machine",
+        help="use the real time of training and encoding on this machine",
     )
 
     add = parser.add_argument_group("fig6").add_argument
@@ -308,17 +306,16 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_positive,
         default=[0.5, 1.0, 2.0],
         metavar="TIMES",
-        help="each point is run with --learning-rate (--jit-learning-rate) times these, and the "
-        "best on the mean of the clips is taken",
+        help="run each point with --learning-rate (--jit-learning-rate) times these; take the best "
+        "on the mean of the clips",
     )
     add(
         "--seeds",
         type=_integer(1, 100),
         default=4,
         metavar="N",
-        help="pace: runs of each row, with --seed, --seed + 1, ... bandwidth: runs of each point; "
-        "--seed chooses the learning rate, and means and deviations are those of the others, so "
-        "that none is flattered by its own choice; with 1, those of the seed that chose",
+        help="runs of each row (pace) or point (bandwidth), with --seed, --seed + 1, ... "
+        "bandwidth: --seed chooses the learning rate; the others give means and deviations",
     )
 
     add = parser.add_argument_group("pace").add_argument
@@ -338,7 +335,7 @@ def make_parser(experiments: Sequence[str]) -> argparse.ArgumentParser:
         type=_positive,
         default=1e-3,
         metavar="RATE",
-        help="at the start; it falls to 0",
+        help="learning rate at the start; it falls to 0",
     )
     add(
         "--leave-one-out",

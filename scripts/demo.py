@@ -64,7 +64,7 @@ def parse_arguments():
                              "without libtorch: the student is exported as a bundle, which both ends take")
     parser.add_argument("--server-args", default="", help="more flags for ams-server, as one string")
     parser.add_argument("--edge-args", default="", help="more flags for ams-edge, as one string")
-    parser.add_argument("--seed", type=int, default=1, help="one seed governs the run (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the run (default 1)")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where results go (out/demo)")
     parser.add_argument("--bin", type=Path, default=ROOT / "build" / "bin", help="where the programs are (build/bin)")
     arguments = parser.parse_args()
@@ -284,8 +284,9 @@ def end(process):
 def server_command(arguments, certificates):
     """What ams-server is told whatever the clip is."""
     return [
-        arguments.bin / "ams-server", "--port", 0, "--certificate", certificates / "certificate.pem", "--private-key",
-        certificates / "private_key.pem", "--data-dir", "none", *what_is_sent(arguments), "--learning-rate",
+        arguments.bin / "ams-server", "--address", "127.0.0.1", "--port", 0, "--certificate",
+        certificates / "certificate.pem", "--private-key", certificates / "private_key.pem", "--data-dir", "none",
+        *what_is_sent(arguments), "--learning-rate",
         arguments.learning_rate, "--iterations", arguments.iterations, "--batch-size", arguments.batch_size,
         "--update-interval-seconds", arguments.update_interval_seconds, "--seed", arguments.seed]
 

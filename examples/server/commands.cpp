@@ -9,6 +9,7 @@
 #include "ams/core/error.hpp"
 #include "ams/net/certificate.hpp"
 #include "ams/net/device_credentials.hpp"
+#include "ams/session/text.hpp"
 #include "common/files.hpp"
 #include "server/access.hpp"
 
@@ -79,6 +80,11 @@ int DevicesCommand::run(const std::string& data_dir) const {
   }
   devices.write(devices_file(data_dir));
   if (!token.empty()) std::printf("%s\n", token.c_str());
+  std::fprintf(stderr, "a running server reads this at SIGHUP\n");
+  if (token.empty()) {
+    std::fprintf(stderr, "whoever has the token of the server's --token-file can still be %s\n",
+                 printable(id_).c_str());
+  }
   return 0;
 }
 

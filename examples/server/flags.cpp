@@ -71,6 +71,18 @@ void require_labels_for(const StudentSpec& spec, int teacher_classes) {
   }
 }
 
+/// What a device must be told besides --student and --weights.
+std::string student_flags(const StudentSpec& spec) {
+  std::string flags = "--input " + std::to_string(spec.input_width) + "x" +
+                      std::to_string(spec.input_height) + " --classes " +
+                      std::to_string(spec.num_classes);
+  for (const int id : spec.selected_classes) {
+    flags +=
+        (id == spec.selected_classes.front() ? " --selected-classes " : ",") + std::to_string(id);
+  }
+  return flags + (spec.train_batch_norm_statistics ? " --train-batch-norm" : "");
+}
+
 }  // namespace
 
 void ServerFlags::add_to(CLI::App& app) {
@@ -303,7 +315,10 @@ void ServerFlags::check() {
   make_policy()();  // throws on values out of range
   session.limits.max_buffer_bytes = max_buffer_mib << 20;
   validate(session);
-  if (teacher.text().empty()) refuse("--teacher is required; see --help");
+  if (teacher.text().empty())
+    refuse(
+        "--teacher is required: clip:<folder>, fddwnet:<weights.safetensors>, model.pt or "
+        "model.pt2");
   if (teacher.clip_folder().empty()) teacher.network();  // throws on what is no teacher
   if (network.certificate_file.empty() || network.private_key_file.empty()) {
     refuse(
@@ -365,13 +380,12 @@ StrategyPtr ServerFlags::named_strategy() const {
 }
 
 ServerHostOptions ServerFlags::host_options(Digest student_fingerprint) const {
-  ServerHostOptions options{.session = session,
-                            .max_devices = max_devices,
-                            .student_fingerprint = student_fingerprint};
+  ServerHostOptions options{
+      .session = session, .max_devices = max_devices, .student_fingerprint = student_fingerprint};
   options.wrong_student_text =
-      "the device runs another student than this server trains; start both with the same "
-      "--student, --weights, --classes, --input, --train-batch-norm and --selected-classes "
-      "(default: those of --clip)";
+      "the device runs another student than this server trains; give it the same --student and "
+      "--weights, and " +
+      student_flags(student_spec());
   options.full_text = "the server has as many devices as it takes (--max-devices)";
   return options;
 }

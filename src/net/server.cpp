@@ -435,6 +435,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
                                                        ams::to_string(kind_of(message)) +
                                                        " (it must be Hello)");
       }
+      device_id_ = hello->device_id;
       admit(*hello);
     } else if (hello != nullptr) {
       throw Error(ErrorCode::protocol_violation, "a second Hello");
@@ -517,7 +518,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
     }
     if (!quiet_) {
       ++server_.refusals_[kind_];
-      server_.refused(peer_, reason);
+      server_.refused(peer_, device_id_.empty() ? reason : reason + " (" + device_id_ + ")");
     }
     end();
   }
@@ -533,6 +534,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
   Impl& server_;
   const ConnectionId id_;
   const std::string peer_;
+  std::string device_id_;  // of its Hello
   asio::steady_timer hello_timer_;
   const std::shared_ptr<SocketCounters> counters_;
 

@@ -26,7 +26,7 @@ class LiveSources(ProgramsTest):
         self.addCleanup(camera.stop)
         self.port = NOBODY
         edge = self.start_edge(source=["--video", camera.url], status="line", student=student)
-        self.wait_until(lambda: "ms/frame" in self.logs(), 60, "the first frame is segmented", edge)
+        self.wait_until(lambda: "ms latency" in self.logs(), 60, "the first frame is segmented", edge)
         return edge
 
     def finish_by(self, number, edge):
@@ -42,7 +42,7 @@ class LiveSources(ProgramsTest):
         self.wait_until(lambda: self.events("edge", "video_back"), 60, "the camera is back", edge)
         lost = self.events("edge", "video_lost")[0]
         self.assertNotIn("admin", lost["video"] + lost["reason"])
-        self.wait_until(lambda: len(re.findall("ms/frame", self.logs())) >= 3, 60, "its time goes on", edge)
+        self.wait_until(lambda: len(re.findall("ms latency", self.logs())) >= 3, 60, "its time goes on", edge)
         report = self.finish_by(signal.SIGINT, edge)
         self.assertGreater(report["frames"], 40)
         self.assertGreater(report["seconds"], 5)
@@ -55,7 +55,7 @@ class LiveSources(ProgramsTest):
 
     def test_a_device_slower_than_its_camera_skips_frames_and_keeps_up(self):
         edge = self.start_with_camera((600, None, "stall"), student=STUDENT[:-1] + ["512x256"])
-        self.wait_until(lambda: len(re.findall("ms/frame", self.logs())) >= 2, 60, "time goes on", edge)
+        self.wait_until(lambda: len(re.findall("ms latency", self.logs())) >= 2, 60, "time goes on", edge)
         report = self.finish_by(signal.SIGTERM, edge)
         # Skipped frames count. Not to the frame: the camera stamps pictures in the order of coding.
         self.assertAlmostEqual(report["seconds"], (report["frames"] - 1) / 30, delta=0.2)
@@ -69,7 +69,7 @@ class LiveSources(ProgramsTest):
         self.port = NOBODY
         edge = self.start_edge(source=["--video", camera.url], status="line")
         self.wait_until(lambda: self.events("edge", "video_back"), 60, "the camera is back", edge)
-        self.wait_until(lambda: len(re.findall("ms/frame", self.logs())) >= 2, 60, "its time goes on", edge)
+        self.wait_until(lambda: len(re.findall("ms latency", self.logs())) >= 2, 60, "its time goes on", edge)
         edge.send_signal(signal.SIGINT)
         self.finish(edge)
         lost = self.events("edge", "video_lost")[0]

@@ -83,7 +83,7 @@ class Outputs(ProgramsTest):
         numbers = [json.loads(line)["frame"] for line in text.splitlines()]
         self.assertEqual(numbers, sorted(set(numbers)))
         self.assertEqual(len(text.splitlines()), self.report("pipe")["output"]["records"])
-        self.assertIn("ms/frame", (self.work / "pipe.log").read_text())
+        self.assertIn("ms latency", (self.work / "pipe.log").read_text())
 
     def test_sockets_pipes_and_shared_memory(self):
         os.mkfifo(self.work / "fifo")

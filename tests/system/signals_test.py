@@ -120,7 +120,7 @@ class Starting(ProgramsTest):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         edge = self.start_edge("--timeline", self.work / "timeline", status="line")
         signal.signal(signal.SIGHUP, before)
-        self.wait_until(lambda: "ms/frame" in self.logs(), 60, "it plays", edge)
+        self.wait_until(lambda: "ms latency" in self.logs(), 60, "it plays", edge)
         edge.send_signal(signal.SIGHUP)
         self.finish(edge)
         self.assertEqual(self.report()["frames"], 10 * self.seconds)

@@ -48,8 +48,8 @@ class Manifest:
     """
     The layout of a network's flat parameter vector: which tensor stands where.
     
-    Server and device must have the same manifest; its digest travels with every update. Immutable; safe to
-    read from any thread.
+    Server and device must have the same manifest; its digest travels with every update. Immutable; safe
+    to read from any thread.
     
         Manifest([("conv.weight", (8, 3, 3, 3)), ("bn.running_mean", (8,), "statistic")])
         Manifest([("bn.weight", (8,), "parameter", "normalization")])
@@ -62,9 +62,10 @@ class Manifest:
         ...
     def __init__(self, tensors: collections.abc.Iterable) -> None:
         """
-        tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind, role); kind is
-        'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises InvalidArgumentError on an empty or
-        repeated name, an extent below 1, more than 8 extents or a vector of 2^32 values and more.
+        tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind,
+        role); kind is 'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises
+        InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or a
+        vector of 2^32 values and more.
         """
     def __repr__(self) -> str:
         ...
@@ -72,8 +73,8 @@ class Manifest:
         ...
     def difference(self, other: Manifest, own_name: str = 'this', other_name: str = 'the other') -> str:
         """
-        What differs, by name, for people: tensors that only one has, other shapes, kinds or places. Empty when the digests are
-        equal. own_name, other_name: whose the two are, in that text.
+        What differs, by name, for people: tensors that only one has, other shapes, kinds or places. Empty
+        when the digests are equal. own_name, other_name: whose the two are, in that text.
         """
     def tensor_of(self, coordinate: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
@@ -81,9 +82,9 @@ class Manifest:
         """
     def with_roles(self, *, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> Manifest:
         """
-        The same layout, of the same digest, with roles by name: where a role is given patterns, exactly the parameters that
-        match one have it, and who had it before is a 'weight'; one that matches both is the head's. A pattern is a name in
-        which * stands for any characters and ? for one. Raises InvalidArgumentError for a pattern that no parameter matches.
+        The same layout and digest with other roles. Parameters whose names match a role's patterns get that
+        role; others that had it become 'weight'. The head wins where both match. In a pattern * stands for
+        any characters, ? for one. Raises InvalidArgumentError for a pattern that matches no parameter.
         """
     @property
     def digest(self) -> int:
@@ -107,8 +108,8 @@ class Manifest:
         """
 class CoordinateSet:
     """
-    A set of coordinates of a parameter vector: the I_n of Algorithm 2. Immutable; safe to read from any thread.
-    len() is the number of coordinates, | the union of two sets of one dimension.
+    A set of coordinates of a parameter vector: the I_n of Algorithm 2. Immutable; safe to read from any
+    thread. len() is the number of coordinates, | the union of two sets of one dimension.
     """
     __hash__: typing.ClassVar[None] = None
     @staticmethod
@@ -151,8 +152,8 @@ class CoordinateSet:
         """
 class ModelVersion:
     """
-    Names what a device holds: the number of updates since version 0, and the digest of the values and of what profile
-    'compact' has learned.
+    Names what a device holds: the number of updates since version 0, and the digest of the values and
+    of what profile 'compact' has learned.
     """
     def __eq__(self, arg0: ModelVersion) -> bool:
         ...
@@ -178,11 +179,11 @@ class ModelVersion:
         """
 class ModelState:
     """
-    The parameter vector at one version: what a device holds, and what its server knows it holds; with it, what profile
-    'compact' has learned from the updates so far.
+    The parameter vector at one version: what a device holds, and what its server knows it holds; with
+    it, what profile 'compact' has learned from the updates so far.
     
-    Only encode_update() and apply_update() move it to another version, so its digest always belongs to its content.
-    Reading is thread-safe; updating is not: give a state to one thread.
+    Only encode_update() and apply_update() move it to another version, so its digest always belongs to
+    its content. Reading is thread-safe; updating is not: give a state to one thread.
     """
     def __copy__(self) -> ModelState:
         ...
@@ -219,8 +220,8 @@ class ModelState:
         """
 class UpdateInfo:
     """
-    What an update says of itself. inspect_update() leaves 0 what the lean header of profile 'compact' does not tell: all
-    digests and the number of values.
+    The header of an update. Profile 'compact' has no digests and no number of values in it:
+    inspect_update() leaves them 0.
     """
     def __repr__(self) -> str:
         ...
@@ -301,15 +302,15 @@ class EncodeOptions:
         """
 class Strategy:
     """
-    Which coordinates a training phase trains and sends (section 3.1.2, table 3): a value that serves any number of sessions.
-    unite() combines two.
+    Which coordinates a training phase trains and sends (section 3.1.2, table 3): a value that serves
+    any number of sessions. unite() combines two.
     """
     def __repr__(self) -> str:
         ...
     def required_gradients(self, manifest: Manifest) -> list[bool]:
         """
-        For each tensor of the manifest: must its gradient be computed? Raises InvalidArgumentError when the manifest lacks what
-        the strategy trains.
+        For each tensor of the manifest: must its gradient be computed? Raises InvalidArgumentError when the
+        manifest lacks what the strategy trains.
         """
     @property
     def name(self) -> str:
@@ -318,7 +319,8 @@ class Strategy:
         """
 class AdamState:
     """
-    Adam's memory of one parameter vector; it persists over training phases (Algorithm 2, lines 4, 5 and 11).
+    Adam's memory of one parameter vector; it persists over training phases (Algorithm 2, lines 4, 5 and
+    11).
     """
     def __init__(self, dimension: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -346,8 +348,8 @@ class AdamState:
         ...
 class GradientGuidedAdam:
     """
-    Algorithm 2 (section 3.1.2): an optimiser that in each training phase moves a fraction of the parameters, those that
-    moved most in the phase before.
+    Algorithm 2 (section 3.1.2): an optimiser that moves a fraction of the parameters in each training
+    phase: those that moved most in the phase before.
     
         adam = GradientGuidedAdam(weights.size, gamma=0.05)
         while True:                               # one round is one training phase
@@ -356,7 +358,8 @@ class GradientGuidedAdam:
                 adam.step(weights, gradients_of(weights))
             send(weights, chosen)                 # all other weights are as they were
     
-    It keeps no parameters. Equal seeds and gradients give equal results on every machine. Not thread-safe.
+    It keeps no parameters. Equal seeds and gradients give equal results on every machine. Not
+    thread-safe.
     """
     def __init__(self, manifest_or_dimension: Manifest | int, *, gamma: float = 0.05, strategy: str | Strategy = 'gradient_guided', learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, seed: int = 0) -> None:
         """
@@ -393,11 +396,12 @@ class GradientGuidedAdam:
         """
     def step(self, parameters: numpy.typing.ArrayLike, gradients: numpy.typing.ArrayLike) -> None:
         """
-        One iteration (lines 9 to 13) in place: the moments of all coordinates follow the gradient, those of the phase move.
+        One iteration (lines 9 to 13) in place: the moments of all coordinates follow the gradient, those of
+        the phase move.
         
-        Both float32 [dimension], contiguous, in memory of their own; tensors whose gradient is not required have zeros.
-        Raises InvalidArgumentError, with nothing changed, before the first begin_phase(), on another size or dtype, and on
-        a |gradient| over 1e18 or not a number. Runs without the GIL.
+        Both float32 [dimension], contiguous, in memory of their own; tensors whose gradient is not required
+        have zeros. Raises InvalidArgumentError, with nothing changed, before the first begin_phase(), on
+        another size or dtype, and on a |gradient| over 1e18 or not a number. Runs without the GIL.
         """
     @property
     def coordinates(self) -> CoordinateSet:
@@ -406,8 +410,8 @@ class GradientGuidedAdam:
         """
 class PhiScoreTracker:
     """
-    phi-score (section 3.2): how fast the teacher's output changes. Labels are any objects; the task's own loss compares
-    each with the one before. Not thread-safe.
+    phi-score (section 3.2): how fast the teacher's output changes. Labels are any objects; the task's
+    own loss compares each with the one before. Not thread-safe.
     """
     def __init__(self, loss: collections.abc.Callable[[typing.Any, typing.Any], float | None]) -> None:
         """
@@ -415,8 +419,9 @@ class PhiScoreTracker:
         """
     def add(self, label: typing.Any) -> float | None:
         """
-        Takes the teacher's output on the next frame, in the order of capture. Gives phi, or None for the first frame and
-        where the loss gives None. Raises what the loss raises; the tracker is then as before.
+        Takes the teacher's output on the next frame, in the order of capture. Gives phi, or None for the
+        first frame and where the loss gives None. Raises what the loss raises; the tracker is then as
+        before.
         """
     def forget_label(self) -> None:
         """
@@ -479,8 +484,8 @@ class SamplingRateController:
         """
 class TrainingRateController:
     """
-    Adaptive training rate (appendix D): a video that changes slowly gets fewer updates. Two modes with hysteresis, by the
-    mean of the latest sampling rates. Not thread-safe.
+    Adaptive training rate (appendix D): a video that changes slowly gets fewer updates. Two modes with
+    hysteresis, by the mean of the latest sampling rates. Not thread-safe.
     """
     def __init__(self, *, base_interval_seconds: float = 10.0, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, step_seconds: float = 2.0, max_factor: float = 6.0, window: int = 5) -> None:
         """
@@ -520,20 +525,22 @@ class TrainingRateController:
         """
 class HorizonReplayBuffer:
     """
-    The training buffer B of Algorithm 1: samples (any objects) with time stamps, of which mini-batches are drawn uniformly
-    with replacement over the last horizon_seconds. Thread-safe. len() is the number of samples.
+    The training buffer B of Algorithm 1: samples (any objects) with time stamps, of which mini-batches
+    are drawn uniformly with replacement over the last horizon_seconds. Thread-safe. len() is the number
+    of samples.
     """
     def __init__(self, *, horizon_seconds: typing.SupportsFloat | typing.SupportsIndex = 240.0, max_samples: typing.SupportsInt | typing.SupportsIndex = 4096, max_bytes: typing.Any = None, size_of: collections.abc.Callable[[typing.Any], int] | None = None, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
-        horizon_seconds: T_horizon, > 0. max_samples: >= 1. max_bytes: >= 1, None for no limit. size_of: sample -> bytes.
-        Whatever bound comes first drops the oldest samples.
+        horizon_seconds: T_horizon, > 0. max_samples: >= 1. max_bytes: >= 1, None for no limit. size_of:
+        sample -> bytes. Whatever bound comes first drops the oldest samples.
         """
     def __len__(self) -> int:
         ...
     def add(self, time_seconds: typing.SupportsFloat | typing.SupportsIndex, sample: typing.Any) -> bool:
         """
-        Keeps a sample; False when it would be forgotten at once. Times need not come in order. Raises InvalidArgumentError
-        when the time is not finite, LimitExceededError when the sample alone is over max_bytes, and what size_of raises.
+        Keeps a sample; False when it would be forgotten at once. Times need not come in order. Raises
+        InvalidArgumentError when the time is not finite, LimitExceededError when the sample alone is over
+        max_bytes, and what size_of raises.
         """
     def clear(self) -> None:
         """
@@ -545,8 +552,8 @@ class HorizonReplayBuffer:
         """
     def draw(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, batch_count: typing.SupportsInt | typing.SupportsIndex, batch_size: typing.SupportsInt | typing.SupportsIndex) -> list[list[typing.Any]]:
         """
-        `batch_count` lists of `batch_size` samples of [now_seconds - horizon_seconds, now_seconds]; empty when there are
-        none.
+        `batch_count` lists of `batch_size` samples of [now_seconds - horizon_seconds, now_seconds]; empty
+        when there are none.
         """
     def entries(self) -> list:
         """
@@ -572,16 +579,18 @@ class ModelReadGuard:
         """
 class ModelHolder:
     """
-    Two copies of a model, of which readers use the active one while the next version is made in the inactive one
-    (section 3, "Edge device"). Inference never waits for an update and never sees half of one.
+    Two copies of a model, of which readers use the active one while the next version is made in the
+    inactive one (section 3, "Edge device"). Inference never waits for an update and never sees half of
+    one.
     
         holder = ModelHolder(model)                      # with a deep copy of it as the second
         with holder.read() as active:                    # inference thread, for every frame
             labels = active(frame)
         holder.update(lambda inactive, active: inactive.load(values))   # network thread
     
-    Any number of threads may read and update. update() waits for readers of the copy that it is about to write, without
-    the GIL; a thread that calls it within its own read() block waits for itself, until Ctrl-C.
+    Any number of threads may read and update. update() waits for readers of the copy that it is about
+    to write, without the GIL; a thread that calls it within its own read() block waits for itself,
+    until Ctrl-C.
     """
     def __init__(self, active: typing.Any, inactive: typing.Any = None) -> None:
         """
@@ -593,17 +602,19 @@ class ModelHolder:
         """
     def update(self, change: collections.abc.Callable[[typing.Any, typing.Any], None]) -> int:
         """
-        Makes the next version: change(inactive, active) gives `inactive` a whole new value in place, and readers that come
-        after see it. Returns its generation. When `change` raises, nothing is published and the exception passes on.
+        Makes the next version: change(inactive, active) gives `inactive` a whole new value in place, and
+        readers that come after see it. Returns its generation. When `change` raises, nothing is published
+        and the exception passes on.
         """
 class HardLabelCrossEntropy:
     """
-    The segmentation task's loss on hard labels: a right pixel costs 0, a wrong one -ln(floor), and the loss is the mean.
-    The unit of SamplingRateController's phi_target.
+    The segmentation task's loss on hard labels: a right pixel costs 0, a wrong one -ln(floor), and the
+    loss is the mean. The unit of SamplingRateController's phi_target.
     """
     def __call__(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> float | None:
         """
-        The loss of two label maps, uint8 [H, W] each; None when they have no pixel in common that counts.
+        The loss of two label maps, uint8 [H, W] each; None when they have no pixel in common that
+        counts.
         """
     def __init__(self, classes: int | collections.abc.Sequence[int], *, floor: typing.SupportsFloat | typing.SupportsIndex = 0.01, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> None:
         """
@@ -616,8 +627,9 @@ class HardLabelCrossEntropy:
         """
 class ConfusionMatrix:
     """
-    Pixel counts by true and by predicted class, and the intersection over union that follows, in [0, 1]. A pixel counts
-    when its true class is one of the classes; a prediction outside them is a miss of the true class. Not thread-safe.
+    Pixel counts by true and by predicted class, and the intersection over union that follows, in [0,
+    1]. A pixel counts when its true class is one of the classes; a prediction outside them is a miss of
+    the true class. Not thread-safe.
     """
     __hash__: typing.ClassVar[None] = None
     def __eq__(self, arg0: ConfusionMatrix) -> bool:
@@ -632,7 +644,8 @@ class ConfusionMatrix:
         ...
     def add(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> None:
         """
-        Counts a frame's pixels: uint8 [H, W] each. Raises InvalidArgumentError unless the shapes are equal.
+        Counts a frame's pixels: uint8 [H, W] each. Raises InvalidArgumentError unless the shapes are
+        equal.
         """
     def clear(self) -> None:
         """
@@ -689,18 +702,19 @@ class MiouSummary:
         """
 class SlidingMiou:
     """
-    The paper's accuracy measure: for every frame the confusion matrix summed over the last window_seconds of video, its
-    IoU averaged over the classes that occur; then the mean over frames. Not thread-safe.
+    The paper's accuracy measure: for every frame the confusion matrix summed over the last
+    window_seconds of video, its IoU averaged over the classes that occur; then the mean over frames.
+    Not thread-safe.
     """
     def __init__(self, classes: int | collections.abc.Sequence[int], *, window_seconds: typing.SupportsFloat | typing.SupportsIndex = 10.0, start_up_seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> None:
         """
-        classes: a number of classes, or their ids. window_seconds: > 0. start_up_seconds: frames before this time are left
-        out of the averages.
+        classes: a number of classes, or their ids. window_seconds: > 0. start_up_seconds: frames before
+        this time are left out of the averages.
         """
     def add(self, prediction: numpy.ndarray, truth: numpy.ndarray, time_seconds: typing.SupportsFloat | typing.SupportsIndex) -> float | None:
         """
-        Takes the next frame (uint8 [H, W] each) and returns the window's mIoU at its time; None when no pixel counts. Times do
-        not go back.
+        Takes the next frame (uint8 [H, W] each) and returns the window's mIoU at its time; None when no
+        pixel counts. Times do not go back.
         """
     def summary(self) -> MiouSummary:
         """
@@ -985,9 +999,9 @@ class TrainingResult:
     """
     def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> None:
         """
-        parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are unchanged, but for
-        statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. scores: what
-        TrainingJob.try_starts() gave. All copied.
+        parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are
+        unchanged, but for statistics. adam: AdamState after them. losses: of the K mini-batches. seconds:
+        wall time of the phase. scores: what TrainingJob.try_starts() gave. All copied.
         """
     @property
     def adam(self) -> AdamState:
@@ -1016,8 +1030,8 @@ class TrainingResult:
         """
 class TrainingJob:
     """
-    One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through mini_batches and
-    changes parameters in place, with step() or an optimiser of its own:
+    One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through
+    mini_batches and changes parameters in place, with step() or an optimiser of its own:
     
         for batch in job.mini_batches:
             loss, gradients = loss_and_gradients(job.parameters, batch)
@@ -1031,15 +1045,16 @@ class TrainingJob:
         """
     def step(self, gradients: numpy.typing.ArrayLike) -> None:
         """
-        One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension] of the loss at
-        parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.
+        One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension]
+        of the loss at parameters. Raises InvalidArgumentError, with nothing changed. Runs without the
+        GIL.
         """
     def try_starts(self, score: collections.abc.Callable) -> StartScores | None:
         """
-        Lets `parameters` start from the best of the states that the policy offers. score(values, samples): how good a student
-        with these values, float32 [dimension], is on these samples, in [0, 1]; None where they say nothing. Gives the
-        StartScores; give them to result(), which raises InvalidArgumentError without them. None where the policy offers
-        nothing or the samples say nothing.
+        Lets `parameters` start from the best of the states that the policy offers. score(values, samples):
+        the score in [0, 1] of a student with these values, float32 [dimension], on these samples; None
+        where they say nothing. Gives StartScores, which result() needs, or None where there is nothing to
+        try.
         """
     @property
     def adam(self) -> AdamState:
@@ -1083,8 +1098,8 @@ class TrainingJob:
         """
 class SessionOptions:
     """
-    What can be set about one device's session besides its task and its policy: an identity, a seed, and what the device may
-    make its server hold.
+    What can be set about one device's session besides its task and its policy: an identity, a seed, and
+    what the device may make its server hold.
     """
     def __init__(self, *, session_id: int = 1, seed: int = 0, snapshot_zstd_level: int = 3, max_buffer_samples: int = 4096, max_buffer_bytes: int = 1073741824, max_pending_batches: int = 8, max_frames_per_batch: int = 256, max_bitstream_bytes: int = 8388608, max_updates_in_flight: int = 4, ack_timeout_seconds: float = 300.0, max_consecutive_snapshots: int = 4, max_history_updates: int = 4096, max_history_bytes: int = 0) -> None:
         """
@@ -1316,8 +1331,8 @@ class TaskScore:
         """
 class Task:
     """
-    What a session and its hosts must know of a task: what a sample is, how much two samples' labels differ, how predictions
-    are scored and shown. Derive from it; each method has a default but score(). Frames come from the frame codec, labels
+    What a sample is, how much two samples' labels differ, and how predictions are scored and shown.
+    Derive from it; every method but score() has a default. Frames come from the frame codec, labels
     from the teacher, predictions from the predictor: any objects. The loss belongs to the trainer.
     
         class Regression(ams.Task):
@@ -1333,18 +1348,19 @@ class Task:
         """
     def draw(self, frame: typing.Any, label: typing.Any) -> numpy.ndarray:
         """
-        The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which then is such an
-        array.
+        The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which
+        then is such an array.
         """
     def pack_label(self, label: typing.Any) -> bytes:
         """
-        A label as bytes, for a store: with the frames as they came, samples outlive the server. By default empty, and samples
-        are not kept.
+        A label as bytes, for a store: with the frames as they came, samples outlive the server. By default
+        empty, and samples are not kept.
         """
     def phi(self, previous: typing.Any, current: typing.Any) -> float | None:
         """
-        phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label as the prediction and
-        `previous`'s as the truth. None where they cannot be compared; by default always.
+        phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label
+        as the prediction and `previous`'s as the truth. None where they cannot be compared; by default
+        always.
         """
     def sample(self, frame: typing.Any, label: typing.Any) -> typing.Any:
         """
@@ -1352,13 +1368,14 @@ class Task:
         """
     def score(self) -> TaskScore:
         """
-        A new object that scores predictions. add(prediction, label, capture_seconds) takes the next frame and gives the score
-        of the latest seconds, in [0, 1], or None; summary() gives (name, value) pairs, the main one first, None for a value that
-        there is not.
+        A new object that scores predictions. add(prediction, label, capture_seconds) takes the next frame
+        and gives the score of the latest seconds, in [0, 1], or None; summary() gives (name, value or None)
+        pairs, the main one first.
         """
     def size_bytes(self, sample: typing.Any) -> int:
         """
-        What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By default 0.
+        What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By
+        default 0.
         """
     def unpack_label(self, data: bytes | bytearray | memoryview | numpy.ndarray) -> typing.Any:
         """
@@ -1482,9 +1499,9 @@ class PhasePlan:
             parameters: where training starts, float32 [dimension]; copied
             coordinates: I_n, a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
             required_gradients: one for each tensor of the manifest
-            learning_rates: (begin, end, multiplier) where the rate is another one, as learning_rate_ranges() gives them
-            other_starts: states to start from where one is better on the newest labels, the un-customised student first; float32
-                [dimension] each, copied
+            learning_rates: (begin, end, multiplier) of other rates, as learning_rate_ranges() gives them
+            other_starts: states to start from where better on the newest labels, the un-customised student
+                first; float32 [dimension] each, copied
             start_margin: how much better than what the device holds another start must score, >= 0
             iterations: K, 1 to 10000
             batch_size: samples of a mini-batch, 1 to 4096
@@ -1586,9 +1603,9 @@ class EncodePlan:
     """
     def __init__(self, ways: collections.abc.Sequence[EncodeOptions] = ..., *, usual: typing.SupportsInt | typing.SupportsIndex = 0, max_bytes: typing.SupportsInt | typing.SupportsIndex | None = None, least_kept: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> None:
         """
-        ways: EncodeOptions from fine to coarse, at least one. usual: index of the way that is tried first. max_bytes: of the
-        update; None for no limit. least_kept: the update is withheld when it keeps less than this share of the parameters'
-        movement, [0, 1].
+        ways: EncodeOptions from fine to coarse, at least one. usual: index of the way that is tried first.
+        max_bytes: of the update; None for no limit. least_kept: the update is withheld when it keeps less
+        than this share of the parameters' movement, [0, 1].
         """
     @property
     def least_kept(self) -> float:
@@ -1612,9 +1629,9 @@ class EncodePlan:
         """
 class UpdatePolicy:
     """
-    Decides for one session what a phase trains, how its update is written, and at what pace. Derive from it, or use
-    PaperPolicy, FixedPolicy or BudgetPolicy. All but plan() has a default; attributes of the class or of the object take the
-    properties' place.
+    Decides for one session what a phase trains, how its update is written, and at what pace. Derive
+    from it, or use PaperPolicy, FixedPolicy or BudgetPolicy. All but plan() has a default; attributes
+    of the class or of the object take the properties' place.
     
         class All(ams.UpdatePolicy):
             update_interval_seconds = 5.0
@@ -1636,12 +1653,13 @@ class UpdatePolicy:
         """
     def encode(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, losses: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> EncodePlan:
         """
-        The phase has ended: the EncodePlan of its update. By default profile 'reference'. losses: one for each mini-batch, or
-        none where the trainer computes no loss.
+        The phase has ended: the EncodePlan of its update. By default profile 'reference'. losses: one for
+        each mini-batch, or none where the trainer computes no loss.
         """
     def next_phase_seconds(self, context: PhaseContext) -> float | None:
         """
-        When the next phase may begin; None: more samples must come. By default update_interval_seconds after the latest one.
+        When the next phase may begin; None: more samples must come. By default update_interval_seconds
+        after the latest one.
         """
     def on_connected(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -1673,12 +1691,13 @@ class UpdatePolicy:
         """
     def prepare(self, initial: ModelState) -> None:
         """
-        The session begins with this ModelState; called once, first. Raises InvalidArgumentError when the policy does not fit
-        it.
+        The session begins with this ModelState; called once, first. Raises InvalidArgumentError when the
+        policy does not fit it.
         """
     def rate_due(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> bool:
         """
-        Whether the sampling rate is to be decided on now. Asked when samples have come. By default False.
+        Whether the sampling rate is to be decided on now. Asked when samples have come. By default
+        False.
         """
     def start(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -1716,10 +1735,11 @@ class UpdatePolicy:
         """
 class DownlinkBudget:
     """
-    Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
-    and, as long as there is something to send, little of it is left over. Half of what quiet times leave over is kept for
-    the window's length and goes out when the scene changes. At the start, what a third of a window gives is there in
-    advance, and is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
+    Tells how large the next update may be, so that no window's mean exceeds the downlink budget.
+    
+    - Half of what quiet times save is kept for a window and spent when the scene changes.
+    - At the start a third of a window is advanced. Half of the budget repays it.
+    - Bytes that cannot wait are owed (owe()). Debt reduces later allowances.
     
         budget = DownlinkBudget(budget_bps=2000)
         most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
@@ -1740,14 +1760,14 @@ class DownlinkBudget:
         """
     def allowance_bytes(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex, *, scene_changed: bool = False) -> int:
         """
-        Bytes that the update of this moment may have. update_interval_seconds: T_update, above 0, up to 3600.
-        scene_changed: what was saved may go out at once. Raises InvalidArgumentError.
+        The most bytes that an update may have now. update_interval_seconds: T_update, above 0, up to 3600.
+        scene_changed: spends what was saved. Raises InvalidArgumentError.
         """
     def owe(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
-        Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that is owed, now and from
-        before, is paid back evenly, over half a window and longer where that would take more than half of the budget, so that
-        updates go on meanwhile. Raises InvalidArgumentError.
+        Counts bytes that needed no allowance: a connection's handshake, a snapshot. Repays all debt evenly
+        over half a window; over a longer time where that would take more than half of the budget. Raises
+        InvalidArgumentError.
         """
     def spend(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex, update_bytes: typing.SupportsInt | typing.SupportsIndex, update_interval_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -1759,8 +1779,8 @@ class DownlinkBudget:
         """
 class PaperPolicy(UpdatePolicy):
     """
-    The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in profile 'reference'.
-    The defaults are those of its section 4.1.
+    The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in
+    profile 'reference'. The defaults are those of its section 4.1.
     """
     def __init__(self, *, gamma: float = 0.05, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', update_interval_seconds: float = 10.0, iterations: int = 20, batch_size: int = 8, least_spacing: float = 1.0, min_samples: int = 4, horizon_seconds: float = 240.0, buffer_samples: int = 4096, recency_seconds: float = 0.0, trainer_share: float = 0.0, start_states: int = 0, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
@@ -2183,8 +2203,8 @@ class FixedPolicy(UpdatePolicy):
         """
 class BudgetPolicy(UpdatePolicy):
     """
-    Makes the best of a downlink budget: chooses what every phase trains and how fast it learns (the
-    multipliers are times those of recommended_multipliers()), and writes every update as finely as the budget allows.
+    Keeps a downlink budget: chooses what each phase trains and how fast it learns, and writes each
+    update as finely as the budget allows. Given multipliers multiply recommended_multipliers().
     """
     def __init__(self, *, budget_bps: float = 2000.0, link_bps: float = 0.0, window_seconds: float = 60.0, overhead_bytes: float = 28.0, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, epsilon_placement: str = 'outside_root', weight_multiplier: float = 1.0, normalization_multiplier: float = 1.0, head_multiplier: float = 1.0, learning_rates_by_size: bool = True, update_interval_seconds: float = 2.0, iterations: int = 8, batch_size: int = 8, least_spacing: float = 0.5, min_samples: int = 1, horizon_seconds: float = 240.0, buffer_samples: int = 0, recency_seconds: float = 10.0, trainer_share: float = 0.75, start_states: int = 1, adapt_sampling_rate: bool = True, min_fps: float = 0.1, max_fps: float = 1.0, initial_fps: float = 1.0, step_fps: float = 0.5, phi_target: float = 0.39, sampling_interval_seconds: float = 10.0, adapt_training_rate: bool = False, slow_below_fps: float = 0.25, fast_above_fps: float = 0.35, slow_step_seconds: float = 2.0, slow_max_factor: float = 6.0, slow_window: int = 5) -> None:
         """
@@ -2436,8 +2456,8 @@ class LabelBatch:
         """
 class TrainingDue:
     """
-    Get the session a turn on the trainer, then call begin_phase(). A device that says goodbye meanwhile withdraws it: ask
-    training_due when the turn has come.
+    Get the session a turn on the trainer, then call begin_phase(). A device that says goodbye meanwhile
+    withdraws it: ask training_due when the turn has come.
     """
     def __repr__(self) -> str:
         ...
@@ -2653,14 +2673,16 @@ class SessionRecord:
         """
 class ServerSession:
     """
-    Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions (SendToDevice,
-    LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order. docs/sessions.md describes both ends.
+    Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions
+    (SendToDevice, LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order.
+    docs/sessions.md describes both ends.
     
-    It owns what the device holds, the replay buffer and Adam's memory, and lives on while the device is away. The policy
-    decides what a phase trains, when, and how its update is written; the task what a sample is. Every event takes
-    now_seconds, the driver's clock, finite. Whatever a device sends, no event raises; what the driver may not do raises
-    InvalidArgumentError and changes nothing. What task and policy raise as ams.Error costs at most the phase; any other
-    exception comes out of the event. Not thread-safe.
+    It owns what the device holds, the replay buffer and Adam's memory, and lives on while the device is
+    away. The policy decides what a phase trains, when, and how its update is written; the task what a
+    sample is. Every event takes now_seconds, the driver's clock, finite. Whatever a device sends, no
+    event raises; what the driver may not do raises InvalidArgumentError and changes nothing. What task
+    and policy raise as ams.Error costs at most the phase; any other exception comes out of the event.
+    Not thread-safe.
     """
     @staticmethod
     def from_record(record: SessionRecord, initial: ModelState, task: Task, policy: UpdatePolicy, options: SessionOptions = ...) -> ServerSession:
@@ -2669,12 +2691,13 @@ class ServerSession:
         """
     def __init__(self, initial: ModelState, task: Task, policy: UpdatePolicy, options: SessionOptions = ...) -> None:
         """
-        initial: w_0. task: a Task. policy: an UpdatePolicy, for this session alone. Raises InvalidArgumentError when the policy
-        does not fit the model.
+        initial: w_0. task: a Task. policy: an UpdatePolicy, for this session alone. Raises
+        InvalidArgumentError when the policy does not fit the model.
         """
     def begin_phase(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> TrainingJob:
         """
-        The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError unless training_due.
+        The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError
+        unless training_due.
         """
     def on_disconnect(self, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
@@ -2686,8 +2709,8 @@ class ServerSession:
         """
     def on_labelled(self, batch_id: typing.SupportsInt | typing.SupportsIndex, samples: collections.abc.Iterable, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
-        The answer to LabelBatch. samples: (capture_seconds, sample) each, with capture times of that batch, strictly ascending;
-        frames without a label may be left out.
+        The answer to LabelBatch. samples: (capture_seconds, sample) each, with capture times of that batch,
+        strictly ascending; frames without a label may be left out.
         """
     def on_message(self, message: Hello | FrameBatch | Ack | Refusal | Bye, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
@@ -2695,9 +2718,9 @@ class ServerSession:
         """
     def on_phase_done(self, result: TrainingResult, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
-        Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Runs without the GIL:
-        no other thread may use this session meanwhile, not even its properties. Raises InvalidArgumentError when no phase is out
-        or sizes are wrong.
+        Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase.
+        Runs without the GIL: no other thread may use this session meanwhile, not even its properties.
+        Raises InvalidArgumentError when no phase is out or sizes are wrong.
         """
     def on_phase_failed(self, reason: str, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
@@ -2826,7 +2849,8 @@ class EncodeBuffer:
         """
 class Publish:
     """
-    held has a new value: load its values into the inactive copy of the model and swap, then call on_published(version).
+    held has a new value: load its values into the inactive copy of the model and swap, then call
+    on_published(version).
     """
     def __repr__(self) -> str:
         ...
@@ -2848,7 +2872,8 @@ class Persist:
         """
 class DisconnectServer:
     """
-    Send what is queued, then close the connection, or give up opening one, and call on_disconnected().
+    Send what is queued, then close the connection, or give up opening one, and call
+    on_disconnected().
     """
     def __repr__(self) -> str:
         ...
@@ -2954,14 +2979,15 @@ class ClientCounters:
         """
 class EdgeClient:
     """
-    The device's half of AMS, as a state machine without I/O, clock or threads: events go in, actions (ConnectToServer,
-    SendToServer, EncodeBuffer, Publish, Persist, DisconnectServer) come out, to be carried out in order. docs/sessions.md
-    describes both ends.
+    The device's half of AMS, as a state machine without I/O, clock or threads: events go in, actions
+    (ConnectToServer, SendToServer, EncodeBuffer, Publish, Persist, DisconnectServer) come out, to be
+    carried out in order. docs/sessions.md describes both ends.
     
-    It holds the device's model state, samples frames at the server's rate, sends them every T_update, applies updates as
-    transactions, and comes back after every loss of connection. Frames are any objects. Every event takes now_seconds, the
-    driver's clock, finite. Whatever a server sends, no event raises; what the driver may not do raises
-    InvalidArgumentError and changes nothing. Not thread-safe.
+    It holds the device's model state, samples frames at the server's rate, sends them every T_update,
+    applies updates as transactions, and comes back after every loss of connection. Frames are any
+    objects. Every event takes now_seconds, the driver's clock, finite. Whatever a server sends, no
+    event raises; what the driver may not do raises InvalidArgumentError and changes nothing. Not
+    thread-safe.
     """
     def __init__(self, initial: ModelState, options: ClientOptions) -> None:
         """
@@ -2989,8 +3015,8 @@ class EdgeClient:
         """
     def on_message(self, message: Welcome | Control | Update | Snapshot | Fault | Bye | SnapshotPart, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
-        A message of the server has come. An update or snapshot moves held as a whole or not at all. Runs without the GIL: no
-        other thread may use this client meanwhile, not even its properties.
+        A message of the server has come. An update or snapshot moves held as a whole or not at all. Runs
+        without the GIL: no other thread may use this client meanwhile, not even its properties.
         """
     def on_published(self, version: ModelVersion, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[ConnectToServer | SendToServer | EncodeBuffer | Publish | Persist | DisconnectServer]:
         """
@@ -3069,8 +3095,8 @@ class EdgeClient:
         """
 class TurnScheduler:
     """
-    Fair turns on the trainer among sessions: round robin (section 4.3, figure 6). Sessions are any objects that compare
-    with ==. Not thread-safe.
+    Fair turns on the trainer among sessions: round robin (section 4.3, figure 6). Sessions are any
+    objects that compare with ==. Not thread-safe.
     """
     def __init__(self, slots: typing.SupportsInt | typing.SupportsIndex = 1) -> None:
         """
@@ -3224,23 +3250,25 @@ class SessionView:
         """
 class ServerHost:
     """
-    A server for any number of devices: connects their sessions to a transport, a teacher, a trainer and a store, and
-    performs the sessions' actions. Its parts are any objects with the methods of ams.parts.
+    A server for any number of devices: connects their sessions to a transport, a teacher, a trainer and
+    a store, and performs the sessions' actions. Its parts are any objects with the methods of
+    ams.parts.
     
-    - A session lives on while its device is away. A device that comes to a full host takes the place of the one that has
-      been away longest.
+    - A session lives on while its device is away. A device that comes to a full host takes the place of
+      the one that has been away longest.
     - Labelling and training are Work for the executor.
-    - A part that raises an ams.Error costs a batch, a phase or a connection, and a line in the log. Any other exception
-      comes out of the call that led to it.
+    - A part that raises an ams.Error costs a batch, a phase or a connection, and a line in the log. Any
+      other exception comes out of the call that led to it.
     
     Use it with an executor in virtual time, in one thread.
     """
     def __init__(self, *, initial: ModelState, task: Task, make_policy: collections.abc.Callable[[], UpdatePolicy], teacher: typing.Any, trainer: typing.Any, codec: typing.Any, executor: typing.Any, transport: typing.Any, store: typing.Any = None, log: typing.Any = None, session: SessionOptions = ..., max_devices: typing.SupportsInt | typing.SupportsIndex = 64, student_fingerprint: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
-        initial: w_0, the same for every device. make_policy: gives a new UpdatePolicy for each session, and one at once, to see
-        that it fits the model. store: None: sessions live as long as the host. session: SessionOptions of every session;
-        session_id counts on from it. max_devices: sessions kept. student_fingerprint: a device that says another one, not 0, is
-        refused. Raises InvalidArgumentError.
+        initial: w_0, the same for every device. make_policy: gives a new UpdatePolicy for each session, and
+        one at once, to see that it fits the model. store: None: sessions live as long as the host. session:
+        SessionOptions of every session; session_id counts on from it. max_devices: sessions kept.
+        student_fingerprint: a device that says another one, not 0, is refused. Raises
+        InvalidArgumentError.
         """
     def metrics(self) -> str:
         """
@@ -3277,10 +3305,10 @@ class ServerHost:
         """
 class ModelJournal:
     """
-    A device's model on its disk, for a restart: a snapshot in a file, and the updates since then in a file beside it, with
-    ".journal" at its end. An update costs its own bytes; once the journal has as many as the snapshot, a new snapshot takes
-    the place of both. DeviceHost takes it as `save`. A kill at any moment costs at most the updates of the save under way.
-    Not thread-safe.
+    A device's model on its disk, for a restart: a snapshot in a file, and the updates since then in a
+    file beside it, with ".journal" at its end. An update costs its own bytes; once the journal has as
+    many as the snapshot, a new snapshot takes the place of both. DeviceHost takes it as `save`. A kill
+    at any moment costs at most the updates of the save under way. Not thread-safe.
     """
     def __init__(self, path: os.PathLike | str | bytes, manifest: Manifest, *, student_fingerprint: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
@@ -3288,13 +3316,15 @@ class ModelJournal:
         """
     def load(self) -> ModelState | None:
         """
-        The ModelState that was saved last, or None. A damaged file is renamed to end in ".damaged", and there is None. Raises
-        InvalidArgumentError where the file is something else, ManifestMismatchError where it is another student's, and IoError.
+        The ModelState that was saved last, or None. A damaged file is renamed to end in ".damaged", and
+        there is None. Raises InvalidArgumentError where the file is something else, ManifestMismatchError
+        where it is another student's, and IoError.
         """
     def save(self, state: ModelState, updates: collections.abc.Sequence[bytes | bytearray | memoryview | numpy.ndarray] = []) -> None:
         """
-        Keeps `state`. updates: bytes of encode_update() that lead to it from what was loaded or saved before; without them the
-        whole state is written. It is on the disk on return. Raises IoError; what was kept before stays.
+        Keeps `state`. updates: bytes of encode_update() that lead to it from what was loaded or saved
+        before; without them the whole state is written. It is on the disk on return. Raises IoError; what
+        was kept before stays.
         """
     @property
     def written_bytes(self) -> int:
@@ -3357,19 +3387,22 @@ class ClientView:
         """
 class DeviceHost:
     """
-    A device whose student a server adapts while it runs: connects an EdgeClient to a transport, a frame codec and the
-    running model, and performs the client's actions. Its parts are any objects with the methods of ams.parts.
+    A device whose student a server adapts while it runs: connects an EdgeClient to a transport, a frame
+    codec and the running model, and performs the client's actions. Its parts are any objects with the
+    methods of ams.parts.
     
-    A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any other exception comes out
-    of the call that led to it. Use it with an executor in virtual time, in one thread.
+    A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any
+    other exception comes out of the call that led to it. Use it with an executor in virtual time, in
+    one thread.
     """
     def __init__(self, *, initial: ModelState, active: typing.Any, inactive: typing.Any = None, codec: typing.Any, executor: typing.Any, transport: typing.Any, options: ClientOptions = ..., save: ModelJournal | collections.abc.Callable[[ModelState], None] | None = None, on_prediction: collections.abc.Callable[[typing.Any, typing.Any, ModelVersion], None] | None = None, task: typing.Any = None, log: typing.Any = None) -> None:
         """
-        initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
-        student; None: in one thread, one object does. save: keeps the ModelState for a restart: a ModelJournal, or a function of it. on_prediction: gets every
-        frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so
-        that scene changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the
-        predictors raise.
+        initial: w_0, or the state that `save` got last; it is loaded into both predictors. active,
+        inactive: two copies of the student; None: in one thread, one object does. save: keeps the
+        ModelState for a restart: a ModelJournal, or a function of it. on_prediction: gets every frame, its
+        prediction and the ModelVersion that made it. task: a Task that compares predictions, so that scene
+        changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the predictors
+        raise.
         """
     def leave(self, reason: str = '') -> None:
         """
@@ -3420,8 +3453,9 @@ class DeviceHost:
         """
 class Street:
     """
-    A rendered drive along a street, with the class of every pixel known exactly. Labels are Cityscapes train ids. The same
-    pixels on every machine; safe to use from several threads. len() is the number of frames.
+    A rendered drive along a street, with the class of every pixel known exactly. Labels are Cityscapes
+    train ids. The same pixels on every machine; safe to use from several threads. len() is the number
+    of frames.
     """
     def __init__(self, *, seed: int = 1, width: int = 512, height: int = 256, fps: float = 15.0, seconds: float = 150.0, schedule: str = 'demo') -> None:
         """
@@ -3437,8 +3471,8 @@ class Street:
         ...
     def render(self, frame_index: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.ndarray, numpy.ndarray]:
         """
-        Frame (uint8 [height, width, 3], RGB) and labels (uint8 [height, width]) of the drive; frame_index from 0 to len() - 1.
-        Runs without the GIL.
+        Frame (uint8 [height, width, 3], RGB) and labels (uint8 [height, width]) of the drive; frame_index
+        from 0 to len() - 1. Runs without the GIL.
         """
     @property
     def fps(self) -> float:
@@ -3457,16 +3491,17 @@ class Street:
         """
 def apply_update(data: bytes | bytearray | memoryview | numpy.ndarray, state: ModelState) -> UpdateInfo:
     """
-    Checks the whole update, digests included, then moves `state` to the new version: all of it or nothing.
+    Checks the whole update, digests included, then moves `state` to the new version: all of it or
+    nothing.
     
-    data: any bytes-like object. Raises MalformedDataError, UnsupportedVersionError, ManifestMismatchError,
-    BaseVersionMismatchError, DigestMismatchError or LimitExceededError; `state` is then exactly what it was.
-    Runs without the GIL.
+    data: any bytes-like object. Raises MalformedDataError, UnsupportedVersionError,
+    ManifestMismatchError, BaseVersionMismatchError, DigestMismatchError or LimitExceededError; `state`
+    is then exactly what it was. Runs without the GIL.
     """
 def build_info() -> dict:
     """
-    How this package was built: version, layers (torch: the version that it was built with, or None; video, x264, net),
-    compiler, pybind11.
+    How this package was built: version, layers (torch: the version that it was built with, or None;
+    video, x264, net), compiler, pybind11.
     """
 def decode_snapshot(data: bytes | bytearray | memoryview | numpy.ndarray, manifest: Manifest) -> ModelState:
     """
@@ -3474,15 +3509,15 @@ def decode_snapshot(data: bytes | bytearray | memoryview | numpy.ndarray, manife
     """
 def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typing.SupportsIndex = 1) -> bytes:
     """
-    The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
-    a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
+    The whole state, exact, compressed: for a file, or a device whose version the server does not know.
+    About 3.4 bytes a value. zstd_level: 1 (fast) to 19. Runs without the GIL.
     """
 def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinates: CoordinateSet | numpy.typing.ArrayLike, *, profile: str = 'reference', zstd_level: int = 1, relative_step: float = 1.0, weight_step_multiplier: float = 1.0, dead_zone: float = 0.5, step_exponent: int | None = None) -> bytes:
     """
     The bytes that move a device from `state` to trained[coordinates], and `state` with it.
     
-    state moves to the values that the device will decode, so that both ends never drift apart. With profile 'compact', what
-    moves by less than dead_zone steps is not sent.
+    state moves to the values that the device will decode, so that both ends stay equal. Profile
+    'compact' does not send changes of less than dead_zone steps.
         trained: float32 [dimension]; values outside the coordinates are not read
         coordinates: a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
         profile: 'reference' (section 3.1.2: float16 values and their places) or 'compact' (differences in steps of a power of two, under a range coder that remembers)
@@ -3491,8 +3526,9 @@ def encode_update(state: ModelState, trained: numpy.typing.ArrayLike, coordinate
         weight_step_multiplier: of 'compact': times as large for weights, neither normalisation nor head; likewise
         dead_zone: of 'compact': a parameter that would move by fewer steps stays where it is; 0.5 to 4
         step_exponent: of 'compact': 2^this is every step, in place of all that; -100 to 104
-    Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
-    LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.
+    Raises InvalidArgumentError on a wrong size or option, and on a value
+    that is not finite, with its tensor's name; LimitExceededError at the last version. `state` is then
+    unchanged. Runs without the GIL.
     """
 def first_and_last_layers(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
     """
@@ -3504,7 +3540,8 @@ def first_layers(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy
     """
 def fraction_count(gamma: typing.SupportsFloat | typing.SupportsIndex, dimension: typing.SupportsInt | typing.SupportsIndex) -> int:
     """
-    gamma * dimension, rounded to nearest, at least 1. Raises InvalidArgumentError unless gamma is in (0, 1].
+    gamma * dimension, rounded to nearest, at least 1. Raises InvalidArgumentError unless gamma is in
+    (0, 1].
     """
 def full() -> Strategy:
     """
@@ -3512,22 +3549,25 @@ def full() -> Strategy:
     """
 def gradient_guided(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
     """
-    The Strategy of the fraction, in (0, 1], of largest |u| of the phase before (Algorithm 2); in a unite() as many among the
-    coordinates that the others leave, of which those of the phase before stay.
+    The Strategy of the fraction, in (0, 1], with the largest |u| of the phase before (Algorithm 2). In
+    a unite() it takes as many of the coordinates that the others leave, and keeps those of the phase
+    before.
     """
 def inspect_update(data: bytes | bytearray | memoryview | numpy.ndarray) -> UpdateInfo:
     """
-    Reads the header alone. Only apply_update() proves it. Raises MalformedDataError or UnsupportedVersionError.
+    Reads the header alone. Only apply_update() proves it. Raises MalformedDataError or
+    UnsupportedVersionError.
     """
 def label_disagreement(prediction: numpy.ndarray, truth: numpy.ndarray, classes: int | collections.abc.Sequence[int], *, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255) -> float | None:
     """
-    Fraction of pixels, in [0, 1], on which two label maps (uint8 [H, W]) differ; only pixels count on which both name one
-    of `classes` (a number of classes, or their ids). None when there is no such pixel.
+    Fraction of pixels, in [0, 1], on which two label maps (uint8 [H, W]) differ; only pixels count on
+    which both name one of `classes` (a number of classes, or their ids). None when there is no such
+    pixel.
     """
 def largest_by_magnitude(update: numpy.typing.ArrayLike, count: typing.SupportsInt | typing.SupportsIndex) -> CoordinateSet:
     """
-    The `count` coordinates of largest |update|; among equals the lower index wins. update: float32 [dimension].
-    Raises InvalidArgumentError unless count <= dimension.
+    The `count` coordinates of largest |update|; among equals the lower index wins. update: float32
+    [dimension]. Raises InvalidArgumentError unless count <= dimension.
     """
 def last_layers(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
     """
@@ -3544,12 +3584,12 @@ def learning_rate_ranges(manifest: Manifest, *, tensor_scales: collections.abc.S
     """
 def learning_rate_scales(manifest: Manifest, values: numpy.typing.ArrayLike) -> list[float]:
     """
-    A factor of the learning rate for each tensor, by how large its values are, so that one learning rate suits networks
-    whose weights are of different sizes: a parameter of two or more extents whose root mean square is below 0.4 learns in
-    proportion, down to a sixteenth, all others at the whole rate. Policies with learning_rates_by_size do this themselves.
+    Factors of the learning rate by tensor, so that one rate suits networks with weights of different
+    sizes. A parameter of two or more extents with a root mean square below 0.4 learns in proportion,
+    down to a sixteenth. All others have 1. Policies with learning_rates_by_size use these factors.
     
-    values: float32 [dimension], of the parameters that training begins with. Raises InvalidArgumentError for another shape,
-    and for values that are not finite.
+    values: float32 [dimension], of the parameters that training begins with. Raises
+    InvalidArgumentError for another shape, and for values that are not finite.
     """
 def make_selection_strategy(name: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05) -> Strategy:
     """
@@ -3565,7 +3605,8 @@ def normalization_and_head() -> Strategy:
     """
 def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, *, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> CoordinateSet:
     """
-    `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every machine.
+    `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every
+    machine.
     """
 def random_fraction(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strategy:
     """
@@ -3573,25 +3614,27 @@ def random_fraction(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strat
     """
 def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05, weight_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, normalization_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, head_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict:
     """
-    How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction alone, and
-    last layers beside normalisation layers, learn min(16, 1 / gamma) times as fast (16 is best for a gradient-guided 5% of
-    EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is the whole model), a gradient-guided fraction
-    beside groups min(4, 1 / sqrt(gamma)); normalisation layers of the strategies that name them 5 times, the head of those
-    that name it 4 times; the rest at that rate. What is given
-    stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
-    selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of FixedPolicy and of the optimisers. Raises
-    InvalidArgumentError.
+    Factors of a learning rate that suits the whole model, for what a strategy trains:
+    
+    - min(16, 1 / gamma) for a fraction alone, and for last layers beside normalisation layers
+    - min(4, 1 / sqrt(gamma)) for a gradient-guided fraction beside groups
+    - 5 for normalisation layers, 4 for the head, where the strategy names them
+    - 1 for the rest
+    
+    Given multipliers override these. Roles that the strategy does not name inherit the weight
+    multiplier. strategy: one of selection_strategy_names(). gamma: in (0, 1]. Gives keyword arguments
+    of FixedPolicy and of the optimisers. Raises InvalidArgumentError.
     """
 def resize_frame(frame: numpy.ndarray, *, width: typing.SupportsInt | typing.SupportsIndex, height: typing.SupportsInt | typing.SupportsIndex) -> numpy.ndarray:
     """
-    The frame, uint8 [H, W, 3], in another size, as the predictors of the library scale it for a student: an area average
-    when smaller, bilinear when larger. Raises InvalidArgumentError.
+    The frame, uint8 [H, W, 3], in another size, as the predictors of the library scale it for a
+    student: an area average when smaller, bilinear when larger. Raises InvalidArgumentError.
     """
 def selection_strategy_names() -> list[str]:
     """
-    The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
-    'normalization_and_head', either of them with '+gradient_guided', which adds that fraction of the coordinates outside the
-    group, and 'normalization+last_layers'. A manifest without tensors of such a role is refused.
+    The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those by group:
+    'normalization', 'normalization_and_head', both also with '+gradient_guided' (a fraction of the
+    other coordinates), and 'normalization+last_layers'. A group needs tensors of its role.
     """
 def street_class_names() -> list[str]:
     """

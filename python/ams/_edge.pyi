@@ -87,8 +87,8 @@ class DueFrame:
         """
 class VideoSource:
     """
-    The frames of a video, each when it is due. A recording plays at its own pace; of a live source the newest frame
-    comes, and one that is lost is opened again.
+    The frames of a video, each when it is due. A recording plays at its own pace; of a live source the
+    newest frame comes, and one that is lost is opened again.
     """
     def __init__(self, address: os.PathLike | str | bytes, *, fps: typing.SupportsFloat | typing.SupportsIndex = 0.0, live: bool | None = None) -> None:
         """

@@ -8,12 +8,14 @@ import typing
 __all__: list[str] = ['decode_device_message', 'decode_server_message', 'encode_message']
 def decode_device_message(data: bytes | bytearray | memoryview | numpy.ndarray) -> ams._core.Hello | ams._core.FrameBatch | ams._core.Ack | ams._core.Refusal | ams._core.Bye:
     """
-    What a device sent: Hello, FrameBatch, Ack, Refusal or Bye. data: any bytes-like object, from anyone. Raises
-    MalformedDataError on bytes that are no such message, LimitExceededError on one that breaks a limit.
+    What a device sent: Hello, FrameBatch, Ack, Refusal or Bye. data: any bytes-like object, from
+    anyone. Raises MalformedDataError on bytes that are no such message, LimitExceededError on one that
+    breaks a limit.
     """
 def decode_server_message(data: bytes | bytearray | memoryview | numpy.ndarray) -> ams._core.Welcome | ams._core.Control | ams._core.Update | ams._core.Snapshot | ams._core.Fault | ams._core.Bye:
     """
-    What a server sent: Welcome, Control, Update, Snapshot, Fault or Bye. Raises as decode_device_message() does.
+    What a server sent: Welcome, Control, Update, Snapshot, Fault or Bye. Raises as
+    decode_device_message() does.
     """
 @typing.overload
 def encode_message(message: ams._core.Hello | ams._core.FrameBatch | ams._core.Ack | ams._core.Refusal | ams._core.Bye) -> bytes:
@@ -21,6 +23,7 @@ def encode_message(message: ams._core.Hello | ams._core.FrameBatch | ams._core.A
 @typing.overload
 def encode_message(message: ams._core.Welcome | ams._core.Control | ams._core.Update | ams._core.Snapshot | ams._core.Fault | ams._core.Bye) -> bytes:
     """
-    One message as bytes: its kind, then the body (docs/protocol.md). Raises InvalidArgumentError on a message that breaks a
-    limit of the protocol, LimitExceededError on one that is too long. Free text that is too long is cut.
+    One message as bytes: its kind, then the body (docs/protocol.md). Raises InvalidArgumentError on a
+    message that breaks a limit of the protocol, LimitExceededError on one that is too long. Free text
+    that is too long is cut.
     """

@@ -339,9 +339,9 @@ def open_network(network: os.PathLike | str | bytes, *, num_classes: typing.Supp
     network: "edanet", "deeplabv3_mobilenetv2", "fddwnet", or the path of a TorchScript module (".pt")
         or an AOTInductor package (".pt2", for inference alone); a file contains a program: open only
         what you trust
-    weights: safetensors file of a named network; empty: values drawn from `seed`
-    num_classes: 1 to 254 outputs of a named network
-    Raises InvalidArgumentError, IoError, MalformedDataError, ManifestMismatchError, UnavailableError.
+    weights: safetensors file of a named network; empty: values drawn from `seed` num_classes: 1 to 254
+    outputs of a named network Raises InvalidArgumentError, IoError, MalformedDataError,
+    ManifestMismatchError, UnavailableError.
     """
 def pretrain(spec: StudentSpec, dataset: typing.Any, output: os.PathLike | str | bytes, *, steps: typing.SupportsInt | typing.SupportsIndex = 1000, batch_size: typing.SupportsInt | typing.SupportsIndex = 8, learning_rate: typing.SupportsFloat | typing.SupportsIndex = 0.001, warmup_steps: typing.SupportsInt | typing.SupportsIndex = 50, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0001, schedule: str = 'cosine', horizontal_flip: bool = True, color_jitter: typing.SupportsFloat | typing.SupportsIndex = 0.2, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255, bfloat16: bool = False, seed: typing.SupportsInt | typing.SupportsIndex = 1, stored_as: str = 'f16', on_step: collections.abc.Callable | None = None) -> PretrainResult:
     ...

@@ -9,17 +9,20 @@ import typing
 __all__: list[str] = ['Clip', 'ClipInfo', 'ClipWriter', 'LabelTrackReader', 'VideoReader', 'VideoWriter', 'decode_samples', 'encode_samples', 'scale_frame']
 class VideoReader:
     """
-    Reads the frames of a video file, a camera or a network stream in presentation order, without the GIL.
+    Reads the frames of a video file, a camera or a network stream in presentation order, without the
+    GIL.
     
         for capture_seconds, frame in VideoReader("drive.mp4", width=512, height=256):
             ...
     
-    frame: uint8 [height, width, 3], RGB, turned and mirrored as the container asks. capture_seconds: from 0, strictly
-    ascending; the stream's own times. One thread at a time, but for cancel(). Ctrl-C ends waiting for a live source.
+    frame: uint8 [height, width, 3], RGB, turned and mirrored as the container asks. capture_seconds:
+    from 0, strictly ascending; the stream's own times. One thread at a time, but for cancel(). Ctrl-C
+    ends waiting for a live source.
     
-    Live or recorded: files are recordings. Cameras, RTSP and MJPEG over HTTP are live. Another address or pipe is a
-    recording where it tells its duration (MP4, a complete HLS playlist) or its size (a file over HTTP), and live where it
-    tells neither. Frames of a live stream that carries no times (MJPEG, raw H.264) have the times at which they come.
+    Live or recorded: files are recordings. Cameras, RTSP and MJPEG over HTTP are live. Another address
+    or pipe is a recording where it tells its duration (MP4, a complete HLS playlist) or its size (a
+    file over HTTP), and live where it tells neither. Frames of a live stream that carries no times
+    (MJPEG, raw H.264) have the times at which they come.
     """
     def __init__(self, source: str | os.PathLike, *, width: int = 0, height: int = 0, scaling: str = 'area', fps: float = 0.0, live: bool | None = None, timeout_seconds: float = 10.0, camera_width: int = 0, camera_height: int = 0, camera_fps: float = 0.0, max_width: int = 8192, max_height: int = 8192, threads: int = 1) -> None:
         """
@@ -97,8 +100,9 @@ class VideoReader:
         """
 class LabelTrackReader:
     """
-    Reads a label track: a Matroska file with one FFV1 stream of 8-bit grey pictures whose values are class ids. len() is
-    the number of label frames; reader[j] is label frame j, uint8 [height, width]. One thread at a time.
+    Reads a label track: a Matroska file with one FFV1 stream of 8-bit grey pictures whose values are
+    class ids. len() is the number of label frames; reader[j] is label frame j, uint8 [height, width].
+    One thread at a time.
     """
     def __getitem__(self, index: typing.SupportsInt | typing.SupportsIndex) -> numpy.ndarray:
         ...
@@ -240,16 +244,18 @@ class ClipInfo:
         """
 class Clip:
     """
-    A recorded clip: a folder with video.mp4, labels.mkv and clip.json. A value: the description and where the files are.
+    A recorded clip: a folder with video.mp4, labels.mkv and clip.json. A value: the description and
+    where the files are.
     """
     def __init__(self, folder: os.PathLike | str | bytes) -> None:
         """
-        Reads clip.json and holds it against the two files: sizes, counts, a constant frame rate, ids. Raises IoError,
-        MalformedDataError or LimitExceededError.
+        Reads clip.json and holds it against the two files: sizes, counts, a constant frame rate, ids.
+        Raises IoError, MalformedDataError or LimitExceededError.
         """
     def label_index(self, capture_seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
         """
-        The label frame nearest to a capture time. Raises InvalidArgumentError for a time outside the labelled video.
+        The label frame nearest to a capture time. Raises InvalidArgumentError for a time outside the
+        labelled video.
         """
     def label_seconds(self, index: typing.SupportsInt | typing.SupportsIndex) -> float:
         """
@@ -272,8 +278,8 @@ class Clip:
         """
 class ClipWriter:
     """
-    Writes a clip folder, which appears under its name, complete, when finish() returns, and not at all if it is never
-    called. As a context manager it finishes at the end of the block, unless that ends with an exception.
+    Writes a clip folder. The folder appears, complete, when finish() returns. As a context manager it
+    finishes at the end of the block, unless an exception ends the block.
     """
     def __enter__(self) -> typing.Any:
         ...
@@ -281,15 +287,15 @@ class ClipWriter:
         ...
     def __init__(self, folder: os.PathLike | str | bytes, info: ClipInfo, *, crf: typing.SupportsFloat | typing.SupportsIndex = 18.0, preset: str = 'medium', replace: bool = False) -> None:
         """
-        folder: must not exist, but for a clip folder with replace, which stays until finish(); its parent must. info: all but
-        counts and sizes. crf: 0 (best) to 51. preset: x264's. Raises InvalidArgumentError, IoError or UnavailableError (built
-        without x264).
+        folder: must not exist, its parent must. replace: folder may be a clip folder, which stays until
+        finish(). info: all but counts and sizes. crf: 0 (best) to 51. preset: x264's. Raises
+        InvalidArgumentError, IoError or UnavailableError (built without x264).
         """
     def add(self, frame: numpy.ndarray, labels: numpy.ndarray | None = None) -> None:
         """
-        The next frame, uint8 [H, W, 3], even sizes; with labels, uint8 [H, W], exactly when wants_labels. Labels of less than
-        16 pixels a side are enlarged by a whole factor. Raises InvalidArgumentError, also for an id that is neither a class nor
-        the ignore_id.
+        The next frame, uint8 [H, W, 3], even sizes; with labels, uint8 [H, W], exactly when wants_labels.
+        Labels of less than 16 pixels a side are enlarged by a whole factor. Raises InvalidArgumentError,
+        also for an id that is neither a class nor the ignore_id.
         """
     def finish(self) -> None:
         """
@@ -302,8 +308,8 @@ class ClipWriter:
         """
 class VideoWriter:
     """
-    Writes frames at a constant rate as H.264 in an MP4 file, which appears under its name when finish() returns. A context
-    manager, as ClipWriter.
+    Writes frames at a constant rate as H.264 in an MP4 file, which appears under its name when finish()
+    returns. A context manager, as ClipWriter.
     """
     def __enter__(self) -> typing.Any:
         ...
@@ -311,8 +317,8 @@ class VideoWriter:
         ...
     def __init__(self, path: os.PathLike | str | bytes, *, width: typing.SupportsInt | typing.SupportsIndex, height: typing.SupportsInt | typing.SupportsIndex, fps: typing.SupportsFloat | typing.SupportsIndex = 25.0, crf: typing.SupportsFloat | typing.SupportsIndex = 20.0, preset: str = 'medium') -> None:
         """
-        Sizes in pixels, even, 16 to 8192. fps: 0.01 to 1000. crf: 0 (best) to 51. Raises InvalidArgumentError, IoError or
-        UnavailableError (built without x264).
+        Sizes in pixels, even, 16 to 8192. fps: 0.01 to 1000. crf: 0 (best) to 51. Raises
+        InvalidArgumentError, IoError or UnavailableError (built without x264).
         """
     def add(self, frame: numpy.ndarray) -> None:
         """
@@ -351,6 +357,6 @@ def encode_samples(frames: collections.abc.Iterable[numpy.ndarray], period_secon
     """
 def scale_frame(frame: numpy.ndarray, *, width: typing.SupportsInt | typing.SupportsIndex, height: typing.SupportsInt | typing.SupportsIndex, scaling: str = 'area') -> numpy.ndarray:
     """
-    The frame, uint8 [H, W, 3], in another size, 1 to 16384 pixels each. scaling: 'area' (best for shrinking) or
-    'bicubic'.
+    The frame, uint8 [H, W, 3], in another size, 1 to 16384 pixels each. scaling: 'area' (best for
+    shrinking) or 'bicubic'.
     """

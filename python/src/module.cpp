@@ -35,8 +35,8 @@ PYBIND11_MODULE(_core, m) {
       "package ams.";
   m.attr("__version__") = ams::version_string;
   m.def("build_info", &build_info, R"(
-How this package was built: version, layers (torch: the version that it was built with, or None; video, x264, net),
-compiler, pybind11.)");
+How this package was built: version, layers (torch: the version that it was built with, or None;
+video, x264, net), compiler, pybind11.)");
   // Types come before the functions whose signatures name them.
   bind_manifest(m);
   bind_coordinate_set(m);

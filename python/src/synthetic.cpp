@@ -45,8 +45,9 @@ void bind_synthetic(py::module_& m) {
            "'demo' (four scenes), 'fair' (fair weather), or e.g. "
            "'0:residential/clear,40:downtown/dusk'");
   py::class_<Street> street(m, "Street", R"(
-A rendered drive along a street, with the class of every pixel known exactly. Labels are Cityscapes train ids. The same
-pixels on every machine; safe to use from several threads. len() is the number of frames.)");
+A rendered drive along a street, with the class of every pixel known exactly. Labels are Cityscapes
+train ids. The same pixels on every machine; safe to use from several threads. len() is the number
+of frames.)");
   fields.define_init(street, "Street", [](StreetArguments a) {
     a.options.segments = parse_schedule(a.schedule, a.options.seed, a.options.seconds);
     return std::make_unique<Street>(std::move(a.options));
@@ -63,8 +64,8 @@ pixels on every machine; safe to use from several threads. len() is the number o
             return std::pair(std::move(rendered.frame), std::move(rendered.labels));
           },
           "frame_index"_a, R"(
-Frame (uint8 [height, width, 3], RGB) and labels (uint8 [height, width]) of the drive; frame_index from 0 to len() - 1.
-Runs without the GIL.)")
+Frame (uint8 [height, width, 3], RGB) and labels (uint8 [height, width]) of the drive; frame_index
+from 0 to len() - 1. Runs without the GIL.)")
       .def_property_readonly(
           "fps", [](const Street& self) { return self.options().fps; }, "Frames per second.")
       .def_property_readonly(

@@ -29,7 +29,8 @@ struct AdamArguments {
 
 void bind_adam(py::module_& m) {
   py::class_<AdamState>(m, "AdamState", R"(
-Adam's memory of one parameter vector; it persists over training phases (Algorithm 2, lines 4, 5 and 11).)")
+Adam's memory of one parameter vector; it persists over training phases (Algorithm 2, lines 4, 5 and
+11).)")
       .def(py::init<std::size_t>(), "dimension"_a)
       .def_property_readonly(
           "first_moment",
@@ -56,8 +57,8 @@ Adam's memory of one parameter vector; it persists over training phases (Algorit
   fields.add("seed", &AdamArguments::seed, "of the random choices");
 
   py::class_<GradientGuidedAdam> adam(m, "GradientGuidedAdam", R"(
-Algorithm 2 (section 3.1.2): an optimiser that in each training phase moves a fraction of the parameters, those that
-moved most in the phase before.
+Algorithm 2 (section 3.1.2): an optimiser that moves a fraction of the parameters in each training
+phase: those that moved most in the phase before.
 
     adam = GradientGuidedAdam(weights.size, gamma=0.05)
     while True:                               # one round is one training phase
@@ -66,7 +67,8 @@ moved most in the phase before.
             adam.step(weights, gradients_of(weights))
         send(weights, chosen)                 # all other weights are as they were
 
-It keeps no parameters. Equal seeds and gradients give equal results on every machine. Not thread-safe.)");
+It keeps no parameters. Equal seeds and gradients give equal results on every machine. Not
+thread-safe.)");
   {
     py::options options;
     options.disable_function_signatures();
@@ -112,11 +114,12 @@ It keeps no parameters. Equal seeds and gradients give equal results on every ma
             self.step(values.span(), gradient.span());
           },
           "parameters"_a, "gradients"_a, R"(
-One iteration (lines 9 to 13) in place: the moments of all coordinates follow the gradient, those of the phase move.
+One iteration (lines 9 to 13) in place: the moments of all coordinates follow the gradient, those of
+the phase move.
 
-Both float32 [dimension], contiguous, in memory of their own; tensors whose gradient is not required have zeros.
-Raises InvalidArgumentError, with nothing changed, before the first begin_phase(), on another size or dtype, and on
-a |gradient| over 1e18 or not a number. Runs without the GIL.)")
+Both float32 [dimension], contiguous, in memory of their own; tensors whose gradient is not required
+have zeros. Raises InvalidArgumentError, with nothing changed, before the first begin_phase(), on
+another size or dtype, and on a |gradient| over 1e18 or not a number. Runs without the GIL.)")
       .def_property_readonly(
           "coordinates",
           [](const GradientGuidedAdam& self) { return CoordinateSet(self.coordinates()); },

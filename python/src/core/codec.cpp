@@ -18,8 +18,8 @@ using namespace py::literals;
 namespace ams::python {
 void bind_codec(py::module_& m) {
   py::class_<UpdateInfo>(m, "UpdateInfo", R"(
-What an update says of itself. inspect_update() leaves 0 what the lean header of profile 'compact' does not tell: all
-digests and the number of values.)")
+The header of an update. Profile 'compact' has no digests and no number of values in it:
+inspect_update() leaves them 0.)")
       .def_property_readonly(
           "profile", [](const UpdateInfo& i) { return to_word(i.profile); },
           "'reference' or 'compact'.")
@@ -68,13 +68,14 @@ digests and the number of values.)")
             R"(
 The bytes that move a device from `state` to trained[coordinates], and `state` with it.
 
-state moves to the values that the device will decode, so that both ends never drift apart. With profile 'compact', what
-moves by less than dead_zone steps is not sent.
+state moves to the values that the device will decode, so that both ends stay equal. Profile
+'compact' does not send changes of less than dead_zone steps.
     trained: float32 [dimension]; values outside the coordinates are not read
     coordinates: a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
 )" + fields.doc() +
-                R"(Raises InvalidArgumentError on a wrong size or option or a value that is not finite, with its tensor's name, and
-LimitExceededError at the last version; `state` is then unchanged. Runs without the GIL.)")
+                R"(Raises InvalidArgumentError on a wrong size or option, and on a value
+that is not finite, with its tensor's name; LimitExceededError at the last version. `state` is then
+unchanged. Runs without the GIL.)")
             .c_str());
   }
 
@@ -94,17 +95,19 @@ LimitExceededError at the last version; `state` is then unchanged. Runs without 
         return apply_update(bytes.span(), state);
       },
       "data"_a, "state"_a, R"(
-Checks the whole update, digests included, then moves `state` to the new version: all of it or nothing.
+Checks the whole update, digests included, then moves `state` to the new version: all of it or
+nothing.
 
-data: any bytes-like object. Raises MalformedDataError, UnsupportedVersionError, ManifestMismatchError,
-BaseVersionMismatchError, DigestMismatchError or LimitExceededError; `state` is then exactly what it was.
-Runs without the GIL.)");
+data: any bytes-like object. Raises MalformedDataError, UnsupportedVersionError,
+ManifestMismatchError, BaseVersionMismatchError, DigestMismatchError or LimitExceededError; `state`
+is then exactly what it was. Runs without the GIL.)");
 
   m.def(
       "inspect_update",
       [](const BytesLike& data) { return inspect_update(ConstBytes(data, "data").span()); },
       "data"_a, R"(
-Reads the header alone. Only apply_update() proves it. Raises MalformedDataError or UnsupportedVersionError.)");
+Reads the header alone. Only apply_update() proves it. Raises MalformedDataError or
+UnsupportedVersionError.)");
 
   m.def(
       "encode_snapshot",
@@ -117,8 +120,8 @@ Reads the header alone. Only apply_update() proves it. Raises MalformedDataError
         return to_bytes(bytes);
       },
       "state"_a, py::kw_only(), "zstd_level"_a = 1, R"(
-The whole state, exact, compressed: for a file, or a device whose version the server does not know. About 3.4 bytes
-a value. zstd_level: 1 (fast) to 19. Runs without the GIL.)");
+The whole state, exact, compressed: for a file, or a device whose version the server does not know.
+About 3.4 bytes a value. zstd_level: 1 (fast) to 19. Runs without the GIL.)");
 
   m.def(
       "decode_snapshot",

@@ -15,8 +15,8 @@ using namespace py::literals;
 namespace ams::python {
 void bind_coordinate_set(py::module_& m) {
   py::class_<CoordinateSet>(m, "CoordinateSet", R"(
-A set of coordinates of a parameter vector: the I_n of Algorithm 2. Immutable; safe to read from any thread.
-len() is the number of coordinates, | the union of two sets of one dimension.)")
+A set of coordinates of a parameter vector: the I_n of Algorithm 2. Immutable; safe to read from any
+thread. len() is the number of coordinates, | the union of two sets of one dimension.)")
       .def_static("all", &CoordinateSet::all, "dimension"_a,
                   "Every coordinate of a vector of `dimension` values, at most 2^32 - 1.")
       .def_static(

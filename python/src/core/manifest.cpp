@@ -71,8 +71,8 @@ void bind_manifest(py::module_& m) {
   py::class_<Manifest, std::shared_ptr<Manifest>>(m, "Manifest", R"(
 The layout of a network's flat parameter vector: which tensor stands where.
 
-Server and device must have the same manifest; its digest travels with every update. Immutable; safe to
-read from any thread.
+Server and device must have the same manifest; its digest travels with every update. Immutable; safe
+to read from any thread.
 
     Manifest([("conv.weight", (8, 3, 3, 3)), ("bn.running_mean", (8,), "statistic")])
     Manifest([("bn.weight", (8,), "parameter", "normalization")])
@@ -83,9 +83,10 @@ read from any thread.
              return std::make_shared<Manifest>(std::move(specs));
            }),
            "tensors"_a, R"(
-tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind, role); kind is
-'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises InvalidArgumentError on an empty or
-repeated name, an extent below 1, more than 8 extents or a vector of 2^32 values and more.)")
+tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind,
+role); kind is 'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises
+InvalidArgumentError on an empty or repeated name, an extent below 1, more than 8 extents or a
+vector of 2^32 values and more.)")
       .def_property_readonly(
           "tensors",
           [](const Manifest& self) {
@@ -107,9 +108,9 @@ repeated name, an extent below 1, more than 8 extents or a vector of 2^32 values
           },
           py::kw_only(), "normalization"_a = std::vector<std::string>{},
           "head"_a = std::vector<std::string>{}, R"(
-The same layout, of the same digest, with roles by name: where a role is given patterns, exactly the parameters that
-match one have it, and who had it before is a 'weight'; one that matches both is the head's. A pattern is a name in
-which * stands for any characters and ? for one. Raises InvalidArgumentError for a pattern that no parameter matches.)")
+The same layout and digest with other roles. Parameters whose names match a role's patterns get that
+role; others that had it become 'weight'. The head wins where both match. In a pattern * stands for
+any characters, ? for one. Raises InvalidArgumentError for a pattern that matches no parameter.)")
       .def(
           "difference",
           [](const Manifest& self, const Manifest& other, const std::string& own_name,
@@ -117,8 +118,8 @@ which * stands for any characters and ? for one. Raises InvalidArgumentError for
             return manifest_difference(self, other, own_name, other_name);
           },
           "other"_a, "own_name"_a = "this", "other_name"_a = "the other", R"(
-What differs, by name, for people: tensors that only one has, other shapes, kinds or places. Empty when the digests are
-equal. own_name, other_name: whose the two are, in that text.)")
+What differs, by name, for people: tensors that only one has, other shapes, kinds or places. Empty
+when the digests are equal. own_name, other_name: whose the two are, in that text.)")
       .def("tensor_of", &Manifest::tensor_of, "coordinate"_a,
            "Index into tensors of the one that holds this coordinate.")
       .def(

@@ -47,16 +47,18 @@ void bind_model_holder(py::module_& m) {
           "How many updates had been published when this copy became active.");
 
   py::class_<PythonHolder, std::shared_ptr<PythonHolder>>(m, "ModelHolder", R"(
-Two copies of a model, of which readers use the active one while the next version is made in the inactive one
-(section 3, "Edge device"). Inference never waits for an update and never sees half of one.
+Two copies of a model, of which readers use the active one while the next version is made in the
+inactive one (section 3, "Edge device"). Inference never waits for an update and never sees half of
+one.
 
     holder = ModelHolder(model)                      # with a deep copy of it as the second
     with holder.read() as active:                    # inference thread, for every frame
         labels = active(frame)
     holder.update(lambda inactive, active: inactive.load(values))   # network thread
 
-Any number of threads may read and update. update() waits for readers of the copy that it is about to write, without
-the GIL; a thread that calls it within its own read() block waits for itself, until Ctrl-C.)")
+Any number of threads may read and update. update() waits for readers of the copy that it is about
+to write, without the GIL; a thread that calls it within its own read() block waits for itself,
+until Ctrl-C.)")
       .def(py::init([](py::object active, py::object inactive) {
              if (inactive.is_none())
                inactive = py::module_::import("copy").attr("deepcopy")(active);
@@ -92,8 +94,9 @@ Readers see `active` first. inactive: another copy of the model; None makes a de
                 });
           },
           "change"_a, R"(
-Makes the next version: change(inactive, active) gives `inactive` a whole new value in place, and readers that come
-after see it. Returns its generation. When `change` raises, nothing is published and the exception passes on.)");
+Makes the next version: change(inactive, active) gives `inactive` a whole new value in place, and
+readers that come after see it. Returns its generation. When `change` raises, nothing is published
+and the exception passes on.)");
 }
 
 }  // namespace ams::python

@@ -17,8 +17,8 @@ using namespace py::literals;
 namespace ams::python {
 void bind_model_state(py::module_& m) {
   py::class_<ModelVersion>(m, "ModelVersion", R"(
-Names what a device holds: the number of updates since version 0, and the digest of the values and of what profile
-'compact' has learned.)")
+Names what a device holds: the number of updates since version 0, and the digest of the values and
+of what profile 'compact' has learned.)")
       .def(py::init([](std::uint32_t number, Digest digest) {
              return ModelVersion{number, digest};
            }),
@@ -41,11 +41,11 @@ Names what a device holds: the number of updates since version 0, and the digest
           }));
 
   py::class_<ModelState>(m, "ModelState", R"(
-The parameter vector at one version: what a device holds, and what its server knows it holds; with it, what profile
-'compact' has learned from the updates so far.
+The parameter vector at one version: what a device holds, and what its server knows it holds; with
+it, what profile 'compact' has learned from the updates so far.
 
-Only encode_update() and apply_update() move it to another version, so its digest always belongs to its content.
-Reading is thread-safe; updating is not: give a state to one thread.)")
+Only encode_update() and apply_update() move it to another version, so its digest always belongs to
+its content. Reading is thread-safe; updating is not: give a state to one thread.)")
       .def(py::init([](const std::shared_ptr<Manifest>& manifest, const ArrayLike& values,
                        std::uint32_t version_number) {
              return ModelState(manifest, ConstFloats(values, "values").copy(), version_number);

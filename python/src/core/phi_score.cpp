@@ -31,8 +31,8 @@ using PythonPhi = PhiScoreTracker<py::object, PythonLoss>;
 
 void bind_phi_score(py::module_& m) {
   py::class_<PythonPhi>(m, "PhiScoreTracker", R"(
-phi-score (section 3.2): how fast the teacher's output changes. Labels are any objects; the task's own loss compares
-each with the one before. Not thread-safe.)")
+phi-score (section 3.2): how fast the teacher's output changes. Labels are any objects; the task's
+own loss compares each with the one before. Not thread-safe.)")
       .def(py::init([](LossLike loss) {
              if (!PyCallable_Check(loss.ptr()))
                throw_invalid("loss is " + repr_text(loss) + "; allowed is a callable");
@@ -44,8 +44,9 @@ each with the one before. Not thread-safe.)")
            "loss"_a,
            "loss: loss(prediction, truth) -> float, or None where two labels cannot be compared.")
       .def("add", &PythonPhi::add, "label"_a, R"(
-Takes the teacher's output on the next frame, in the order of capture. Gives phi, or None for the first frame and
-where the loss gives None. Raises what the loss raises; the tracker is then as before.)")
+Takes the teacher's output on the next frame, in the order of capture. Gives phi, or None for the
+first frame and where the loss gives None. Raises what the loss raises; the tracker is then as
+before.)")
       .def("mean", &PythonPhi::mean,
            "Mean of the scores since the latest take_mean(); None when there are none.")
       .def("take_mean", &PythonPhi::take_mean, "mean(), and begins a new period.")

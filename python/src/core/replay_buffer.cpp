@@ -44,8 +44,9 @@ struct PythonReplayBuffer {
 
 void bind_replay_buffer(py::module_& m) {
   py::class_<PythonReplayBuffer>(m, "HorizonReplayBuffer", R"(
-The training buffer B of Algorithm 1: samples (any objects) with time stamps, of which mini-batches are drawn uniformly
-with replacement over the last horizon_seconds. Thread-safe. len() is the number of samples.)")
+The training buffer B of Algorithm 1: samples (any objects) with time stamps, of which mini-batches
+are drawn uniformly with replacement over the last horizon_seconds. Thread-safe. len() is the number
+of samples.)")
       .def(
           py::init([](double horizon_seconds, std::size_t max_samples, const py::object& max_bytes,
                       const SizeOf& size_of, std::uint64_t seed) {
@@ -60,16 +61,17 @@ with replacement over the last horizon_seconds. Thread-safe. len() is the number
           }),
           py::kw_only(), "horizon_seconds"_a = 240.0, "max_samples"_a = 4096,
           "max_bytes"_a = py::none(), "size_of"_a = py::none(), "seed"_a = 0, R"(
-horizon_seconds: T_horizon, > 0. max_samples: >= 1. max_bytes: >= 1, None for no limit. size_of: sample -> bytes.
-Whatever bound comes first drops the oldest samples.)")
+horizon_seconds: T_horizon, > 0. max_samples: >= 1. max_bytes: >= 1, None for no limit. size_of:
+sample -> bytes. Whatever bound comes first drops the oldest samples.)")
       .def(
           "add",
           [](PythonReplayBuffer& self, double time_seconds, py::object sample) {
             return self.buffer.add(time_seconds, std::move(sample));
           },
           "time_seconds"_a, "sample"_a, R"(
-Keeps a sample; False when it would be forgotten at once. Times need not come in order. Raises InvalidArgumentError
-when the time is not finite, LimitExceededError when the sample alone is over max_bytes, and what size_of raises.)")
+Keeps a sample; False when it would be forgotten at once. Times need not come in order. Raises
+InvalidArgumentError when the time is not finite, LimitExceededError when the sample alone is over
+max_bytes, and what size_of raises.)")
       .def(
           "draw",
           [](PythonReplayBuffer& self, double now_seconds, std::size_t batch_count,
@@ -77,8 +79,8 @@ when the time is not finite, LimitExceededError when the sample alone is over ma
             return self.buffer.draw(now_seconds, batch_count, batch_size, self.random);
           },
           "now_seconds"_a, "batch_count"_a, "batch_size"_a, R"(
-`batch_count` lists of `batch_size` samples of [now_seconds - horizon_seconds, now_seconds]; empty when there are
-none.)")
+`batch_count` lists of `batch_size` samples of [now_seconds - horizon_seconds, now_seconds]; empty
+when there are none.)")
       .def(
           "count_in_horizon",
           [](const PythonReplayBuffer& self, double now_seconds) {

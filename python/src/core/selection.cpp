@@ -27,13 +27,13 @@ std::shared_ptr<SelectionStrategy> held(StrategyPtr strategy) {
 
 void bind_strategies(py::module_& m) {
   py::class_<SelectionStrategy, std::shared_ptr<SelectionStrategy>>(m, "Strategy", R"(
-Which coordinates a training phase trains and sends (section 3.1.2, table 3): a value that serves any number of sessions.
-unite() combines two.)")
+Which coordinates a training phase trains and sends (section 3.1.2, table 3): a value that serves
+any number of sessions. unite() combines two.)")
       .def_property_readonly("name", &SelectionStrategy::name,
                              "For reports, e.g. 'normalization+last_layers'.")
       .def("required_gradients", &SelectionStrategy::required_gradients, "manifest"_a, R"(
-For each tensor of the manifest: must its gradient be computed? Raises InvalidArgumentError when the manifest lacks what
-the strategy trains.)")
+For each tensor of the manifest: must its gradient be computed? Raises InvalidArgumentError when the
+manifest lacks what the strategy trains.)")
       .def("__repr__",
            [](const SelectionStrategy& self) { return "<Strategy " + self.name() + ">"; });
 
@@ -50,8 +50,9 @@ the strategy trains.)")
          "The Strategy of scale and shift of every normalisation layer.");
   define("normalization_and_head", &normalization_and_head, "These and the classifier.");
   define_fraction("gradient_guided", &gradient_guided, R"(
-The Strategy of the fraction, in (0, 1], of largest |u| of the phase before (Algorithm 2); in a unite() as many among the
-coordinates that the others leave, of which those of the phase before stay.)");
+The Strategy of the fraction, in (0, 1], with the largest |u| of the phase before (Algorithm 2). In
+a unite() it takes as many of the coordinates that the others leave, and keeps those of the phase
+before.)");
   define_fraction("random_fraction", &random_fraction,
                   "The Strategy of another random fraction in every phase, in (0, 1].");
   define_fraction("first_layers", &first_layers,
@@ -86,9 +87,9 @@ void bind_selection(py::module_& m) {
                                         selection_strategy_names().end());
       },
       R"(
-The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those that train by group: 'normalization',
-'normalization_and_head', either of them with '+gradient_guided', which adds that fraction of the coordinates outside the
-group, and 'normalization+last_layers'. A manifest without tensors of such a role is refused.)");
+The strategies of section 3.1.2 and table 3, e.g. 'gradient_guided', and those by group:
+'normalization', 'normalization_and_head', both also with '+gradient_guided' (a fraction of the
+other coordinates), and 'normalization+last_layers'. A group needs tensors of its role.)");
   m.def(
       "largest_by_magnitude",
       [](const ArrayLike& update, std::size_t count) {
@@ -97,8 +98,8 @@ group, and 'normalization+last_layers'. A manifest without tensors of such a rol
         return largest_by_magnitude(values.span(), count);
       },
       "update"_a, "count"_a, R"(
-The `count` coordinates of largest |update|; among equals the lower index wins. update: float32 [dimension].
-Raises InvalidArgumentError unless count <= dimension.)");
+The `count` coordinates of largest |update|; among equals the lower index wins. update: float32
+[dimension]. Raises InvalidArgumentError unless count <= dimension.)");
   m.def(
       "random_coordinates",
       [](std::size_t dimension, std::size_t count, std::uint64_t seed) {
@@ -106,9 +107,11 @@ Raises InvalidArgumentError unless count <= dimension.)");
         return random_coordinates(dimension, count, random);
       },
       "dimension"_a, "count"_a, py::kw_only(), "seed"_a = 0, R"(
-`count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every machine.)");
+`count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every
+machine.)");
   m.def("fraction_count", &fraction_count, "gamma"_a, "dimension"_a, R"(
-gamma * dimension, rounded to nearest, at least 1. Raises InvalidArgumentError unless gamma is in (0, 1].)");
+gamma * dimension, rounded to nearest, at least 1. Raises InvalidArgumentError unless gamma is in
+(0, 1].)");
 }
 
 }  // namespace ams::python

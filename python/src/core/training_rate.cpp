@@ -22,8 +22,8 @@ void bind_training_rate(py::module_& m) {
   training.include(
       training_rate_fields(), [](TrainingRateOptions & o) -> auto& { return o; });
   py::class_<TrainingRateController> rate(m, "TrainingRateController", R"(
-Adaptive training rate (appendix D): a video that changes slowly gets fewer updates. Two modes with hysteresis, by the
-mean of the latest sampling rates. Not thread-safe.)");
+Adaptive training rate (appendix D): a video that changes slowly gets fewer updates. Two modes with
+hysteresis, by the mean of the latest sampling rates. Not thread-safe.)");
   training.define_init(rate, "TrainingRateController",
                        [](const TrainingRateOptions& o) { return TrainingRateController(o); });
   rate.def("observe", &TrainingRateController::observe, "sampling_rate_fps"_a,

@@ -49,8 +49,8 @@ void bind_video_source(py::module_& m) {
       .def_readonly("due_seconds", &DueFrame::due_seconds, "On now_seconds().");
 
   py::class_<Source>(m, "VideoSource", R"(
-The frames of a video, each when it is due. A recording plays at its own pace; of a live source the newest frame
-comes, and one that is lost is opened again.)")
+The frames of a video, each when it is due. A recording plays at its own pace; of a live source the
+newest frame comes, and one that is lost is opened again.)")
       .def(py::init([](const std::filesystem::path& address, double fps, std::optional<bool> live) {
              auto source = std::make_unique<Source>();
              VideoReaderOptions options;

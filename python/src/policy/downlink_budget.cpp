@@ -29,10 +29,11 @@ void bind_downlink_budget(py::module_& m) {
           budget_fields(), [](Arguments & a) -> auto& { return a.options; })
       .add("start_seconds", &Arguments::start_seconds, "when the first window begins");
   py::class_<DownlinkBudget> budget(m, "DownlinkBudget", R"(
-Spends a downlink budget: tells how large the next update may be, so that over no window the mean is above the budget
-and, as long as there is something to send, little of it is left over. Half of what quiet times leave over is kept for
-the window's length and goes out when the scene changes. At the start, what a third of a window gives is there in
-advance, and is paid back with half of the budget. What cannot wait for an allowance is owed, and taken off later ones.
+Tells how large the next update may be, so that no window's mean exceeds the downlink budget.
+
+- Half of what quiet times save is kept for a window and spent when the scene changes.
+- At the start a third of a window is advanced. Half of the budget repays it.
+- Bytes that cannot wait are owed (owe()). Debt reduces later allowances.
 
     budget = DownlinkBudget(budget_bps=2000)
     most = budget.allowance_bytes(now, update_interval, scene_changed=changed)
@@ -46,17 +47,17 @@ seconds on a timeline that does not go back. Not thread-safe.)");
   budget
       .def("allowance_bytes", &DownlinkBudget::allowance_bytes, "now_seconds"_a,
            "update_interval_seconds"_a, py::kw_only(), "scene_changed"_a = false, R"(
-Bytes that the update of this moment may have. update_interval_seconds: T_update, above 0, up to 3600.
-scene_changed: what was saved may go out at once. Raises InvalidArgumentError.)")
+The most bytes that an update may have now. update_interval_seconds: T_update, above 0, up to 3600.
+scene_changed: spends what was saved. Raises InvalidArgumentError.)")
       .def("steady_bytes", &DownlinkBudget::steady_bytes, "update_interval_seconds"_a,
            "What an update may have on average.")
       .def("spend", &DownlinkBudget::spend, "now_seconds"_a, "update_bytes"_a,
            "update_interval_seconds"_a,
            "An update of so many bytes goes out; it stands for the update_interval_seconds before.")
       .def("owe", &DownlinkBudget::owe, "now_seconds"_a, "bytes"_a, R"(
-Bytes go out that nobody asked an allowance for: a connection's handshake, a snapshot. All that is owed, now and from
-before, is paid back evenly, over half a window and longer where that would take more than half of the budget, so that
-updates go on meanwhile. Raises InvalidArgumentError.)");
+Counts bytes that needed no allowance: a connection's handshake, a snapshot. Repays all debt evenly
+over half a window; over a longer time where that would take more than half of the budget. Raises
+InvalidArgumentError.)");
 }
 
 }  // namespace ams::python

@@ -31,26 +31,28 @@ void bind_learning_rates(py::module_& m) {
       },
       py::kw_only(), "strategy"_a, "gamma"_a = 0.05, "weight_multiplier"_a = py::none(),
       "normalization_multiplier"_a = py::none(), "head_multiplier"_a = py::none(), R"(
-How fast what a strategy trains should learn, against a learning rate that suits the whole model. A fraction alone, and
-last layers beside normalisation layers, learn min(16, 1 / gamma) times as fast (16 is best for a gradient-guided 5% of
-EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is the whole model), a gradient-guided fraction
-beside groups min(4, 1 / sqrt(gamma)); normalisation layers of the strategies that name them 5 times, the head of those
-that name it 4 times; the rest at that rate. What is given
-stands instead; that of weights is also that of each role that the strategy does not name. strategy: one of
-selection_strategy_names(); gamma: in (0, 1]. Gives keyword arguments of FixedPolicy and of the optimisers. Raises
-InvalidArgumentError.)");
+Factors of a learning rate that suits the whole model, for what a strategy trains:
+
+- min(16, 1 / gamma) for a fraction alone, and for last layers beside normalisation layers
+- min(4, 1 / sqrt(gamma)) for a gradient-guided fraction beside groups
+- 5 for normalisation layers, 4 for the head, where the strategy names them
+- 1 for the rest
+
+Given multipliers override these. Roles that the strategy does not name inherit the weight
+multiplier. strategy: one of selection_strategy_names(). gamma: in (0, 1]. Gives keyword arguments
+of FixedPolicy and of the optimisers. Raises InvalidArgumentError.)");
   m.def(
       "learning_rate_scales",
       [](const Manifest& manifest, const ArrayLike& values) {
         return learning_rate_scales(manifest, ConstFloats(values, "values").span());
       },
       "manifest"_a, "values"_a, R"(
-A factor of the learning rate for each tensor, by how large its values are, so that one learning rate suits networks
-whose weights are of different sizes: a parameter of two or more extents whose root mean square is below 0.4 learns in
-proportion, down to a sixteenth, all others at the whole rate. Policies with learning_rates_by_size do this themselves.
+Factors of the learning rate by tensor, so that one rate suits networks with weights of different
+sizes. A parameter of two or more extents with a root mean square below 0.4 learns in proportion,
+down to a sixteenth. All others have 1. Policies with learning_rates_by_size use these factors.
 
-values: float32 [dimension], of the parameters that training begins with. Raises InvalidArgumentError for another shape,
-and for values that are not finite.)");
+values: float32 [dimension], of the parameters that training begins with. Raises
+InvalidArgumentError for another shape, and for values that are not finite.)");
   const auto fields = multiplier_fields();
   py::options without;
   without.disable_function_signatures();

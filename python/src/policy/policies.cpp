@@ -73,8 +73,8 @@ void bind_policies(py::module_& m) {
       .include(
           pace_fields(), [](PaperOptions & o) -> auto& { return o.pace; });
   bind_policy(m, "PaperPolicy", R"(
-The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in profile 'reference'.
-The defaults are those of its section 4.1.)",
+The paper's algorithm and nothing else: Algorithms 1 and 2, equation (1) and appendix D, updates in
+profile 'reference'. The defaults are those of its section 4.1.)",
               paper, [](const PaperOptions& o) { return std::make_shared<PaperPolicy>(o); });
 
   using F = FixedArguments;
@@ -122,8 +122,8 @@ recommends; those of the paper are PaperPolicy's.)",
       .include(
           pace_fields(), [](B & o) -> auto& { return o.pace; });
   bind_policy(m, "BudgetPolicy", R"(
-Makes the best of a downlink budget: chooses what every phase trains and how fast it learns (the
-multipliers are times those of recommended_multipliers()), and writes every update as finely as the budget allows.)",
+Keeps a downlink budget: chooses what each phase trains and how fast it learns, and writes each
+update as finely as the budget allows. Given multipliers multiply recommended_multipliers().)",
               budget, [](const B& o) { return std::make_shared<BudgetPolicy>(o); });
 }
 

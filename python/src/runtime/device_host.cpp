@@ -80,11 +80,13 @@ void bind_device_host(py::module_& m) {
   define_client_state(view, [](const ClientView& self) -> const EdgeClient& { return self.get(); });
 
   py::class_<Host>(m, "DeviceHost", Host::type_setup(), R"(
-A device whose student a server adapts while it runs: connects an EdgeClient to a transport, a frame codec and the
-running model, and performs the client's actions. Its parts are any objects with the methods of ams.parts.
+A device whose student a server adapts while it runs: connects an EdgeClient to a transport, a frame
+codec and the running model, and performs the client's actions. Its parts are any objects with the
+methods of ams.parts.
 
-A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any other exception comes out
-of the call that led to it. Use it with an executor in virtual time, in one thread.)")
+A part that raises an ams.Error costs a frame, a batch or an update, and a line in the log. Any
+other exception comes out of the call that led to it. Use it with an executor in virtual time, in
+one thread.)")
       .def(
           py::init(
               [](const ModelState& initial, const py::object& active, const py::object& inactive,
@@ -113,11 +115,12 @@ of the call that led to it. Use it with an executor in virtual time, in one thre
           py::kw_only(), "initial"_a, "active"_a, "inactive"_a = py::none(), "codec"_a,
           "executor"_a, "transport"_a, "options"_a = ClientOptions{}, "save"_a = py::none(),
           "on_prediction"_a = py::none(), "task"_a = py::none(), "log"_a = py::none(), R"(
-initial: w_0, or the state that `save` got last; it is loaded into both predictors. active, inactive: two copies of the
-student; None: in one thread, one object does. save: keeps the ModelState for a restart: a ModelJournal, or a function of it. on_prediction: gets every
-frame, its prediction and the ModelVersion that made it. task: a Task that compares predictions, so
-that scene changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the
-predictors raise.)")
+initial: w_0, or the state that `save` got last; it is loaded into both predictors. active,
+inactive: two copies of the student; None: in one thread, one object does. save: keeps the
+ModelState for a restart: a ModelJournal, or a function of it. on_prediction: gets every frame, its
+prediction and the ModelVersion that made it. task: a Task that compares predictions, so that scene
+changes are seen at once; None: none is seen. Raises InvalidArgumentError, and what the predictors
+raise.)")
       .def(
           "start", [](const Host& self) { surface_errors([&] { self.get().host.start(); }); },
           "Connects. No effect unless client.stopped.")

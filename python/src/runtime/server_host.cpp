@@ -78,14 +78,15 @@ void bind_server_host(py::module_& m) {
                        [](const SessionView& self) -> const ServerSession& { return self.get(); });
 
   py::class_<Host>(m, "ServerHost", Host::type_setup(), R"(
-A server for any number of devices: connects their sessions to a transport, a teacher, a trainer and a store, and
-performs the sessions' actions. Its parts are any objects with the methods of ams.parts.
+A server for any number of devices: connects their sessions to a transport, a teacher, a trainer and
+a store, and performs the sessions' actions. Its parts are any objects with the methods of
+ams.parts.
 
-- A session lives on while its device is away. A device that comes to a full host takes the place of the one that has
-  been away longest.
+- A session lives on while its device is away. A device that comes to a full host takes the place of
+  the one that has been away longest.
 - Labelling and training are Work for the executor.
-- A part that raises an ams.Error costs a batch, a phase or a connection, and a line in the log. Any other exception
-  comes out of the call that led to it.
+- A part that raises an ams.Error costs a batch, a phase or a connection, and a line in the log. Any
+  other exception comes out of the call that led to it.
 
 Use it with an executor in virtual time, in one thread.)")
       .def(
@@ -119,10 +120,11 @@ Use it with an executor in virtual time, in one thread.)")
           "codec"_a, "executor"_a, "transport"_a, "store"_a = py::none(), "log"_a = py::none(),
           "session"_a = SessionOptions{}, "max_devices"_a = ServerHostOptions{}.max_devices,
           "student_fingerprint"_a = 0, R"(
-initial: w_0, the same for every device. make_policy: gives a new UpdatePolicy for each session, and one at once, to see
-that it fits the model. store: None: sessions live as long as the host. session: SessionOptions of every session;
-session_id counts on from it. max_devices: sessions kept. student_fingerprint: a device that says another one, not 0, is
-refused. Raises InvalidArgumentError.)")
+initial: w_0, the same for every device. make_policy: gives a new UpdatePolicy for each session, and
+one at once, to see that it fits the model. store: None: sessions live as long as the host. session:
+SessionOptions of every session; session_id counts on from it. max_devices: sessions kept.
+student_fingerprint: a device that says another one, not 0, is refused. Raises
+InvalidArgumentError.)")
       .def(
           "on_connected",
           [](const Host& self, ConnectionId connection, const std::string& peer) {

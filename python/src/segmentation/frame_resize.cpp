@@ -28,8 +28,8 @@ void bind_frame_resize(py::module_& m) {
         return resize_area(frame, width, height);
       },
       "frame"_a, py::kw_only(), "width"_a, "height"_a, R"(
-The frame, uint8 [H, W, 3], in another size, as the predictors of the library scale it for a student: an area average
-when smaller, bilinear when larger. Raises InvalidArgumentError.)");
+The frame, uint8 [H, W, 3], in another size, as the predictors of the library scale it for a
+student: an area average when smaller, bilinear when larger. Raises InvalidArgumentError.)");
 }
 
 }  // namespace ams::python

@@ -19,12 +19,13 @@ void bind_label_loss(py::module_& m) {
         return label_disagreement(prediction, truth, to_classes(classes, ignore_id));
       },
       "prediction"_a, "truth"_a, "classes"_a, py::kw_only(), "ignore_id"_a = 255, R"(
-Fraction of pixels, in [0, 1], on which two label maps (uint8 [H, W]) differ; only pixels count on which both name one
-of `classes` (a number of classes, or their ids). None when there is no such pixel.)");
+Fraction of pixels, in [0, 1], on which two label maps (uint8 [H, W]) differ; only pixels count on
+which both name one of `classes` (a number of classes, or their ids). None when there is no such
+pixel.)");
 
   py::class_<HardLabelCrossEntropy>(m, "HardLabelCrossEntropy", R"(
-The segmentation task's loss on hard labels: a right pixel costs 0, a wrong one -ln(floor), and the loss is the mean.
-The unit of SamplingRateController's phi_target.)")
+The segmentation task's loss on hard labels: a right pixel costs 0, a wrong one -ln(floor), and the
+loss is the mean. The unit of SamplingRateController's phi_target.)")
       .def(py::init([](const ClassesLike& classes, double floor, int ignore_id) {
              return HardLabelCrossEntropy(to_classes(classes, ignore_id), floor);
            }),
@@ -32,7 +33,8 @@ The unit of SamplingRateController's phi_target.)")
            "ignore_id"_a = 255, R"(
 classes: a number of classes, or their ids. floor: in (0, 1).)")
       .def("__call__", &HardLabelCrossEntropy::operator(), "prediction"_a, "truth"_a, R"(
-The loss of two label maps, uint8 [H, W] each; None when they have no pixel in common that counts.)")
+The loss of two label maps, uint8 [H, W] each; None when they have no pixel in common that
+counts.)")
       .def_property_readonly("wrong_pixel_loss", &HardLabelCrossEntropy::wrong_pixel_loss,
                              "-ln(floor): the largest loss.");
 }

@@ -21,15 +21,17 @@ using namespace py::literals;
 namespace ams::python {
 void bind_miou(py::module_& m) {
   py::class_<ConfusionMatrix>(m, "ConfusionMatrix", R"(
-Pixel counts by true and by predicted class, and the intersection over union that follows, in [0, 1]. A pixel counts
-when its true class is one of the classes; a prediction outside them is a miss of the true class. Not thread-safe.)")
+Pixel counts by true and by predicted class, and the intersection over union that follows, in [0,
+1]. A pixel counts when its true class is one of the classes; a prediction outside them is a miss of
+the true class. Not thread-safe.)")
       .def(py::init([](const ClassesLike& classes, int ignore_id) {
              return ConfusionMatrix(to_classes(classes, ignore_id));
            }),
            "classes"_a, py::kw_only(), "ignore_id"_a = 255,
            "classes: a number of classes, or their ids.")
       .def("add", &ConfusionMatrix::add, "prediction"_a, "truth"_a, R"(
-Counts a frame's pixels: uint8 [H, W] each. Raises InvalidArgumentError unless the shapes are equal.)")
+Counts a frame's pixels: uint8 [H, W] each. Raises InvalidArgumentError unless the shapes are
+equal.)")
       .def(
           "__iadd__",
           [](ConfusionMatrix& self, const ConfusionMatrix& other) { return self += other; },
@@ -88,19 +90,20 @@ Counts a frame's pixels: uint8 [H, W] each. Raises InvalidArgumentError unless t
       });
 
   py::class_<SlidingMiou>(m, "SlidingMiou", R"(
-The paper's accuracy measure: for every frame the confusion matrix summed over the last window_seconds of video, its
-IoU averaged over the classes that occur; then the mean over frames. Not thread-safe.)")
+The paper's accuracy measure: for every frame the confusion matrix summed over the last
+window_seconds of video, its IoU averaged over the classes that occur; then the mean over frames.
+Not thread-safe.)")
       .def(py::init([](const ClassesLike& classes, double window_seconds, double start_up_seconds,
                        int ignore_id) {
              return SlidingMiou(to_classes(classes, ignore_id), {window_seconds, start_up_seconds});
            }),
            "classes"_a, py::kw_only(), "window_seconds"_a = 10.0, "start_up_seconds"_a = 0.0,
            "ignore_id"_a = 255, R"(
-classes: a number of classes, or their ids. window_seconds: > 0. start_up_seconds: frames before this time are left
-out of the averages.)")
+classes: a number of classes, or their ids. window_seconds: > 0. start_up_seconds: frames before
+this time are left out of the averages.)")
       .def("add", &SlidingMiou::add, "prediction"_a, "truth"_a, "time_seconds"_a, R"(
-Takes the next frame (uint8 [H, W] each) and returns the window's mIoU at its time; None when no pixel counts. Times do
-not go back.)")
+Takes the next frame (uint8 [H, W] each) and returns the window's mIoU at its time; None when no
+pixel counts. Times do not go back.)")
       .def_property_readonly("current", &SlidingMiou::current,
                              "The window's mIoU at the latest frame.")
       .def_property_readonly(

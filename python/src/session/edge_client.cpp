@@ -43,7 +43,8 @@ Compress these frames together (section 3.2), then call on_encoded() or on_encod
                std::to_string(self.frames.size()) + " frames>";
       });
   py::class_<Publish>(m, "Publish", R"(
-held has a new value: load its values into the inactive copy of the model and swap, then call on_published(version).)")
+held has a new value: load its values into the inactive copy of the model and swap, then call
+on_published(version).)")
       .def_readonly("version", &Publish::version, "ModelVersion.")
       .def("__repr__", [](const Publish& self) {
         return "<Publish of version " + std::to_string(self.version.number) + ">";
@@ -56,7 +57,8 @@ held has a new value: load its values into the inactive copy of the model and sw
         return "<Persist of version " + std::to_string(self.version.number) + ">";
       });
   py::class_<DisconnectServer>(m, "DisconnectServer", R"(
-Send what is queued, then close the connection, or give up opening one, and call on_disconnected().)")
+Send what is queued, then close the connection, or give up opening one, and call
+on_disconnected().)")
       .def_readonly("reason", &DisconnectServer::reason, "For logs.")
       .def("__repr__",
            [](const DisconnectServer& self) { return "<DisconnectServer: " + self.reason + ">"; });
@@ -94,14 +96,15 @@ void bind_edge_client(py::module_& m) {
   bind_counters(m);
   using E = EdgeClient;
   py::class_<E> client(m, "EdgeClient", R"(
-The device's half of AMS, as a state machine without I/O, clock or threads: events go in, actions (ConnectToServer,
-SendToServer, EncodeBuffer, Publish, Persist, DisconnectServer) come out, to be carried out in order. docs/sessions.md
-describes both ends.
+The device's half of AMS, as a state machine without I/O, clock or threads: events go in, actions
+(ConnectToServer, SendToServer, EncodeBuffer, Publish, Persist, DisconnectServer) come out, to be
+carried out in order. docs/sessions.md describes both ends.
 
-It holds the device's model state, samples frames at the server's rate, sends them every T_update, applies updates as
-transactions, and comes back after every loss of connection. Frames are any objects. Every event takes now_seconds, the
-driver's clock, finite. Whatever a server sends, no event raises; what the driver may not do raises
-InvalidArgumentError and changes nothing. Not thread-safe.)");
+It holds the device's model state, samples frames at the server's rate, sends them every T_update,
+applies updates as transactions, and comes back after every loss of connection. Frames are any
+objects. Every event takes now_seconds, the driver's clock, finite. Whatever a server sends, no
+event raises; what the driver may not do raises InvalidArgumentError and changes nothing. Not
+thread-safe.)");
   client
       .def(py::init([](const ModelState& initial, const ClientOptions& options) {
              return std::make_unique<E>(initial, options);
@@ -115,8 +118,8 @@ InvalidArgumentError and changes nothing. Not thread-safe.)");
            "The connection is gone or could not be opened.")
       .def("on_message", &E::on_message, "message"_a, "now_seconds"_a,
            py::call_guard<py::gil_scoped_release>(), R"(
-A message of the server has come. An update or snapshot moves held as a whole or not at all. Runs without the GIL: no
-other thread may use this client meanwhile, not even its properties.)")
+A message of the server has come. An update or snapshot moves held as a whole or not at all. Runs
+without the GIL: no other thread may use this client meanwhile, not even its properties.)")
       .def("on_stop", &E::on_stop, "reason"_a, "now_seconds"_a,
            "Says Bye and stays away until on_start().")
       .def("on_frame", &E::on_frame, "capture_seconds"_a, "frame"_a, "now_seconds"_a, R"(

@@ -43,8 +43,8 @@ Decode and label these frames, then call on_labelled() or on_label_failed(); in 
                std::to_string(self.capture_seconds.size()) + " frames>";
       });
   py::class_<TrainingDue>(m, "TrainingDue", R"(
-Get the session a turn on the trainer, then call begin_phase(). A device that says goodbye meanwhile withdraws it: ask
-training_due when the turn has come.)")
+Get the session a turn on the trainer, then call begin_phase(). A device that says goodbye meanwhile
+withdraws it: ask training_due when the turn has come.)")
       .def("__repr__", [](const TrainingDue&) { return "<TrainingDue>"; });
   py::class_<DisconnectDevice>(m, "DisconnectDevice", R"(
 Send what is queued, then close the connection and call on_disconnect().)")
@@ -129,19 +129,21 @@ void bind_server_session(py::module_& m) {
   bind_record(m);
   using S = Collectable<ServerSession>;
   py::class_<S> session(m, "ServerSession", S::type_setup(), R"(
-Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions (SendToDevice,
-LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order. docs/sessions.md describes both ends.
+Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in, actions
+(SendToDevice, LabelBatch, TrainingDue, DisconnectDevice) come out, to be carried out in order.
+docs/sessions.md describes both ends.
 
-It owns what the device holds, the replay buffer and Adam's memory, and lives on while the device is away. The policy
-decides what a phase trains, when, and how its update is written; the task what a sample is. Every event takes
-now_seconds, the driver's clock, finite. Whatever a device sends, no event raises; what the driver may not do raises
-InvalidArgumentError and changes nothing. What task and policy raise as ams.Error costs at most the phase; any other
-exception comes out of the event. Not thread-safe.)");
+It owns what the device holds, the replay buffer and Adam's memory, and lives on while the device is
+away. The policy decides what a phase trains, when, and how its update is written; the task what a
+sample is. Every event takes now_seconds, the driver's clock, finite. Whatever a device sends, no
+event raises; what the driver may not do raises InvalidArgumentError and changes nothing. What task
+and policy raise as ams.Error costs at most the phase; any other exception comes out of the event.
+Not thread-safe.)");
   session
       .def(py::init(&begin<ModelState>), "initial"_a, "task"_a, "policy"_a,
            "options"_a = SessionOptions{}, R"(
-initial: w_0. task: a Task. policy: an UpdatePolicy, for this session alone. Raises InvalidArgumentError when the policy
-does not fit the model.)")
+initial: w_0. task: a Task. policy: an UpdatePolicy, for this session alone. Raises
+InvalidArgumentError when the policy does not fit the model.)")
       .def_static("from_record", &begin<SessionRecord, ModelState>, "record"_a, "initial"_a,
                   "task"_a, "policy"_a, "options"_a = SessionOptions{},
                   "Goes on from what record() gave, with the w_0 of that session; otherwise as "
@@ -175,8 +177,8 @@ does not fit the model.)")
             return self.get().on_labelled(batch_id, std::move(timed), now_seconds);
           },
           "batch_id"_a, "samples"_a, "now_seconds"_a, R"(
-The answer to LabelBatch. samples: (capture_seconds, sample) each, with capture times of that batch, strictly ascending;
-frames without a label may be left out.)")
+The answer to LabelBatch. samples: (capture_seconds, sample) each, with capture times of that batch,
+strictly ascending; frames without a label may be left out.)")
       .def(
           "on_label_failed",
           [](S& self, std::uint64_t batch_id, double now_seconds) {
@@ -187,7 +189,8 @@ frames without a label may be left out.)")
           "begin_phase",
           [](S& self, double now_seconds) { return self.get().begin_phase(now_seconds); },
           "now_seconds"_a, R"(
-The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError unless training_due.)")
+The TrainingJob that TrainingDue announced, with the newest samples. Raises InvalidArgumentError
+unless training_due.)")
       .def(
           "on_phase_done",
           [](S& self, const TrainingResult& result, double now_seconds) {
@@ -196,9 +199,9 @@ The TrainingJob that TrainingDue announced, with the newest samples. Raises Inva
             return self.get().on_phase_done(std::move(copy), now_seconds);
           },
           "result"_a, "now_seconds"_a, R"(
-Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase. Runs without the GIL:
-no other thread may use this session meanwhile, not even its properties. Raises InvalidArgumentError when no phase is out
-or sizes are wrong.)")
+Encodes the update, moves held and sends it. A result that is not finite counts as a failed phase.
+Runs without the GIL: no other thread may use this session meanwhile, not even its properties.
+Raises InvalidArgumentError when no phase is out or sizes are wrong.)")
       .def(
           "on_phase_failed",
           [](S& self, const std::string& reason, double now_seconds) {

@@ -41,8 +41,8 @@ void bind_session_options(py::module_& m) {
           limits, [](O & o) -> auto& { return o.limits; });
 
   py::class_<O> options(m, "SessionOptions", R"(
-What can be set about one device's session besides its task and its policy: an identity, a seed, and what the device may
-make its server hold.)");
+What can be set about one device's session besides its task and its policy: an identity, a seed, and
+what the device may make its server hold.)");
   fields.define_init(options, "SessionOptions", [](O o) {
     validate(o);
     return o;

@@ -94,8 +94,8 @@ void bind_task(py::module_& m) {
            "Takes the next frame; the score of the latest seconds, or None.")
       .def("summary", &TaskScore::summary, "(name, value) of each result so far.");
   py::class_<Task, PythonTask, std::shared_ptr<Task>>(m, "Task", R"(
-What a session and its hosts must know of a task: what a sample is, how much two samples' labels differ, how predictions
-are scored and shown. Derive from it; each method has a default but score(). Frames come from the frame codec, labels
+What a sample is, how much two samples' labels differ, and how predictions are scored and shown.
+Derive from it; every method but score() has a default. Frames come from the frame codec, labels
 from the teacher, predictions from the predictor: any objects. The loss belongs to the trainer.
 
     class Regression(ams.Task):
@@ -116,21 +116,23 @@ The sample that the session keeps and the trainer reads. By default (frame, labe
             return to_bytes(self.pack_label(label));
           },
           "label"_a, R"(
-A label as bytes, for a store: with the frames as they came, samples outlive the server. By default empty, and samples
-are not kept.)")
+A label as bytes, for a store: with the frames as they came, samples outlive the server. By default
+empty, and samples are not kept.)")
       .def(
           "unpack_label", [](const Task& self, const BytesLike& data) {
             return self.unpack_label(ConstBytes(data, "data").span());
           },
           "data"_a, "The label that pack_label() wrote. By default none are kept.")
       .def("phi", &Task::phi, "previous"_a, "current"_a, R"(
-phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label as the prediction and
-`previous`'s as the truth. None where they cannot be compared; by default always.)")
+phi-score of two consecutive samples (section 3.2), finite: the task's loss with `current`'s label
+as the prediction and `previous`'s as the truth. None where they cannot be compared; by default
+always.)")
       .def("difference", &Task::difference, "previous"_a, "current"_a, R"(
 Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they
 cannot be compared; by default always, and no scene change is seen.)")
       .def("size_bytes", &Task::size_bytes, "sample"_a, R"(
-What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By default 0.)")
+What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By
+default 0.)")
       .def(
           "score",
           [](const Task& self) {
@@ -138,12 +140,12 @@ What a sample counts against SessionOptions.max_buffer_bytes, always the same fo
             return score;
           },
           R"(
-A new object that scores predictions. add(prediction, label, capture_seconds) takes the next frame and gives the score
-of the latest seconds, in [0, 1], or None; summary() gives (name, value) pairs, the main one first, None for a value that
-there is not.)")
+A new object that scores predictions. add(prediction, label, capture_seconds) takes the next frame
+and gives the score of the latest seconds, in [0, 1], or None; summary() gives (name, value or None)
+pairs, the main one first.)")
       .def("draw", &Task::draw, "frame"_a, "label"_a, R"(
-The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which then is such an
-array.)");
+The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which
+then is such an array.)");
 }
 
 }  // namespace ams::python

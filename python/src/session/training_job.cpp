@@ -53,9 +53,9 @@ What the states that a phase may start from score on labels that nothing has bee
            }),
            py::kw_only(), "parameters"_a, "adam"_a, "losses"_a, "seconds"_a = 0.0,
            "scores"_a = py::none(), R"(
-parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are unchanged, but for
-statistics. adam: AdamState after them. losses: of the K mini-batches. seconds: wall time of the phase. scores: what
-TrainingJob.try_starts() gave. All copied.)")
+parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are
+unchanged, but for statistics. adam: AdamState after them. losses: of the K mini-batches. seconds:
+wall time of the phase. scores: what TrainingJob.try_starts() gave. All copied.)")
       .def_property_readonly(
           "parameters",
           [](const py::object& self) {
@@ -70,8 +70,8 @@ TrainingJob.try_starts() gave. All copied.)")
       .def_readonly("scores", &TrainingResult::scores, "StartScores of the job's trial, or None.");
 
   py::class_<TrainingJob>(m, "TrainingJob", py::dynamic_attr(), R"(
-One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through mini_batches and
-changes parameters in place, with step() or an optimiser of its own:
+One training phase as a self-contained value (Algorithm 2, lines 3 to 14). A trainer goes through
+mini_batches and changes parameters in place, with step() or an optimiser of its own:
 
     for batch in job.mini_batches:
         loss, gradients = loss_and_gradients(job.parameters, batch)
@@ -136,10 +136,10 @@ changes parameters in place, with step() or an optimiser of its own:
             return scores;
           },
           "score"_a, R"(
-Lets `parameters` start from the best of the states that the policy offers. score(values, samples): how good a student
-with these values, float32 [dimension], is on these samples, in [0, 1]; None where they say nothing. Gives the
-StartScores; give them to result(), which raises InvalidArgumentError without them. None where the policy offers
-nothing or the samples say nothing.)")
+Lets `parameters` start from the best of the states that the policy offers. score(values, samples):
+the score in [0, 1] of a student with these values, float32 [dimension], on these samples; None
+where they say nothing. Gives StartScores, which result() needs, or None where there is nothing to
+try.)")
       .def(
           "step",
           [](TrainingJob& self, const ArrayLike& gradients) {
@@ -149,8 +149,9 @@ nothing or the samples say nothing.)")
                       values.span(), self.learning_rates);
           },
           "gradients"_a, R"(
-One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension] of the loss at
-parameters. Raises InvalidArgumentError, with nothing changed. Runs without the GIL.)")
+One iteration of Algorithm 2 (lines 9 to 13) on parameters and adam. gradients: float32 [dimension]
+of the loss at parameters. Raises InvalidArgumentError, with nothing changed. Runs without the
+GIL.)")
       .def(
           "result",
           [](const py::object& job, const py::iterable& losses, double seconds,

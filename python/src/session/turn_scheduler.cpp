@@ -25,8 +25,8 @@ struct TurnId {
 void bind_turn_scheduler(py::module_& m) {
   using T = TurnScheduler<TurnId>;
   py::class_<T>(m, "TurnScheduler", R"(
-Fair turns on the trainer among sessions: round robin (section 4.3, figure 6). Sessions are any objects that compare
-with ==. Not thread-safe.)")
+Fair turns on the trainer among sessions: round robin (section 4.3, figure 6). Sessions are any
+objects that compare with ==. Not thread-safe.)")
       .def(py::init([](std::size_t slots) {
              if (slots < 1) throw_invalid("slots is 0; allowed is 1 or more");
              return T(slots);

@@ -252,9 +252,9 @@ void bind_plans(py::module_& m) {
     parameters: where training starts, float32 [dimension]; copied
     coordinates: I_n, a CoordinateSet, ascending integers [n], or a boolean mask [dimension]
     required_gradients: one for each tensor of the manifest
-    learning_rates: (begin, end, multiplier) where the rate is another one, as learning_rate_ranges() gives them
-    other_starts: states to start from where one is better on the newest labels, the un-customised student first; float32
-        [dimension] each, copied
+    learning_rates: (begin, end, multiplier) of other rates, as learning_rate_ranges() gives them
+    other_starts: states to start from where better on the newest labels, the un-customised student
+        first; float32 [dimension] each, copied
     start_margin: how much better than what the device holds another start must score, >= 0
 )" + fields.doc() + "Raises InvalidArgumentError that names the argument.")
             .c_str());
@@ -281,9 +281,9 @@ How an update may be written: the finest of some ways that fits.)")
            }),
            "ways"_a = E{}.ways, py::kw_only(), "usual"_a = 0, "max_bytes"_a = py::none(),
            "least_kept"_a = 0.0, R"(
-ways: EncodeOptions from fine to coarse, at least one. usual: index of the way that is tried first. max_bytes: of the
-update; None for no limit. least_kept: the update is withheld when it keeps less than this share of the parameters'
-movement, [0, 1].)")
+ways: EncodeOptions from fine to coarse, at least one. usual: index of the way that is tried first.
+max_bytes: of the update; None for no limit. least_kept: the update is withheld when it keeps less
+than this share of the parameters' movement, [0, 1].)")
       .def_readonly("ways", &E::ways, "From fine to coarse.")
       .def_readonly("usual", &E::usual, "Index of the way that is tried first.")
       .def_property_readonly(
@@ -302,9 +302,9 @@ void bind_update_policy(py::module_& m) {
   bind_plans(m);
   using U = UpdatePolicy;
   py::class_<U, PythonPolicy, std::shared_ptr<U>>(m, "UpdatePolicy", R"(
-Decides for one session what a phase trains, how its update is written, and at what pace. Derive from it, or use
-PaperPolicy, FixedPolicy or BudgetPolicy. All but plan() has a default; attributes of the class or of the object take the
-properties' place.
+Decides for one session what a phase trains, how its update is written, and at what pace. Derive
+from it, or use PaperPolicy, FixedPolicy or BudgetPolicy. All but plan() has a default; attributes
+of the class or of the object take the properties' place.
 
     class All(ams.UpdatePolicy):
         update_interval_seconds = 5.0
@@ -331,12 +331,13 @@ A session owns one, and calls it from one thread at a time. A policy keeps no cl
       .def_property_readonly("slowest_link_bps", property(&U::slowest_link_bps, 8000.0), R"(
 A downlink that carries less is called broken when an Ack stays away. By default 8000.)")
       .def("prepare", &U::prepare, "initial"_a, R"(
-The session begins with this ModelState; called once, first. Raises InvalidArgumentError when the policy does not fit
-it.)")
+The session begins with this ModelState; called once, first. Raises InvalidArgumentError when the
+policy does not fit it.)")
       .def("start", &U::start, "now_seconds"_a, "The time of the session's first event.")
       .def("on_phi", &U::on_phi, "phi"_a, "Two consecutive samples have this phi-score.")
       .def("rate_due", &U::rate_due, "now_seconds"_a, R"(
-Whether the sampling rate is to be decided on now. Asked when samples have come. By default False.)")
+Whether the sampling rate is to be decided on now. Asked when samples have come. By default
+False.)")
       .def("decide_rate", &U::decide_rate, "now_seconds"_a, "mean_phi"_a, R"(
 The mean phi-score since the decision before.)")
       .def(
@@ -345,7 +346,8 @@ The mean phi-score since the decision before.)")
             return self.next_phase_seconds(context.get());
           },
           "context"_a, R"(
-When the next phase may begin; None: more samples must come. By default update_interval_seconds after the latest one.)")
+When the next phase may begin; None: more samples must come. By default update_interval_seconds
+after the latest one.)")
       .def(
           "plan",
           [](U& self, const LentContext& context, const LentRandom& random) {
@@ -362,8 +364,8 @@ When the next phase may begin; None: more samples must come. By default update_i
             return self.encode(now_seconds, losses);
           },
           "now_seconds"_a, "losses"_a, R"(
-The phase has ended: the EncodePlan of its update. By default profile 'reference'. losses: one for each mini-batch, or
-none where the trainer computes no loss.)")
+The phase has ended: the EncodePlan of its update. By default profile 'reference'. losses: one for
+each mini-batch, or none where the trainer computes no loss.)")
       .def(
           "on_written", [](U& self, const LentReport& report) { self.on_written(report.get()); },
           "report"_a, "What came of the update, a WriteReport.")

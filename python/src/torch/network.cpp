@@ -65,9 +65,9 @@ Parameters and buffers are the network's own tensors. Not thread-safe. What torc
 network: "edanet", "deeplabv3_mobilenetv2", "fddwnet", or the path of a TorchScript module (".pt")
     or an AOTInductor package (".pt2", for inference alone); a file contains a program: open only
     what you trust
-weights: safetensors file of a named network; empty: values drawn from `seed`
-num_classes: 1 to 254 outputs of a named network
-Raises InvalidArgumentError, IoError, MalformedDataError, ManifestMismatchError, UnavailableError.)");
+weights: safetensors file of a named network; empty: values drawn from `seed` num_classes: 1 to 254
+outputs of a named network Raises InvalidArgumentError, IoError, MalformedDataError,
+ManifestMismatchError, UnavailableError.)");
 }
 
 }  // namespace ams::python

@@ -102,10 +102,11 @@ void bind_clip(py::module_& m) {
       });
 
   py::class_<Clip>(m, "Clip", R"(
-A recorded clip: a folder with video.mp4, labels.mkv and clip.json. A value: the description and where the files are.)")
+A recorded clip: a folder with video.mp4, labels.mkv and clip.json. A value: the description and
+where the files are.)")
       .def(py::init([](const Path& folder) { return Clip::open(folder); }), NoGil(), "folder"_a, R"(
-Reads clip.json and holds it against the two files: sizes, counts, a constant frame rate, ids. Raises IoError,
-MalformedDataError or LimitExceededError.)")
+Reads clip.json and holds it against the two files: sizes, counts, a constant frame rate, ids.
+Raises IoError, MalformedDataError or LimitExceededError.)")
       .def_property_readonly(
           "info", [](const Clip& self) { return ClipInfo(self.info()); },
           "ClipInfo, all sizes filled in.")
@@ -117,11 +118,12 @@ MalformedDataError or LimitExceededError.)")
           "For LabelTrackReader.")
       .def("label_seconds", &Clip::label_seconds, "index"_a, "Capture time of label frame `index`.")
       .def("label_index", &Clip::label_index, "capture_seconds"_a, R"(
-The label frame nearest to a capture time. Raises InvalidArgumentError for a time outside the labelled video.)");
+The label frame nearest to a capture time. Raises InvalidArgumentError for a time outside the
+labelled video.)");
 
   py::class_<ClipWriter>(m, "ClipWriter", R"(
-Writes a clip folder, which appears under its name, complete, when finish() returns, and not at all if it is never
-called. As a context manager it finishes at the end of the block, unless that ends with an exception.)")
+Writes a clip folder. The folder appears, complete, when finish() returns. As a context manager it
+finishes at the end of the block, unless an exception ends the block.)")
       .def(py::init([](const Path& folder, const ClipInfo& written, double crf,
                        const std::string& preset, bool replace) {
              return std::make_unique<ClipWriter>(folder, written,
@@ -129,9 +131,9 @@ called. As a context manager it finishes at the end of the block, unless that en
            }),
            "folder"_a, "info"_a, py::kw_only(), "crf"_a = ClipWriterOptions{}.crf,
            "preset"_a = ClipWriterOptions{}.preset, "replace"_a = false, R"(
-folder: must not exist, but for a clip folder with replace, which stays until finish(); its parent must. info: all but
-counts and sizes. crf: 0 (best) to 51. preset: x264's. Raises InvalidArgumentError, IoError or UnavailableError (built
-without x264).)")
+folder: must not exist, its parent must. replace: folder may be a clip folder, which stays until
+finish(). info: all but counts and sizes. crf: 0 (best) to 51. preset: x264's. Raises
+InvalidArgumentError, IoError or UnavailableError (built without x264).)")
       .def_property_readonly(
           "wants_labels", &ClipWriter::wants_labels,
           "Is the next frame one of every label_stride, so that it needs labels?")
@@ -142,9 +144,9 @@ without x264).)")
             labels ? self.add(frame, *labels) : self.add(frame);
           },
           "frame"_a, "labels"_a = py::none(), R"(
-The next frame, uint8 [H, W, 3], even sizes; with labels, uint8 [H, W], exactly when wants_labels. Labels of less than
-16 pixels a side are enlarged by a whole factor. Raises InvalidArgumentError, also for an id that is neither a class nor
-the ignore_id.)")
+The next frame, uint8 [H, W, 3], even sizes; with labels, uint8 [H, W], exactly when wants_labels.
+Labels of less than 16 pixels a side are enlarged by a whole factor. Raises InvalidArgumentError,
+also for an id that is neither a class nor the ignore_id.)")
       .def("finish", &ClipWriter::finish, NoGil(), "Completes the folder.")
       .def("__enter__", [](py::object self) { return self; })
       .def("__exit__",

@@ -16,8 +16,9 @@ using namespace py::literals;
 namespace ams::python {
 void bind_label_track(py::module_& m) {
   py::class_<LabelTrackReader>(m, "LabelTrackReader", R"(
-Reads a label track: a Matroska file with one FFV1 stream of 8-bit grey pictures whose values are class ids. len() is
-the number of label frames; reader[j] is label frame j, uint8 [height, width]. One thread at a time.)")
+Reads a label track: a Matroska file with one FFV1 stream of 8-bit grey pictures whose values are
+class ids. len() is the number of label frames; reader[j] is label frame j, uint8 [height, width].
+One thread at a time.)")
       .def(py::init([](const Path& path) { return std::make_unique<LabelTrackReader>(path); }),
            NoGil(), "path"_a, "Raises IoError, MalformedDataError or LimitExceededError.")
       .def_property_readonly("width", &LabelTrackReader::width, "Pixels.")

@@ -76,17 +76,20 @@ void bind_reader(py::module_& m) {
       .add("max_height", &VideoReaderOptions::max_height, "likewise")
       .add("threads", &VideoReaderOptions::threads, "of the decoder, 1 to 64");
   py::class_<VideoReader> reader(m, "VideoReader", R"(
-Reads the frames of a video file, a camera or a network stream in presentation order, without the GIL.
+Reads the frames of a video file, a camera or a network stream in presentation order, without the
+GIL.
 
     for capture_seconds, frame in VideoReader("drive.mp4", width=512, height=256):
         ...
 
-frame: uint8 [height, width, 3], RGB, turned and mirrored as the container asks. capture_seconds: from 0, strictly
-ascending; the stream's own times. One thread at a time, but for cancel(). Ctrl-C ends waiting for a live source.
+frame: uint8 [height, width, 3], RGB, turned and mirrored as the container asks. capture_seconds:
+from 0, strictly ascending; the stream's own times. One thread at a time, but for cancel(). Ctrl-C
+ends waiting for a live source.
 
-Live or recorded: files are recordings. Cameras, RTSP and MJPEG over HTTP are live. Another address or pipe is a
-recording where it tells its duration (MP4, a complete HLS playlist) or its size (a file over HTTP), and live where it
-tells neither. Frames of a live stream that carries no times (MJPEG, raw H.264) have the times at which they come.)");
+Live or recorded: files are recordings. Cameras, RTSP and MJPEG over HTTP are live. Another address
+or pipe is a recording where it tells its duration (MP4, a complete HLS playlist) or its size (a
+file over HTTP), and live where it tells neither. Frames of a live stream that carries no times
+(MJPEG, raw H.264) have the times at which they come.)");
   {
     py::options options;
     options.disable_function_signatures();
@@ -158,8 +161,8 @@ tells neither. Frames of a live stream that carries no times (MJPEG, raw H.264) 
         return scale_frame(frame, width, height, parse_word<Scaling>("scaling", scaling));
       },
       "frame"_a, py::kw_only(), "width"_a, "height"_a, "scaling"_a = "area", R"(
-The frame, uint8 [H, W, 3], in another size, 1 to 16384 pixels each. scaling: 'area' (best for shrinking) or
-'bicubic'.)");
+The frame, uint8 [H, W, 3], in another size, 1 to 16384 pixels each. scaling: 'area' (best for
+shrinking) or 'bicubic'.)");
 }
 
 }  // namespace ams::python

@@ -15,8 +15,8 @@ using namespace py::literals;
 namespace ams::python {
 void bind_writer(py::module_& m) {
   py::class_<VideoWriter>(m, "VideoWriter", R"(
-Writes frames at a constant rate as H.264 in an MP4 file, which appears under its name when finish() returns. A context
-manager, as ClipWriter.)")
+Writes frames at a constant rate as H.264 in an MP4 file, which appears under its name when finish()
+returns. A context manager, as ClipWriter.)")
       .def(py::init([](const Path& path, int width, int height, double fps, double crf,
                        const std::string& preset) {
              VideoWriterOptions options;
@@ -27,8 +27,8 @@ manager, as ClipWriter.)")
            }),
            "path"_a, py::kw_only(), "width"_a, "height"_a, "fps"_a = 25.0, "crf"_a = 20.0,
            "preset"_a = "medium", R"(
-Sizes in pixels, even, 16 to 8192. fps: 0.01 to 1000. crf: 0 (best) to 51. Raises InvalidArgumentError, IoError or
-UnavailableError (built without x264).)")
+Sizes in pixels, even, 16 to 8192. fps: 0.01 to 1000. crf: 0 (best) to 51. Raises
+InvalidArgumentError, IoError or UnavailableError (built without x264).)")
       .def(
           "add",
           [](VideoWriter& self, const Frame& frame) {

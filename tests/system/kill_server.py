@@ -12,26 +12,31 @@ import signal
 import sys
 import time
 
-from programs import ProgramsTest
+from programs import STUDENT, ProgramsTest
 
+# Light, so that what a kill costs is not the time that a restart takes.
+SMALL_STUDENT = [*STUDENT[:-1], "64x32"]
 TRAINING = ["--iterations", "4", "--batch-size", "4", "--update-interval-seconds", "2", "--threads", "1"]
 
 
 class Stream(ProgramsTest):
     """One server and one device."""
 
+    render = ["--fps", "5", "--size", "128x64", "--label-stride", "2"]
+
     def runTest(self):
         pass
 
     def begin(self):
         self.setUp()
-        self.server = self.start_server(data=self.work / "data", training=TRAINING)
-        self.edge = self.start_edge("--compare")
+        self.server = self.start_server(data=self.work / "data", training=TRAINING, student=SMALL_STUDENT)
+        self.edge = self.start_edge("--compare", student=SMALL_STUDENT)
 
     def kill_and_restart(self):
         self.server.send_signal(signal.SIGKILL)
         self.server.wait()
-        self.server = self.start_server(port=self.port, data=self.work / "data", training=TRAINING)
+        self.server = self.start_server(port=self.port, data=self.work / "data", training=TRAINING,
+                                        student=SMALL_STUDENT)
 
     def end(self):
         self.finish(self.edge, 600)

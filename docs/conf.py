@@ -33,7 +33,7 @@ suppress_warnings = ["duplicate_declaration.cpp", "source_code_parser.cpp"]
 # ---- the way through the pages ----
 
 CHAPTERS = {
-    "Guides": ("embed", "experiment", "own-model", "deployment"),
+    "Guides": ("embed", "experiment", "own-model", "deployment", "device"),
     "Reference": ("sessions", "format", "predictions", "protocol")
     + ("cpp/index", "Python <python/ams/index>"),
     "Background": ("results", "trials", "hacking"),
@@ -59,6 +59,8 @@ ROOMS = {
     "video": "videos, clips, label tracks, H.264",
     "net": "messages as bytes, WebSocket over TLS",
     "store": "sessions in SQLite",
+    "bundle": "student bundles",
+    "onnx": "the predictor on ONNX Runtime",
 }
 
 

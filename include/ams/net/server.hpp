@@ -36,7 +36,7 @@ struct WebSocketServerOptions {
   double idle_timeout_seconds = 60;
   double close_timeout_seconds = 5;  ///< for what is queued and the closing handshake
 
-  /// HTML for GET /, for everybody: it must name no device. Its one <script> and one <style> may
+  /// HTML for GET /, for everybody: it must name no device. Its one script and one style may
   /// run, and nothing else. Empty: there is no page.
   std::string page = {};
 };

@@ -55,7 +55,8 @@ def test_a_wheel_of_core_alone(tmp_path):
     assert re.search(r"ams/_core\.\S+\.so", names)
     for path in ("ams/__init__.py", "ams/_core.pyi", "ams/py.typed", "ams/torch/__init__.py"):
         assert path in names
-    for part in ("_torch.cpython", "_video.cpython", "_net.cpython", ".hpp", ".a", "tests/"):
+    parts = ("_torch", "_video", "_net", "_edge")
+    for part in (*(f"{name}.cpython" for name in parts), ".hpp", ".a", "tests/"):
         assert part not in names
     metadata = run(
         sys.executable,

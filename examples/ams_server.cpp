@@ -59,6 +59,7 @@ int serve() {
   ServerParts parts{.initial = ModelState(student.manifest, student.values),
                     .task = make_segmentation_task(spec),
                     .make_policy = flags.make_policy(),
+                    .of_device = flags.of_device(),
                     .teacher = teacher,
                     .trainer = make_segmentation_trainer(spec, flags.trainer),
                     .codec = std::make_shared<H264Codec>(),

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <istream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string_view>
@@ -56,6 +57,8 @@ CLI::Validator size_between(int smallest, int largest) {
 namespace {
 std::string log_level = "info";
 std::string log_format = "text";
+std::string sections_name;
+std::map<std::string, Section>* sections = nullptr;  // null: there are none
 
 /// A file that people write with whatever editor they have.
 class ConfigFile final : public CLI::ConfigTOML {
@@ -64,11 +67,32 @@ class ConfigFile final : public CLI::ConfigTOML {
     const std::string bytes((std::istreambuf_iterator<char>(file)), {});
     // Not all of it need be UTF-8: names of files are in it.
     std::istringstream text(std::string(without_byte_order_mark(bytes, "--config")));
-    return CLI::ConfigTOML::from_config(text);
+    std::vector<CLI::ConfigItem> found = CLI::ConfigTOML::from_config(text);
+    std::erase_if(found, [](const CLI::ConfigItem& item) { return takes(item); });
+    return found;
+  }
+
+ private:
+  static bool takes(const CLI::ConfigItem& item) {
+    if (sections == nullptr || item.parents.empty() || item.parents[0] != sections_name) {
+      return false;
+    }
+    // CLI11 has such items for the ends of a section.
+    const bool is_end = item.name == "++" || item.name == "--";
+    if (item.parents.size() == 1) return is_end;
+    const std::vector<std::string> id(item.parents.begin() + 1, item.parents.end());
+    Section& section = (*sections)[CLI::detail::join(id, ".")];
+    if (!is_end) section.emplace_back(item.name, CLI::detail::join(item.inputs, ","));
+    return true;
   }
 };
 
 }  // namespace
+
+void take_sections(const std::string& name, std::map<std::string, Section>& taken) {
+  sections_name = name;
+  sections = &taken;
+}
 
 void add_common(CLI::App& app) {
   app.set_config("--config", "",

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 /// What every program has, whatever it does.
 namespace ams::options {
@@ -12,6 +14,13 @@ std::pair<int, int> parse_size(const std::string& text, int smallest = 16, int l
 
 /// For CLI::Option::check: parse_size() as a validator.
 CLI::Validator size_between(int smallest, int largest);
+
+/// What stands in a section of the file of --config: names and values, in order.
+using Section = std::vector<std::pair<std::string, std::string>>;
+
+/// Sections [<name>.<id>] of the file of --config go here, by id, and are no flags. Before parsing;
+/// `sections` lives as long.
+void take_sections(const std::string& name, std::map<std::string, Section>& sections);
 
 /// Flags of every program: --config --log-level --log-format --version. Applies logging on parse; a
 /// config file with an unknown name is refused.

@@ -94,6 +94,7 @@ void ServerFlags::add_to(CLI::App& app) {
       "model.pt2 (AOTInductor)");
   app.add_option("--clip", clip, "select the classes of this clip folder");
   add_data_to(app);
+  options::take_sections("device", device_sections);
   devices.add_to(app);
   add_training_to(app);
   app.add_flag("--check", check_only, "check the flags and the files that they name, and end");
@@ -266,6 +267,7 @@ void ServerFlags::add_training_to(CLI::App& app) {
 }
 
 void ServerFlags::check() {
+  read_device_sections();  // they begin from what the flags say
   if (paper) {
     const auto is_given = [&](const char* name) {
       return training_->get_option(name)->count() > 0;

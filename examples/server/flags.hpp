@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -56,6 +57,8 @@ struct ServerFlags {
   std::size_t max_devices = 64;
   std::size_t max_buffer_mib = 1024;
   std::uint64_t damage_update = 0;
+  std::map<std::string, options::Section> device_sections;  ///< [device.<id>] of --config
+  bool pinned = false;                                      ///< of a device: it keeps its model
 
   void add_to(CLI::App& app);
 
@@ -73,6 +76,9 @@ struct ServerFlags {
   /// After check(): the policy that the flags name, for each session.
   std::function<std::unique_ptr<UpdatePolicy>()> make_policy() const;
 
+  /// Likewise: what the devices that have a section have of their own.
+  std::function<std::optional<DeviceSetup>(const std::string&)> of_device() const;
+
   ServerHostOptions host_options(Digest student_fingerprint) const;
 
   std::shared_ptr<Teacher> make_teacher() const;
@@ -85,8 +91,11 @@ struct ServerFlags {
   nlohmann::json training_report(const Manifest& manifest) const;
 
  private:
-  StrategyPtr named_strategy() const;  // null: the recommended one
-  CLI::App* training_ = nullptr;  // the group of these flags
+  StrategyPtr named_strategy() const;                              // null: the recommended one
+  CLI::App* training_ = nullptr;                                   // the group of these flags
+  std::map<std::string, std::shared_ptr<const ServerFlags>> own_;  // of device_sections
+  void read_device_sections();
+  void set_of_device(const options::Section& section);
   void add_network_to(CLI::App& app);
   void add_data_to(CLI::App& app);
   void add_training_to(CLI::App& app);

@@ -75,7 +75,9 @@ json to_json(const DeviceStatus& d) {
   const SessionCounters& c = d.counters;
   const auto when_scored = [&](double score) { return c.trials ? json(score) : json(); };
   return {{"id", d.device_id},
-          {"state", d.is_paused ? "paused" : d.is_connected ? "connected" : "away"},
+          {"state", d.is_paused      ? "paused"
+                    : d.is_connected ? "connected"
+                                     : "away"},
           {"connected", d.is_connected},
           {"paused", d.is_paused},
           {"peer", d.peer},
@@ -116,9 +118,12 @@ json to_json(const DeviceStatus& d) {
 }
 
 json to_json(const std::vector<HistoryPoint>& points, double now_seconds) {
-  json columns = {{"age_seconds", json::array()},    {"score_adapted", json::array()},
-                  {"score_no_customization", json::array()}, {"loss", json::array()},
-                  {"uplink_kbps", json::array()},    {"downlink_kbps", json::array()},
+  json columns = {{"age_seconds", json::array()},
+                  {"score_adapted", json::array()},
+                  {"score_no_customization", json::array()},
+                  {"loss", json::array()},
+                  {"uplink_kbps", json::array()},
+                  {"downlink_kbps", json::array()},
                   {"update_interval_seconds", json::array()}};
   for (const HistoryPoint& p : points) {
     columns["age_seconds"].push_back(now_seconds - p.seconds);
@@ -271,9 +276,9 @@ void OperatorApi::operator()(const HttpRequest& request, const HttpReply& reply)
       host_->disconnect(id, "an operator ended the connection");
     } else {
       throw Denial{404,
-                     "not found; a device has sample.jpg, teacher.jpg, adapted.jpg and "
-                     "no_customization.jpg, and takes pause, resume, reset, roll-back and "
-                     "disconnect"};
+                   "not found; a device has sample.jpg, teacher.jpg, adapted.jpg and "
+                   "no_customization.jpg, and takes pause, resume, reset, roll-back and "
+                   "disconnect"};
     }
     reply(to_answer(json{{"done", what}}));
   } catch (const Denial& refusal) {

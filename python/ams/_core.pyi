@@ -2545,7 +2545,7 @@ class SessionCounters:
     @property
     def phases_abandoned(self) -> int:
         """
-        The device had left when they were done.
+        Nobody wanted their result: the device had left, was paused or got another model.
         """
     @property
     def phases_failed(self) -> int:

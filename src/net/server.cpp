@@ -122,9 +122,8 @@ class WebSocketServer::Impl {
   void shut_down();
   void refused(const std::string& peer, const std::string& reason) const;
   void read_expiry() {
-    certificate_expires_ =
-        check_certificate(options_.certificate_file, options_.private_key_file)
-            .valid_until_unix_seconds;
+    certificate_expires_ = check_certificate(options_.certificate_file, options_.private_key_file)
+                               .valid_until_unix_seconds;
   }
   std::string metrics(bool of_devices) const;
   bool is_full() const { return connection_count() >= options_.max_connections; }
@@ -154,8 +153,8 @@ class WebSocketServer::Impl {
   std::map<ConnectionId, asio::ip::address> strangers_;  // of these, those not let in yet
   bool stopping_ = false;
   // Connections that were not let in, by why.
-  std::map<std::string_view, std::uint64_t> refusals_{{"tls", 0},          {"http", 0}, {"hello", 0},
-                                                      {"unauthorized", 0}, {"full", 0}, {"flood", 0}};
+  std::map<std::string_view, std::uint64_t> refusals_{
+      {"tls", 0}, {"http", 0}, {"hello", 0}, {"unauthorized", 0}, {"full", 0}, {"flood", 0}};
 
   const std::string page_policy_ = content_security_policy(options_.page);
   std::atomic<double> certificate_expires_ = 0;
@@ -299,8 +298,8 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
   bool is_of_another_site() const {
     const std::string_view origin = header(http::field::origin);
     const auto host = origin.find("://");
-    return !origin.empty() && (host == std::string_view::npos ||
-                               origin.substr(host + 3) != header(http::field::host));
+    return !origin.empty() &&
+           (host == std::string_view::npos || origin.substr(host + 3) != header(http::field::host));
   }
 
   void pass_on(const std::string& path) {
@@ -546,7 +545,7 @@ class WebSocketServer::Impl::Connection : public std::enable_shared_from_this<Co
 
   bool let_in_ = false;
   bool is_answered_ = false;  // a request for /api/
-  bool quiet_ = false;  // a plain request that was answered is nobody's concern
+  bool quiet_ = false;        // a plain request that was answered is nobody's concern
   bool ended_ = false;
 };
 

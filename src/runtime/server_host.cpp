@@ -5,6 +5,7 @@
 #include <chrono>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <span>
@@ -344,20 +345,20 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     std::deque<double> phase_seconds = {};
     bool has_reserved_place = false;
     double last_seen_seconds = 0;
-    double heard_seconds = 0;        ///< the latest message
+    double heard_seconds = 0;  ///< the latest message
     DeviceHistory history = {};
-    std::optional<double> loss = {};           ///< last of the latest phase
-    std::optional<double> label_seconds = {};  ///< when the newest label came
+    std::optional<double> loss = {};                             ///< last of the latest phase
+    std::optional<double> label_seconds = {};                    ///< when the newest label came
     std::deque<std::shared_ptr<const ModelState>> earlier = {};  ///< for roll_back(), newest last
     double earlier_seconds = 0;                                  ///< when the newest was kept
-    FrameAllowance allowance = {};   ///< of the teacher's time
-    std::uint64_t batches_beyond = 0;  ///< that it did not allow
+    FrameAllowance allowance = {};                               ///< of the teacher's time
+    std::uint64_t batches_beyond = 0;                            ///< that it did not allow
     StageTimes stages = {};
     std::optional<double> labelled_seconds = {};  ///< since then labels wait for a phase
     double phase_begin_seconds = 0;               ///< of the phase that runs
     std::deque<std::pair<std::uint64_t, double>> unacknowledged = {};  ///< version, when it left
-    std::string last_failure = {};      ///< of the session; the same one is logged once
-    std::string save_failure = {};      ///< why the latest save failed; told when it changes
+    std::string last_failure = {};  ///< of the session; the same one is logged once
+    std::string save_failure = {};  ///< why the latest save failed; told when it changes
     std::uint64_t saves_failed = 0;
     bool is_saving = false;             ///< an update waits for the store,
     std::deque<Outgoing> waiting = {};  ///< and all that comes after it
@@ -393,9 +394,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       }
       ServerActions actions =
           device.session.replace_model(values_of(device), executor_.now_seconds());
-      log_.info(event, {{"device", id},
-                        {"by", by},
-                        {"version", device.session.held().version().number}});
+      log_.info(event,
+                {{"device", id}, {"by", by}, {"version", device.session.held().version().number}});
       if (parts_.store->keeps()) {
         record = device.session.record();
         device.is_saving = true;
@@ -450,9 +450,12 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const SessionCounters& counters = device.session.counters();
     device.history.measure(now, {links(device), counters.phases, counters.samples});
     const auto small = [](double value) { return static_cast<float>(value); };
-    device.history.add({now, small(counters.score_held), small(counters.score_initial),
-                        small(device.loss.value_or(0)), small(device.history.uplink_kbps()),
-                        small(device.history.downlink_kbps()),
+    constexpr float unknown = std::numeric_limits<float>::quiet_NaN();
+    const bool is_scored = counters.trials > 0;
+    device.history.add({now, is_scored ? small(counters.score_held) : unknown,
+                        is_scored ? small(counters.score_initial) : unknown,
+                        device.loss ? small(*device.loss) : unknown,
+                        small(device.history.uplink_kbps()), small(device.history.downlink_kbps()),
                         small(device.session.update_interval_seconds())});
   }
 
@@ -564,9 +567,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       const std::string& older = links_.at(*device.connection).peer;
       const bool is_alive = executor_.now_seconds() - device.heard_seconds < alive_seconds;
       if (is_alive && host_of(older) != host_of(link->second.peer)) {
-        log_.warning("two_devices_of_one_id", {{"device", hello.device_id},
-                                               {"peer", older},
-                                               {"refused_peer", link->second.peer}});
+        log_.warning(
+            "two_devices_of_one_id",
+            {{"device", hello.device_id}, {"peer", older}, {"refused_peer", link->second.peer}});
         return turn_away(connection, {ErrorCode::unavailable,
                                       "another device of this id is connected: give each device "
                                       "an id of its own (--device-id)"});
@@ -604,12 +607,20 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   ServerSession begin_session(const std::string& device_id, std::optional<SessionRecord> record) {
-    SessionOptions session = options_.session;
-    session.session_id += sessions_begun_++;
+    const std::uint64_t session_id = options_.session.session_id + sessions_begun_++;
+    const auto begin = [&](auto&&... state) {
+      std::optional<DeviceSetup> setup;
+      if (parts_.of_device) setup = parts_.of_device(device_id);
+      if (!setup) setup = DeviceSetup{parts_.make_policy(), options_.session};
+      setup->session.session_id = session_id;
+      ServerSession session(std::forward<decltype(state)>(state)..., parts_.initial, parts_.task,
+                            std::move(setup->policy), setup->session);
+      if (setup->is_paused) session.set_paused(true, executor_.now_seconds());
+      return session;
+    };
     if (record) {
       try {
-        ServerSession restored(std::move(*record), parts_.initial, parts_.task,
-                               parts_.make_policy(), session);
+        ServerSession restored = begin(std::move(*record));
         log_.info("restored",
                   {{"device", device_id}, {"version", restored.held().version().number}});
         return restored;
@@ -618,7 +629,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                      {{"device", device_id}, {"message", current_error().what()}});
       }
     }
-    return {parts_.initial, parts_.task, parts_.make_policy(), session};
+    return begin();
   }
 
   /// Whether there is room for a new device, now or after another one's session has ended.

@@ -617,8 +617,8 @@ TEST_CASE("a certificate is exchanged while devices stay") {
   const auto renew = [&](const char* trusted) {
     std::filesystem::remove(options.certificate_file);
     std::filesystem::remove(options.private_key_file);
-    write_self_signed_certificate(options.certificate_file, options.private_key_file,
-                                  {"127.0.0.1"}, 1);
+    write_self_signed_certificate(options.certificate_file, options.private_key_file, {"127.0.0.1"},
+                                  1);
     std::filesystem::copy_file(options.certificate_file, directory / trusted);
   };
   renew("first.crt");
@@ -664,8 +664,8 @@ TEST_CASE("operators get a page and ask below /api/, and nobody else does") {
                        const std::string& body = "") {
     raw::Tls tls(raw::Socket::connect(server->port()));
     REQUIRE(tls.shaken());
-    REQUIRE(tls.write(line + " HTTP/1.1\r\nHost: localhost:1\r\n" + headers + "Content-Length: " +
-                      std::to_string(body.size()) + "\r\n\r\n" + body));
+    REQUIRE(tls.write(line + " HTTP/1.1\r\nHost: localhost:1\r\n" + headers +
+                      "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body));
     return tls.read_to_the_end();
   };
   const auto has = [](const std::string& text, const std::string& part) {
@@ -689,8 +689,8 @@ TEST_CASE("operators get a page and ask below /api/, and nobody else does") {
   CHECK(starts_with(ask("GET /api/a", ""), "HTTP/1.1 401"));
   CHECK(starts_with(ask("GET /api/a", "Authorization: Bearer blue\r\n"), "HTTP/1.1 401"));
   CHECK(starts_with(ask("POST /api/a", token), "HTTP/1.1 415"));
-  CHECK(starts_with(ask("POST /api/a", token + json + "Origin: https://evil:1\r\n"),
-                    "HTTP/1.1 403"));
+  CHECK(
+      starts_with(ask("POST /api/a", token + json + "Origin: https://evil:1\r\n"), "HTTP/1.1 403"));
   CHECK(starts_with(ask("GET /api/a", token + "Origin: null\r\n"), "HTTP/1.1 403"));
   CHECK(starts_with(ask("POST /", json), "HTTP/1.1 405"));
   CHECK(!has(ask("POST /api/a", token + json, std::string(20000, 'x')), "409"));

@@ -716,8 +716,7 @@ TEST_CASE("an operator sees what the device sees and predicts") {
   CHECK(seen->sample.width == 3);
   CHECK(seen->teacher.height == 1);
   CHECK(seen->initial.height == 250);
-  CHECK(seen->adapted.height ==
-        static_cast<int>(1000 * f.host->session("a")->held().values()[0]));
+  CHECK(seen->adapted.height == static_cast<int>(1000 * f.host->session("a")->held().values()[0]));
   CHECK(seen->held == f.host->session("a")->held().version());
   CHECK_THROWS_AS(f.host->show("b", [](const DevicePictures*, const Error*) {}), Error);
 }
@@ -792,4 +791,27 @@ TEST_CASE("devices with a reserved place find one, and take only one of an absen
   CHECK(f.transport.of<Welcome>(7).size() == 1);
   CHECK(f.host->session("stranger 3") == nullptr);
   CHECK(f.host->session("mine 1") != nullptr);
+}
+
+TEST_CASE("a device may have a policy and options of its own, and be pinned") {
+  Fixture f;
+  f.parts.of_device = [&](const std::string& id) -> std::optional<DeviceSetup> {
+    if (id != "slow") return std::nullopt;
+    toy::SessionSetup own = f.setup;
+    own.pace.update_interval_seconds = 99;
+    own.session.limits.max_buffer_samples = 2;
+    return DeviceSetup{own.policy(), own.session, true};
+  };
+  f.begin();
+  f.connect(1, "slow");
+  f.connect(2, "b");
+  CHECK(f.transport.of<Welcome>(1)[0].update_interval_seconds == 99);
+  CHECK(f.transport.of<Welcome>(2)[0].update_interval_seconds != 99);
+  CHECK(f.transport.of<Welcome>(2)[0].session_id == f.transport.of<Welcome>(1)[0].session_id + 1);
+  f.batch(1, 1);
+  f.batch(2, 1);
+  CHECK(f.transport.of<Update>(1).empty());
+  CHECK(f.transport.of<Update>(2).size() == 1);
+  CHECK(f.host->session("slow")->buffered_samples() == 2);
+  CHECK(f.host->session("b")->buffered_samples() == 5);
 }

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 
 from browser import CHROMIUM, Browser
-from programs import ROOT, ProgramsTest
+from programs import BIN, ROOT, STUDENT, ProgramsTest
 
 PACKAGING = ROOT / "packaging"
 HOSTILE = "<img src=x onerror=alert(1)>'\"/%é"
@@ -102,6 +102,38 @@ class OperatorTest(ProgramsTest):
 
         self.check_metrics(self.ask("/metrics")[2].decode())
         self.stop_server(server)
+
+    def test_a_device_may_have_settings_of_its_own(self):
+        config = self.work / "server.toml"
+        config.write_text('iterations = 2\n[device.camera-1]\npinned = true\nupdate-interval-seconds = 7\n'
+                          '[device."yard.2"]\ndownlink-kbps = 20\n')
+        training = ["--batch-size", "2", "--threads", "1"]
+        server = self.start_server("--config", config, training=training)
+        edges = [self.start_edge("--device-id", "camera-1"), self.start_edge("--device-id", "b", name="other")]
+        self.wait_until(lambda: (self.device("b") or {"version": 0})["version"] >= 1, 60, "an update", server, *edges)
+        pinned, other = self.device("camera-1"), self.device("b")
+        self.assertEqual((pinned["state"], pinned["version"], pinned["update_interval_seconds"]), ("paused", 0, 7))
+        self.assertEqual((other["state"], other["update_interval_seconds"]), ("connected", 2))
+        self.assertEqual(self.stop_server(server)["training"]["iterations"], 2)
+
+        for text, words in (
+            ("[device.a]\niteration = 3", ("[device.a]", "'iteration'", "update-interval-seconds")),
+            ("[device.a]\niterations = many", ("[device.a]", "many")),
+            ("[device.a]\nsampling-max-fps = 1000", ("[device.a]", "60")),
+            ('[device.a]\nstrategy = "best"', ("[device.a]", "gradient_guided")),
+            ('[device.a]\nprofile = "compact"\ndownlink-kbps = 3', ("[device.a]", "one or the other")),
+            ("[devices.a]\niterations = 3", ("devices.a",)),
+        ):
+            with self.subTest(text):
+                config.write_text(text + "\n")
+                result = subprocess.run([str(part) for part in (
+                    BIN / "ams-server", "--check", "--config", config, "--certificate",
+                    self.folder / "tls" / "certificate.pem", "--private-key", self.folder / "tls" / "private_key.pem",
+                    "--teacher", f"clip:{self.clip}", "--address", "127.0.0.1", "--data-dir", "none", *STUDENT)],
+                    capture_output=True, text=True)
+                self.assertNotEqual(result.returncode, 0)
+                for word in words:
+                    self.assertIn(word, result.stderr)
 
     def check_metrics(self, text):
         families = set(re.findall(r"^# TYPE (\S+) ", text, re.M))

@@ -11,7 +11,7 @@
 
 namespace ams {
 
-/// How a device was doing at one time.
+/// How a device was doing at one time; NaN where nothing was known yet.
 struct HistoryPoint {
   double seconds = 0;  ///< by the executor's clock
   float score_adapted = 0, score_initial = 0, loss = 0;
@@ -29,7 +29,7 @@ struct DeviceStatus {
   ModelVersion confirmed;  ///< that it has acknowledged
   SessionCounters counters;
   std::uint64_t batches_beyond_rate = 0;
-  std::size_t batches_waiting = 0;  ///< for their labels
+  std::size_t batches_waiting = 0;    ///< for their labels
   double labels_waiting_seconds = 0;  ///< how long labels have been waiting for a phase
   std::uint64_t saves_failed = 0;
   std::size_t buffered_samples = 0;

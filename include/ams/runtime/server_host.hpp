@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "ams/core/digest.hpp"
-#include "ams/core/model_state.hpp"
 #include "ams/core/error.hpp"
+#include "ams/core/model_state.hpp"
 #include "ams/runtime/device_status.hpp"
 #include "ams/runtime/executor.hpp"
 #include "ams/runtime/frame_codec.hpp"
@@ -28,15 +28,25 @@
 
 namespace ams {
 
-/// What a ServerHost is made of. None may be null, except the store.
+/// What one device has of its own.
+struct DeviceSetup {
+  std::unique_ptr<UpdatePolicy> policy;
+  SessionOptions session = {};  ///< its session_id is the host's to choose
+  bool is_paused = false;       ///< from the beginning
+};
+
+/// What a ServerHost is made of. None may be null, unless it says so.
 struct ServerParts {
   ModelState initial;  ///< w_0, the same for every device
   std::shared_ptr<const Task> task;
   std::function<std::unique_ptr<UpdatePolicy>()> make_policy;  ///< one for each session
-  std::shared_ptr<Teacher> teacher;                            ///< all sessions share it
-  std::shared_ptr<Trainer> trainer;                            ///< likewise
+  /// What a device has in place of make_policy and ServerHostOptions::session; nothing, or null:
+  /// it is as the others.
+  std::function<std::optional<DeviceSetup>(const std::string& device_id)> of_device = nullptr;
+  std::shared_ptr<Teacher> teacher;  ///< all sessions share it
+  std::shared_ptr<Trainer> trainer;  ///< likewise
   std::shared_ptr<const FrameCodec> codec;
-  std::shared_ptr<SessionStore> store = nullptr;  ///< null: sessions live as long as the host
+  std::shared_ptr<SessionStore> store = nullptr;   ///< null: sessions live as long as the host
   std::shared_ptr<Predictor> predictor = nullptr;  ///< for show(); null: it draws no predictions
 };
 

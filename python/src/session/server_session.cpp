@@ -69,7 +69,8 @@ void bind_record(py::module_& m) {
       .add("samples_dropped", &C::samples_dropped, "Too old or too large for it.")
       .add("phases", &C::phases, "That gave an update.")
       .add("phases_failed", &C::phases_failed, "That gave none.")
-      .add("phases_abandoned", &C::phases_abandoned, "The device had left when they were done.")
+      .add("phases_abandoned", &C::phases_abandoned,
+           "Nobody wanted their result: the device had left, was paused or got another model.")
       .add("phases_withheld", &C::phases_withheld,
            "The policy's plan left no way to write their update.")
       .add("phase_seconds", &C::phase_seconds, "Sum over phases.")

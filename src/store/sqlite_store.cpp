@@ -32,7 +32,9 @@ constexpr int model_zstd_level = 1;
 
 // student: manifest and initial values. version: what the device holds. model: a snapshot of
 // model_version, which the updates behind it lead on from; those before it are for a device that is
-// behind. samples: batches of the replay buffer.
+// behind. samples: batches of the replay buffer. newest: what changes with every update; SQLite writes
+// a row whole, so it is in none that has a model or moments. The same columns of `sessions` are those
+// of model_version.
 constexpr const char* schema = R"(
 CREATE TABLE IF NOT EXISTS sessions (
   student TEXT NOT NULL, device TEXT NOT NULL,
@@ -48,6 +50,16 @@ CREATE TABLE IF NOT EXISTS updates (
 CREATE TABLE IF NOT EXISTS samples (
   student TEXT NOT NULL, device TEXT NOT NULL, batch INTEGER NOT NULL, bytes BLOB NOT NULL,
   PRIMARY KEY (student, device, batch));
+CREATE TABLE IF NOT EXISTS newest (
+  student TEXT NOT NULL, device TEXT NOT NULL,
+  version INTEGER NOT NULL, digest INTEGER NOT NULL,
+  model_version INTEGER NOT NULL, moments_version INTEGER NOT NULL,
+  last_batch INTEGER NOT NULL, counters TEXT NOT NULL,
+  PRIMARY KEY (student, device)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moments (
+  student TEXT NOT NULL, device TEXT NOT NULL,
+  moments BLOB NOT NULL, steps INTEGER NOT NULL,
+  PRIMARY KEY (student, device));
 )";
 
 std::int64_t as_integer(Digest digest) {
@@ -206,9 +218,22 @@ class SqliteStore::Impl {
     record.last_batch_id = static_cast<std::uint64_t>(row.integer(4));
     if (record.last_batch_id >= max_batch_id) record.last_batch_id = 0;  // damaged: none would follow
     record.counters = store_detail::read_counters(row.text(5));
+    Statement newest(*database_,
+                     "SELECT last_batch, counters FROM newest WHERE student = ? AND device = ?");
+    newest.bind(student_).bind(device_id);
+    if (newest.step()) {
+      record.last_batch_id = static_cast<std::uint64_t>(newest.integer(0));
+      record.counters = store_detail::read_counters(newest.text(1));
+    }
+    Statement moments(*database_,
+                      "SELECT moments, steps FROM moments WHERE student = ? AND device = ?");
+    moments.bind(student_).bind(device_id);
+    const bool has_newer = moments.step();
     try {
-      record.adam =
-          store_detail::read_moments(row.bytes(2), row.integer(3), manifest_->dimension());
+      record.adam = has_newer ? store_detail::read_moments(moments.bytes(0), moments.integer(1),
+                                                           manifest_->dimension())
+                              : store_detail::read_moments(row.bytes(2), row.integer(3),
+                                                           manifest_->dimension());
     } catch (const Error&) {  // training finds new ones
       record.adam = AdamState(manifest_->dimension());
     }
@@ -248,7 +273,9 @@ class SqliteStore::Impl {
     Transaction transaction(*database_);
     for (const char* sql : {"DELETE FROM sessions WHERE student = ? AND device = ?",
                             "DELETE FROM updates WHERE student = ? AND device = ?",
-                            "DELETE FROM samples WHERE student = ? AND device = ?"}) {
+                            "DELETE FROM samples WHERE student = ? AND device = ?",
+                            "DELETE FROM newest WHERE student = ? AND device = ?",
+                            "DELETE FROM moments WHERE student = ? AND device = ?"}) {
       Statement(*database_, sql).bind(student_).bind(device_id).run();
     }
     transaction.commit();
@@ -256,7 +283,7 @@ class SqliteStore::Impl {
 
   std::optional<Saved> find(const std::string& device) {
     Statement row(*database_,
-                  "SELECT version, digest, model_version, moments_version FROM sessions "
+                  "SELECT version, digest, model_version, moments_version FROM newest "
                   "WHERE student = ? AND device = ?");
     row.bind(student_).bind(device);
     if (!row.step()) return std::nullopt;
@@ -365,32 +392,42 @@ class SqliteStore::Impl {
         .bind(static_cast<std::int64_t>(record.last_batch_id))
         .bind(counters)
         .run();
+    Statement(*database_, "DELETE FROM moments WHERE student = ? AND device = ?")
+        .bind(student_)
+        .bind(record.device_id)
+        .run();
+    write_newest(record, version.number, version.number);
+  }
+
+  void write_newest(const SessionRecord& record, std::uint32_t model_version,
+                    std::uint32_t moments_version) {
+    const ModelVersion version = record.held.version();
+    Statement(*database_, "INSERT OR REPLACE INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(student_)
+        .bind(record.device_id)
+        .bind(std::int64_t{version.number})
+        .bind(as_integer(version.digest))
+        .bind(std::int64_t{model_version})
+        .bind(std::int64_t{moments_version})
+        .bind(static_cast<std::int64_t>(record.last_batch_id))
+        .bind(store_detail::write_counters(record.counters))
+        .run();
   }
 
   /// All but the model.
   void write_state(const SessionRecord& record, const Saved& saved) {
-    const ModelVersion version = record.held.version();
-    Statement(*database_,
-              "UPDATE sessions SET version = ?, digest = ?, last_batch = ?, counters = ? "
-              "WHERE student = ? AND device = ?")
-        .bind(std::int64_t{version.number})
-        .bind(as_integer(version.digest))
-        .bind(static_cast<std::int64_t>(record.last_batch_id))
-        .bind(store_detail::write_counters(record.counters))
+    const std::uint32_t version = record.held.version().number;
+    if (version - saved.moments_version < options_.updates_per_moments) {
+      return write_newest(record, saved.model_version, saved.moments_version);
+    }
+    const std::vector<std::byte> moments = store_detail::write_moments(record.adam);
+    Statement(*database_, "INSERT OR REPLACE INTO moments VALUES (?, ?, ?, ?)")
         .bind(student_)
         .bind(record.device_id)
-        .run();
-    if (version.number - saved.moments_version < options_.updates_per_moments) return;
-    const std::vector<std::byte> moments = store_detail::write_moments(record.adam);
-    Statement(*database_,
-              "UPDATE sessions SET moments_version = ?, moments = ?, steps = ? "
-              "WHERE student = ? AND device = ?")
-        .bind(std::int64_t{version.number})
         .bind(std::span<const std::byte>(moments))
         .bind(std::int64_t{record.adam.step_count})
-        .bind(student_)
-        .bind(record.device_id)
         .run();
+    write_newest(record, saved.model_version, version);
   }
 
   void write_update(const std::string& device, const PublishedUpdate& update) {

@@ -25,10 +25,22 @@ void Database::fail(const std::string& what) const {
                                           (handle_ ? sqlite3_errmsg(handle_.get()) : "no memory"));
 }
 
+void Database::fail_as_damaged(const std::string& what) const {
+  try {
+    fail(what);
+  } catch (const Error&) {
+    failure_code_ = SQLITE_CORRUPT;
+    throw;
+  }
+}
+
 Statement::Statement(const Database& database, std::string_view sql) : database_(database) {
   sqlite3_stmt* prepared = nullptr;
-  check(sqlite3_prepare_v2(database.handle(), sql.data(), static_cast<int>(sql.size()), &prepared,
-                           nullptr));
+  const int code = sqlite3_prepare_v2(database.handle(), sql.data(), static_cast<int>(sql.size()),
+                                      &prepared, nullptr);
+  // A table or column that is not there: the schema has rotted.
+  if (code == SQLITE_ERROR) database.fail_as_damaged("use");
+  check(code);
   handle_.reset(prepared);
 }
 

@@ -28,6 +28,7 @@ class Database {
   void run(const char* sql);
 
   [[noreturn]] void fail(const std::string& what) const;
+  [[noreturn]] void fail_as_damaged(const std::string& what) const;
 
   /// SQLite's code of the latest failure.
   int failure_code() const noexcept { return failure_code_; }

@@ -12,7 +12,7 @@ def decode_device_message(data: bytes | bytearray | memoryview | numpy.ndarray) 
     anyone. Raises MalformedDataError on bytes that are no such message, LimitExceededError on one that
     breaks a limit.
     """
-def decode_server_message(data: bytes | bytearray | memoryview | numpy.ndarray) -> ams._core.Welcome | ams._core.Control | ams._core.Update | ams._core.Snapshot | ams._core.Fault | ams._core.Bye:
+def decode_server_message(data: bytes | bytearray | memoryview | numpy.ndarray) -> ams._core.Welcome | ams._core.Control | ams._core.Update | ams._core.Snapshot | ams._core.Fault | ams._core.Bye | ams._core.SnapshotPart:
     """
     What a server sent: Welcome, Control, Update, Snapshot, Fault or Bye. Raises as
     decode_device_message() does.
@@ -21,7 +21,7 @@ def decode_server_message(data: bytes | bytearray | memoryview | numpy.ndarray) 
 def encode_message(message: ams._core.Hello | ams._core.FrameBatch | ams._core.Ack | ams._core.Refusal | ams._core.Bye) -> bytes:
     ...
 @typing.overload
-def encode_message(message: ams._core.Welcome | ams._core.Control | ams._core.Update | ams._core.Snapshot | ams._core.Fault | ams._core.Bye) -> bytes:
+def encode_message(message: ams._core.Welcome | ams._core.Control | ams._core.Update | ams._core.Snapshot | ams._core.Fault | ams._core.Bye | ams._core.SnapshotPart) -> bytes:
     """
     One message as bytes: its kind, then the body (docs/protocol.md). Raises InvalidArgumentError on a
     message that breaks a limit of the protocol, LimitExceededError on one that is too long. Free text

@@ -328,7 +328,7 @@ class VideoWriter:
         """
         Completes the file.
         """
-def decode_samples(bitstream: bytes | bytearray | memoryview | numpy.ndarray, expected_frames: int, *, max_bytes: int = 8388608, max_frames: int = 256, max_width: int = 2048, max_height: int = 2048, max_rgb_bytes: int = 536870912) -> list[numpy.ndarray]:
+def decode_samples(bitstream: bytes | bytearray | memoryview | numpy.ndarray, expected_frames: int, *, max_bytes: int = 8388608, max_frames: int = 256, max_width: int = 2048, max_height: int = 2048, max_rgb_bytes: int = 134217728) -> list[numpy.ndarray]:
     """
     The frames (uint8 [H, W, 3], RGB) of what encode_samples() wrote. The bytes may be hostile.
     

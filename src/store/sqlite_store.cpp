@@ -216,7 +216,6 @@ class SqliteStore::Impl {
       throw Error(ErrorCode::malformed_data, "the model of the session is of another version");
     }
     record.last_batch_id = static_cast<std::uint64_t>(row.integer(4));
-    if (record.last_batch_id >= max_batch_id) record.last_batch_id = 0;  // damaged: none would follow
     record.counters = store_detail::read_counters(row.text(5));
     Statement newest(*database_,
                      "SELECT last_batch, counters FROM newest WHERE student = ? AND device = ?");
@@ -225,6 +224,7 @@ class SqliteStore::Impl {
       record.last_batch_id = static_cast<std::uint64_t>(newest.integer(0));
       record.counters = store_detail::read_counters(newest.text(1));
     }
+    if (record.last_batch_id >= max_batch_id) record.last_batch_id = 0;  // damaged: none would follow
     Statement moments(*database_,
                       "SELECT moments, steps FROM moments WHERE student = ? AND device = ?");
     moments.bind(student_).bind(device_id);
@@ -253,6 +253,10 @@ class SqliteStore::Impl {
     });
     const bool leads_on = saved && next != history.end();
     if (!leads_on) {
+      Statement(*database_, "DELETE FROM updates WHERE student = ? AND device = ?")
+          .bind(student_)
+          .bind(device)
+          .run();
       write_model(record);
       for (const PublishedUpdate& update : history) write_update(device, update);
     } else {
@@ -304,11 +308,11 @@ class SqliteStore::Impl {
       Bytes bytes(rows.bytes(2));
       const std::uint32_t held = record.held.version().number;
       if (version > held) {
-        if (base != record.held.version()) break;
+        if (base != record.held.version()) continue;  // damaged, or behind one that is
         try {
           apply_update(bytes.span(), record.held);
         } catch (const Error&) {
-          break;
+          continue;
         }
       }
       // A gap: what is before it leads nowhere.

@@ -1,5 +1,5 @@
 // Opens stores whose content is hostile. The first byte chooses what the rest of the input is:
-//   0 to 3  the column `model`, `moments`, `counters` of a session, or `bytes` of an update;
+//   0 to 3  the column `model`, `moments` or `counters`, or `bytes` of an update;
 //   4       8 bytes in each of the columns of whole numbers;
 //   others  bytes of the database file, from a place on that the next two bytes give.
 // load() gives a whole record, nothing, or Error; then save() and load() work.
@@ -73,12 +73,12 @@ void change_rows(int what, std::span<const std::byte> input) {
   sqlite3* handle = nullptr;
   if (sqlite3_open(database().c_str(), &handle) != SQLITE_OK) std::abort();
   constexpr std::array columns = {
-      "UPDATE sessions SET model = ?1", "UPDATE sessions SET moments = ?1",
-      "UPDATE sessions SET counters = CAST(?1 AS TEXT)", "UPDATE updates SET bytes = ?1"};
+      "UPDATE sessions SET model = ?1", "UPDATE moments SET moments = ?1",
+      "UPDATE newest SET counters = CAST(?1 AS TEXT)", "UPDATE updates SET bytes = ?1"};
   constexpr std::array numbers = {
-      "UPDATE sessions SET version = ?1",    "UPDATE sessions SET digest = ?1",
-      "UPDATE sessions SET last_batch = ?1", "UPDATE sessions SET model_version = ?1",
-      "UPDATE sessions SET steps = ?1",      "UPDATE sessions SET moments_version = ?1",
+      "UPDATE newest SET version = ?1",    "UPDATE newest SET digest = ?1",
+      "UPDATE newest SET last_batch = ?1", "UPDATE newest SET model_version = ?1",
+      "UPDATE moments SET steps = ?1",      "UPDATE newest SET moments_version = ?1",
       "UPDATE updates SET base_digest = ?1", "UPDATE updates SET version = version + ?1"};
   const auto run = [&](const char* sql, auto&& bind) {
     sqlite3_stmt* statement = nullptr;

@@ -62,7 +62,10 @@ struct Parity final : Task, Teacher, Trainer, FrameCodec, Predictor {
 TEST_CASE("a task of one's own runs a server and a device") {
   const auto parity = std::make_shared<Parity>();
   const auto policy = [] { return std::make_unique<PaperPolicy>(PaperOptions{.gamma = 1}); };
-  VirtualPair pair({[&] { return ServerParts{initial, parity, policy, parity, parity, parity}; },
+  VirtualPair pair({[&] {
+                      return ServerParts{.initial = initial, .task = parity, .make_policy = policy,
+                                         .teacher = parity, .trainer = parity, .codec = parity};
+                    },
                     {},
                     [&] {
                       return DeviceParts{initial, parity, parity, parity};

@@ -29,8 +29,9 @@ bool fails(bool has_half = false) {
   if (!armed) return false;
   const int call = calls++;
   if (call < first || call > last) return false;
+  if (fault == DiskFault::full && !has_half) return false;
   if (fault == DiskFault::kill || (fault == DiskFault::kill_within && !has_half)) raise(SIGKILL);
-  errno = fault == DiskFault::no_space ? ENOSPC : EIO;
+  errno = fault == DiskFault::io_error ? EIO : ENOSPC;
   return true;
 }
 

@@ -8,6 +8,7 @@ enum class DiskFault {
   kill_within,  ///< SIGKILL when half of what is written is
   no_space,     ///< ENOSPC, when half of what is written is
   io_error,     ///< EIO, and nothing is done
+  full,         ///< ENOSPC of writes, as no_space; files can be made, renamed and removed
 };
 
 /// Whoever links this has write(), pwrite(), fsync(), fdatasync(), ftruncate(), rename(), unlink()

@@ -406,6 +406,11 @@ std::shared_ptr<SessionStore> ServerFlags::make_store(const StudentValues& value
                  {{"message", "the sessions in --data-dir cannot be read and begin anew"},
                   {"set_aside", file}});
   };
+  options.on_full = [this](const std::string& problem) {
+    log::warning("disk_full", {{"folder", data_dir},
+                               {"message", problem},
+                               {"next", "sessions are kept once there is room"}});
+  };
   return std::make_shared<SqliteStore>(data_dir, values.manifest, std::move(options));
 }
 

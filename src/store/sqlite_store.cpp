@@ -76,20 +76,27 @@ std::string student_key(const Manifest& manifest, Digest fingerprint) {
 /// Opens the database, sets one aside that is none, and takes it for this process.
 class OpenedDatabase {
  public:
-  OpenedDatabase(std::filesystem::path file, std::function<void(const std::string&)> on_damaged)
+  OpenedDatabase(std::filesystem::path file, std::function<void(const std::string&)> on_damaged,
+                 const std::function<void(const std::string&)>& on_full)
       : file_(std::move(file)), on_damaged_(std::move(on_damaged)) {
     for (bool is_new = false;; is_new = true) {
       auto database = std::make_unique<Database>(file_.string());
       try {
         take(*database);
         database_ = std::move(database);
+        is_taken_ = true;
         return;
-      } catch (const Error&) {
+      } catch (const Error& error) {
         const int code = database->failure_code();
         if (code == SQLITE_BUSY) {
           throw Error(ErrorCode::unavailable,
                       file_.string() + " is open in another process; a server needs a folder of its "
                                       "own for its sessions");
+        }
+        if (code == SQLITE_FULL) {  // nothing is in it yet; each use tries again
+          database_ = std::move(database);
+          if (on_full) on_full(error.what());
+          return;
         }
         if (!Database::is_damage(code) || is_new) throw;
       }
@@ -103,12 +110,17 @@ class OpenedDatabase {
     if (!Database::is_damage(database_->failure_code())) return false;
     database_.reset();
     set_aside();
+    is_taken_ = false;
     database_ = std::make_unique<Database>(file_.string());
-    take(*database_);
+    **this;
     return true;
   }
 
-  Database& operator*() { return *database_; }
+  Database& operator*() {
+    if (!is_taken_) take(*database_);
+    is_taken_ = true;
+    return *database_;
+  }
 
  private:
   static void take(Database& database) {
@@ -126,7 +138,9 @@ class OpenedDatabase {
     version.run();
     Transaction transaction(database);
     database.run(schema);
-    database.run(fmt::format("PRAGMA user_version = {}", format_version).c_str());
+    if (found != format_version) {  // it always writes, and a full disk must not prevent reading
+      database.run(fmt::format("PRAGMA user_version = {}", format_version).c_str());
+    }
     transaction.commit();
   }
 
@@ -143,6 +157,7 @@ class OpenedDatabase {
   const std::filesystem::path file_;
   const std::function<void(const std::string&)> on_damaged_;
   std::unique_ptr<Database> database_;
+  bool is_taken_ = false;
 };
 
 std::filesystem::path make_folder(const std::string& folder) {
@@ -167,7 +182,7 @@ class SqliteStore::Impl {
       : manifest_(std::move(manifest)),
         options_(std::move(options)),
         student_(student_key(*manifest_, options_.student_fingerprint)),
-        database_(make_folder(folder) / "sessions.db", options_.on_damaged) {}
+        database_(make_folder(folder) / "sessions.db", options_.on_damaged, options_.on_full) {}
 
   std::optional<SessionRecord> load(const std::string& device_id) {
     const std::lock_guard lock(mutex_);

@@ -163,6 +163,52 @@ TEST_CASE("whatever call the disk fails, what was kept stays, and the next save 
   }
 }
 
+TEST_CASE("a store opens while the disk is full, reads what is there and saves again later") {
+  const Folder folder, copy;
+  Session session;
+  {
+    SqliteStore first(folder.text(), manifest(), options);
+    session.train();
+    first.save(session.record());
+    fs::copy(folder.text(), copy.text());  // as kill -9 leaves it: with the -wal file
+  }
+  int told = 0;
+  SqliteStoreOptions telling = options;
+  telling.on_full = [&](const std::string&) { ++told; };
+  std::optional<SqliteStore> store;
+  {
+    const FaultyDisk full(DiskFault::full, 0, 1000);
+    store.emplace(copy.text(), manifest(), telling);
+    CHECK(check_whole(*store) == 1);
+    session.train();
+    CHECK_THROWS_AS(store->save(session.record()), Error);
+    CHECK(check_whole(*store) == 1);
+  }
+  store->save(session.record());
+  CHECK(check_whole(*store) == 2);
+  CHECK(told == 0);
+}
+
+TEST_CASE("a new store on a full disk says so, and begins when there is room") {
+  const Folder folder;
+  int told = 0;
+  SqliteStoreOptions telling = options;
+  telling.on_full = [&](const std::string&) { ++told; };
+  Session session;
+  session.train();
+  std::optional<SqliteStore> store;
+  {
+    const FaultyDisk full(DiskFault::full, 0, 1000);
+    store.emplace(folder.text(), manifest(), telling);
+    CHECK(told == 1);
+    CHECK_THROWS_AS(store->save(session.record()), Error);
+    CHECK_THROWS_AS(store->load("camera 1"), Error);
+  }
+  CHECK(check_whole(*store) == 0);
+  store->save(session.record());
+  CHECK(check_whole(*store) == 1);
+}
+
 TEST_CASE("a file that rots gives a whole version, an Error or nothing, and keeping goes on") {
   const Folder written;
   live_twice(written, [](std::uint32_t) {});

@@ -251,7 +251,10 @@ class Metrics(ProgramsTest):
         self.assertGreater(float(values["ams_phase_seconds_total" + label]), 0)
         self.assertGreater(float(values["ams_sampling_rate_fps" + label]), 0)
         self.assertEqual(float(values["ams_connections"]), 1)
-        self.assertEqual({name.split("{")[0] for name in values}, set(kinds))
+        parts = {f"{name}_{part}": name for name, kind in kinds.items() if kind == "histogram"
+                 for part in ("bucket", "sum", "count")}
+        names = {name.split("{")[0] for name in values}
+        self.assertEqual({parts.get(name, name) for name in names}, set(kinds))
         self.assertEqual(kinds["ams_updates_total"], "counter")
         self.assertEqual(kinds["ams_sampling_rate_fps"], "gauge")
         self.finish(edge)

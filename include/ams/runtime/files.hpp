@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ams/core/error.hpp"
+
 /// Files that survive a crash and a power cut.
 namespace ams {
 

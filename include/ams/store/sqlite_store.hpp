@@ -23,11 +23,15 @@ struct SqliteStoreOptions {
   std::size_t updates_per_moments = 16;
   /// Told where a damaged file was moved to. Called from any thread, and by the constructor.
   std::function<void(const std::string& damaged_file)> on_damaged = nullptr;
+  /// Told by the constructor when the disk has no room for a new database. Each load() and save()
+  /// tries again.
+  std::function<void(const std::string& problem)> on_full = nullptr;
 };
 
 /// Sessions in one SQLite database, `sessions.db` in a folder. save() writes what has changed: the
-/// update, the batches of samples that are new, and now and then the model and Adam's moments. It returns when the disk has it, so that
-/// a server which is killed at any moment goes on with the version that its device has been sent.
+/// update, the batches of samples that are new, and now and then the model and Adam's moments. It
+/// returns when the disk has it, so that a server which is killed at any moment goes on with the
+/// version that its device has been sent.
 ///
 /// load() reads one device's session, so the number of sessions on disk costs nothing at the start.
 /// A session whose newest updates cannot be read goes on from the newest version that can, and
@@ -37,9 +41,10 @@ struct SqliteStoreOptions {
 class SqliteStore final : public SessionStore {
  public:
   /// Makes the folder where there is none, readable by its owner alone. A file that is no database
-  /// is set aside as `sessions.db.damaged`. Throws Error(invalid_argument) on a null manifest and
-  /// options out of range, and Error(unavailable), naming the file, when it cannot be opened, is
-  /// open in another process, or was written by a newer version of libams.
+  /// is set aside as `sessions.db.damaged`. A full disk is no error: what is there can be read.
+  /// Throws Error(invalid_argument) on a null manifest and options out of range, and
+  /// Error(unavailable), naming the file, when it cannot be opened, is open in another process, or
+  /// was written by a newer version of libams.
   SqliteStore(const std::string& folder, std::shared_ptr<const Manifest> manifest,
               SqliteStoreOptions options = {});
   ~SqliteStore() override;

@@ -213,7 +213,7 @@ class Device:
 class Fleet(ProgramsTest):
     """A server with a small student, and its devices."""
 
-    render = ["--fps", "1", "--size", "64x32", "--label-stride", "1"]
+    render_flags = ["--fps", "1", "--size", "64x32", "--label-stride", "1"]
 
     @classmethod
     def setUpClass(cls):

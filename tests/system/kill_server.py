@@ -22,7 +22,7 @@ TRAINING = ["--iterations", "4", "--batch-size", "4", "--update-interval-seconds
 class Stream(ProgramsTest):
     """One server and one device."""
 
-    render = ["--fps", "5", "--size", "128x64", "--label-stride", "2"]
+    render_flags = ["--fps", "5", "--size", "128x64", "--label-stride", "2"]
 
     def runTest(self):
         pass

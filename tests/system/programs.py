@@ -29,13 +29,13 @@ class ProgramsTest(unittest.TestCase):
     """A folder with a short rendered clip, a certificate and a token; every process is ended after the test."""
 
     seconds = 20
-    render = ["--fps", "10", "--size", "256x128", "--label-stride", "2"]
+    render_flags = ["--fps", "10", "--size", "256x128", "--label-stride", "2"]
 
     @classmethod
     def setUpClass(cls):
         cls.folder = Path(tempfile.mkdtemp(prefix="ams-system-"))
         cls.clip = cls.folder / "clip"
-        subprocess.run([BIN / "ams-render", "--out", cls.clip, "--seconds", str(cls.seconds), *cls.render], check=True,
+        subprocess.run([BIN / "ams-render", "--out", cls.clip, "--seconds", str(cls.seconds), *cls.render_flags], check=True,
                        stderr=subprocess.DEVNULL)
         subprocess.run([BIN / "ams-server", "--generate-certificate", cls.folder / "tls"], check=True,
                        stdout=subprocess.DEVNULL)

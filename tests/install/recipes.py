@@ -20,7 +20,7 @@ def faults():
         yield f"CHANGELOG.md says nothing of version {version}"
 
     build = (SOURCE / "CMakeLists.txt").read_text()
-    options = set(re.findall(r"^option\((AMS_\w+)", build, re.MULTILINE))
+    options = set(re.findall(r"^(?:option|if\(NOT DEFINED )\(?(AMS_\w+)", build, re.MULTILINE))
     on = re.findall(r"^option\((AMS_(?:WITH|BUILD)_\w+) .*\$\{PROJECT_IS", build, re.MULTILINE)
     for recipe in ("vcpkg/libams/portfile.cmake", "conan/conanfile.py"):
         text = (PACKAGING / recipe).read_text()

@@ -406,7 +406,7 @@ def with_complex_parameter():
     return module
 
 
-ADDED = torch.library.Library("libams_test", "DEF")
+ADDED = torch.library.Library("doubling", "DEF")
 ADDED.define("twice(Tensor x) -> Tensor")
 ADDED.impl("twice", lambda x: x * 2, "CompositeImplicitAutograd")
 
@@ -447,8 +447,8 @@ REFUSED = {
         lambda net, x: net(x).index_fill(1, torch.tensor([3]), float("-inf"))
     ),
     "'größe' has a name that is not ASCII": lambda: named("größe"),
-    "uses the operation libams_test::twice.*torch's own": lambda: Untouched(
-        lambda net, x: torch.ops.libams_test.twice(net(x))
+    "uses the operation doubling::twice.*torch's own": lambda: Untouched(
+        lambda net, x: torch.ops.doubling.twice(net(x))
     ),
     "Could not export Python function call 'Straight'": lambda: Untouched(
         lambda net, x: Straight.apply(net(x))

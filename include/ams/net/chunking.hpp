@@ -90,7 +90,7 @@ class ChunkAssembler {
   /// The message that this chunk completes, if it does. Throws Error(malformed_data) on a bad
   /// header, an empty part, a part of no message or one that does not fit its size, and
   /// Error(limit_exceeded) on a message of more than max_message_bytes, unfinished messages that
-  /// have more together, or a chunk of more than max_chunk_bytes; the assembler must not be used after that.
+  /// have more together, or a chunk above max_chunk_bytes; then use the assembler no more.
   std::optional<Bytes> feed(std::span<const std::byte> chunk);
 
   void set_max_message_bytes(std::size_t bytes) noexcept { max_message_bytes_ = bytes; }

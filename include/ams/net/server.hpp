@@ -97,9 +97,9 @@ struct WebSocketServerCallbacks {
   std::function<void(HttpRequest, HttpReply)> on_request;
 };
 
-/// WebSocket over TLS (1.2 or 1.3) for any number of devices, one connection each, plus GET
-/// /healthz, GET /metrics, a page and an interface for operators on the same port. It moves messages and knows no session. Every
-/// function may be called from every thread.
+/// WebSocket over TLS (1.2 or 1.3) for any number of devices, one connection each. The same port
+/// has GET /healthz, GET /metrics, and a page and an interface for operators. It moves messages and
+/// knows no session. Every function may be called from every thread.
 class WebSocketServer {
  public:
   /// Listens, but accepts nothing before run() or start(). Throws Error(invalid_argument) on

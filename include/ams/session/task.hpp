@@ -49,7 +49,7 @@ class Task {
     return {};
   }
 
-  /// The label that pack_label() wrote. The bytes come from a disk and may be damaged. Throws Error.
+  /// The label that pack_label() wrote. Bytes of a disk may be damaged. Throws Error.
   virtual Handle unpack_label(std::span<const std::byte> bytes) const {
     (void)bytes;
     throw Error(ErrorCode::unavailable, "labels of this task are not kept");
@@ -67,8 +67,8 @@ class Task {
     return std::nullopt;
   }
 
-  /// The frame and the label that a sample was made of, as draw() takes them. Empty where they cannot
-  /// be had; by default always, and an operator then sees no pictures.
+  /// The frame and the label that a sample was made of, as draw() takes them. Empty where they are
+  /// not there; by default always, and an operator then sees no pictures.
   virtual std::pair<Handle, Handle> frame_and_label(const Handle& sample) const {
     (void)sample;
     return {};

@@ -35,7 +35,8 @@ void bind_executor(py::module_& m) {
 A piece of a host's work: a long part, then what follows from it.)")
       .def_property_readonly(
           "kind", [](const Work& self) { return to_word(self.kind); },
-          "'label', 'train' and 'show' on a server, 'sample', 'encode', 'publish' and 'save' on a device.")
+          "'label', 'train' and 'show' on a server, "
+          "'sample', 'encode', 'publish' and 'save' on a device.")
       .def_readonly("session", &Work::session,
                     "Whose: pieces of one kind and one session run one after another, in order.")
       .def(

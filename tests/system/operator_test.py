@@ -193,8 +193,7 @@ class OperatorTest(ProgramsTest):
         browser.wait_for("document.getElementById('state').textContent === 'connected'")
         browser.do(click % "Reset")
         browser.wait_for("document.querySelector('dialog').open")
-        browser.do("document.getElementById('no').click()")
-        browser.do(click % "Reset")
+        browser.do("document.getElementById('no').click(); " + click % "Reset")  # in one go: no event in between
         browser.wait_for("document.querySelector('dialog').open")
         browser.do("document.getElementById('yes').click()")
         self.wait_until(lambda: len(self.events("server", "reset")) == 1, 20, "the device is reset", server)

@@ -70,7 +70,8 @@ def test_the_prediction_that_is_shown_is_read(tmp_path, capsys):
 
 def test_commands_of_experiments_are_understood():
     found = 0
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    for page in (ROOT / "README.md", ROOT / "scripts" / "results.sh", *pages):
         text = page.read_text().replace("\\\n", " ")
         for command in re.findall(r"ams\.experiments (?!--help)(.*)$", text, re.MULTILINE):
             if "`" in command:
@@ -100,6 +101,8 @@ def test_the_guide_to_a_model_of_ones_own_works(tmp_path, monkeypatch, capfd):
     output = capfd.readouterr().out
     assert "120 labelled frames, 19 classes" in output
     assert re.search(r"version 2: \d+ parameters in \d+ bytes", output)
+    with_updates, without = re.search(r"updates: loss ([\d.]+), without ([\d.]+)", output).groups()
+    assert float(with_updates) < float(without)
     assert "--student model.pt --input 128x64 --classes 19" in output
     assert "--teacher teacher.pt --teacher-input 256x128 --teacher-classes 19" in output
     assert re.search(r"mIoU \d+\.\d, without updates \d+\.\d", output)

@@ -18,6 +18,12 @@ def blocks(page, language=r"\w*"):
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def included(page):
+    """The files of which a page shows the code."""
+    for name in re.findall(r"^```{literalinclude} (\S+)$", page.read_text(), re.MULTILINE):
+        yield (page.parent / name).resolve()
+
+
 def sources(*patterns):
     paths = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
     return [path.read_text() for path in paths if path.is_file()]
@@ -40,6 +46,7 @@ class Docs(unittest.TestCase):
         compiled = sources("examples/**/*.cpp", "tests/**/*.cpp")
         found = 0
         for page in PAGES:
+            found += len(list(included(page)))
             for code in blocks(page, "cpp"):
                 found += 1
                 with self.subTest(page=page.name, code=code[:80]):
@@ -49,9 +56,22 @@ class Docs(unittest.TestCase):
 
     def test_every_primitive_is_shown(self):
         shown = [code for page in PAGES for code in blocks(page, "cpp")]
+        shown += [path.read_text() for page in PAGES for path in included(page)]
         for program in sorted((ROOT / "examples" / "primitives").glob("*.cpp")):
             with self.subTest(program=program.name):
                 self.assertIn(program.read_text(), shown)
+
+    def test_the_schema_that_is_shown_is_the_schema(self):
+        def declarations(text):
+            return " ".join(re.sub(r"//.*", "", text).split())
+
+        schema = declarations((ROOT / "src" / "net" / "messages.fbs").read_text())
+        (shown,) = (
+            code
+            for code in blocks(ROOT / "docs" / "protocol.md", "text")
+            if code.startswith("struct ")
+        )
+        self.assertEqual(f"namespace ams.wire; {declarations(shown)}", schema)
 
     def test_python_is_run(self):
         for page in PAGES:

@@ -18,6 +18,7 @@ import ams.outputs
 import ams.parts
 import ams.protocol
 import ams.synthetic
+import ams.teachers
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +50,7 @@ def test_importing_it_imports_no_torch():
         ams.parts,
         ams.protocol,
         ams.synthetic,
+        ams.teachers,
     ],
 )
 def test_everything_public_has_a_docstring(module):
@@ -67,7 +69,7 @@ def test_everything_public_has_a_docstring(module):
 def public_modules():
     layers = ams.build_info()["layers"]
     names = ["ams", "ams.bundle", "ams.onnx_predictor", "ams.outputs", "ams.parts"]
-    names += ["ams.protocol", "ams.synthetic"]
+    names += ["ams.protocol", "ams.synthetic", "ams.teachers"]
     names += ["ams.video"] if layers["video"] else []
     names += ["ams.edge"] if layers["video"] and layers["x264"] and layers["net"] else []
     names += ["ams.torch"] if layers["torch"] and importlib.util.find_spec("torch") else []

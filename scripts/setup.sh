@@ -75,7 +75,8 @@ fi
 if [ "${1:-}" = "--test" ]; then
   python_packages+=(pytest:'pytest>=8,<10' pybind11_stubgen:'pybind11-stubgen==3.0.0'
     nbclient:'nbclient>=0.10,<1' nbformat:'nbformat>=5.10,<6' ipykernel:'ipykernel>=6.29,<8'
-    scikit_build_core:'scikit-build-core>=0.11,<2' pybind11:'pybind11>=2.13,<4')
+    scikit_build_core:'scikit-build-core>=0.11,<2' pybind11:'pybind11>=2.13,<4'
+    transformers:'transformers>=4.49,<6')
 fi
 find_missing() {  # find_missing <python>: sets `wanted` to the requirements that it lacks
   wanted=()
@@ -105,5 +106,11 @@ fi
 find_missing .venv/bin/python
 if [ ${#wanted[@]} -gt 0 ]; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "${wanted[@]}"
+fi
+if [ "${1:-}" = "--test" ] && ! .venv/bin/python -m pip show --quiet torchvision 2>/dev/null; then
+  # torchvision 0.(n + 15) belongs to torch 2.n. Alone: it would bring another build of torch.
+  release=$(.venv/bin/python -c 'import torch; print(int(torch.__version__.split(".")[1]) + 15)')
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+    "torchvision==0.$release.*" || echo "No torchvision 0.$release: its tests are skipped"
 fi
 [ "${1:-}" = "--demo" ] || scripts/onnxruntime.sh .venv/bin/python

@@ -12,7 +12,7 @@ mkdir -p "$work"
 
 # The rooms that have no sources. Their headers once in each order, so that none relies on another's includes.
 rooms=()
-for room in core segmentation policy session; do
+for room in core segmentation detection policy session; do
   [ ! -d "$source/include/ams/$room" ] || [ -d "$source/src/$room" ] || rooms+=("ams/$room")
 done
 cd "$source/include"

@@ -26,6 +26,7 @@ extensions = [
 ]
 myst_heading_anchors = 3
 highlight_language = "none"
+toc_object_entries_show_parents = "hide"
 copybutton_exclude = ".linenos, .gp, .go"
 # `namespace ams` is in every header, and Sphinx does not parse every default argument.
 suppress_warnings = ["duplicate_declaration.cpp", "source_code_parser.cpp"]

@@ -52,14 +52,6 @@ def test_the_readmes_first_update_runs(capsys):
     assert re.fullmatch(r"\d+ bytes: \d+ parameters\n", capsys.readouterr().out)
 
 
-def test_a_checkpoint_becomes_a_weights_file(tmp_path, monkeypatch):
-    safetensors = pytest.importorskip("safetensors.torch")
-    monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": {"weight": torch.ones(2)}}, "edanet.pth")
-    run_python("docs/deployment.md")
-    assert safetensors.load_file("edanet.safetensors")["weight"].tolist() == [1, 1]
-
-
 def test_the_prediction_that_is_shown_is_read(tmp_path, capsys):
     page = blocks((ROOT / "docs" / "predictions.md").read_text())
     (record,) = (code for language, code in page if language == "json")

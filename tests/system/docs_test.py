@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REPOSITORY = "https://github.com/libams/libams/"
 # By python/tests/test_guides.py.
-RUN_BY_PYTHON_TESTS = ("README.md", "own-model.md", "deployment.md", "predictions.md")
+RUN_BY_PYTHON_TESTS = ("README.md", "own-model.md", "predictions.md")
 
 
 def blocks(page, language=r"\w*"):
@@ -60,18 +60,6 @@ class Docs(unittest.TestCase):
         for program in sorted((ROOT / "examples" / "primitives").glob("*.cpp")):
             with self.subTest(program=program.name):
                 self.assertIn(program.read_text(), shown)
-
-    def test_the_schema_that_is_shown_is_the_schema(self):
-        def declarations(text):
-            return " ".join(re.sub(r"//.*", "", text).split())
-
-        schema = declarations((ROOT / "src" / "net" / "messages.fbs").read_text())
-        (shown,) = (
-            code
-            for code in blocks(ROOT / "docs" / "protocol.md", "text")
-            if code.startswith("struct ")
-        )
-        self.assertEqual(f"namespace ams.wire; {declarations(shown)}", schema)
 
     def test_python_is_run(self):
         for page in PAGES:

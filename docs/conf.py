@@ -34,7 +34,7 @@ suppress_warnings = ["duplicate_declaration.cpp", "source_code_parser.cpp"]
 # ---- the way through the pages ----
 
 CHAPTERS = {
-    "Guides": ("embed", "experiment", "own-model", "deployment", "device"),
+    "Guides": ("embed", "experiment", "own-model", "teachers", "deployment", "device", "detection"),
     "Reference": ("sessions", "format", "predictions", "protocol")
     + ("cpp/index", "Python <python/ams/index>"),
     "Background": ("results", "trials", "hacking"),
@@ -53,6 +53,7 @@ breathe_show_include = False
 ROOMS = {
     "core": "optimiser, selection, update codec, rates, buffer, holder; header-only",
     "segmentation": "label maps, class subsets, loss, mIoU; header-only",
+    "detection": "boxes, loss, average precision; header-only",
     "session": "both state machines, messages, the seams; header-only",
     "policy": "when updates leave, and of what; header-only",
     "runtime": "hosts: threads, turns, stores",
@@ -128,7 +129,7 @@ autoapi_options = ["members", "undoc-members", "imported-members", "show-inherit
 autoapi_add_toctree_entry = False
 autoapi_member_order = "groupwise"
 autoapi_python_class_content = "both"
-MODULES = ("export", "outputs", "parts", "protocol", "sim", "synthetic", "torch", "video")
+MODULES = ("export", "outputs", "parts", "protocol", "sim", "synthetic", "teachers", "torch", "video")
 PUBLIC = {f"ams.{name}" for name in MODULES}
 ITEM = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*): (.*)")
 

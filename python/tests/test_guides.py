@@ -60,6 +60,13 @@ def test_the_prediction_that_is_shown_is_read(tmp_path, capsys):
     assert capsys.readouterr().out == "0.567 {0: 0.4125, 8: 0.5875} None\n"
 
 
+def test_the_class_map_that_is_shown_is_made(capsys):
+    page = blocks((ROOT / "docs" / "teachers.md").read_text())
+    (shown,) = (code for language, code in page if language == "text")
+    run_python("docs/teachers.md")
+    assert capsys.readouterr().out == shown
+
+
 def test_commands_of_experiments_are_understood():
     found = 0
     pages = sorted((ROOT / "docs").glob("*.md"))

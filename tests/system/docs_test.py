@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REPOSITORY = "https://github.com/libams/libams/"
 # By python/tests/test_guides.py.
-RUN_BY_PYTHON_TESTS = ("README.md", "own-model.md", "predictions.md")
+RUN_BY_PYTHON_TESTS = ("README.md", "own-model.md", "predictions.md", "teachers.md")
 
 
 def blocks(page, language=r"\w*"):

@@ -234,6 +234,69 @@ TEST_CASE("an edge in the labels is an edge in the picture, in the same place") 
   CHECK(inside / pairs > outside / pairs + 40);
 }
 
+TEST_CASE("objects are the smallest rectangles around their pixels") {
+  std::size_t persons = 0, cars = 0;
+  for (const std::size_t index : {30U, 600U, 1000U, 1300U, 2000U}) {
+    const Street street(small_street(3));
+    const StreetScene scene = street.render_scene(index);
+    CHECK(same(scene.labelled, street.render(index)));
+    const LabelMap& labels = scene.labelled.labels;
+    const auto is_label = [&](int x, int y, std::uint8_t label) {
+      return labels.ids[static_cast<std::size_t>(y) * static_cast<std::size_t>(labels.width) +
+                        static_cast<std::size_t>(x)] == label;
+    };
+    std::map<int, std::size_t> pixels;
+    std::vector<int> covered(labels.ids.size());
+    for (const StreetObject& object : scene.objects) {
+      CHECK((object.label == 11 || object.label == 13));
+      ++(object.label == 11 ? persons : cars);
+      REQUIRE(object.left >= 0);
+      REQUIRE(object.left < object.right);
+      REQUIRE(object.right <= labels.width);
+      REQUIRE(object.top >= 0);
+      REQUIRE(object.top < object.bottom);
+      REQUIRE(object.bottom <= labels.height);
+      pixels[object.label] += object.pixels;
+      std::size_t inside = 0;
+      bool at_left = false, at_right = false, at_top = false, at_bottom = false;
+      for (int y = object.top; y < object.bottom; ++y) {
+        for (int x = object.left; x < object.right; ++x) {
+          if (!is_label(x, y, object.label)) continue;
+          ++inside;
+          covered[static_cast<std::size_t>(y) * static_cast<std::size_t>(labels.width) +
+                  static_cast<std::size_t>(x)] |= object.label == 11 ? 1 : 2;
+          at_left |= x == object.left;
+          at_right |= x == object.right - 1;
+          at_top |= y == object.top;
+          at_bottom |= y == object.bottom - 1;
+        }
+      }
+      CHECK(object.pixels <= inside);
+      CHECK((at_left && at_right && at_top && at_bottom));
+    }
+    for (const std::uint8_t label : {std::uint8_t{11}, std::uint8_t{13}}) {
+      CHECK(pixels[label] ==
+            static_cast<std::size_t>(std::count(labels.ids.begin(), labels.ids.end(), label)));
+      for (std::size_t k = 0; k < labels.ids.size(); ++k)
+        if (labels.ids[k] == label) CHECK_UNARY((covered[k] & (label == 11 ? 1 : 2)) != 0);
+    }
+    const BoxSet boxes = street_boxes(scene), large = street_boxes(scene, 40);
+    check_boxes(boxes, street_object_names().size(), "the street's boxes");
+    CHECK(boxes.boxes.size() == scene.objects.size());
+    CHECK(large.boxes.size() ==
+          static_cast<std::size_t>(std::count_if(scene.objects.begin(), scene.objects.end(),
+                                                 [](const auto& o) { return o.pixels >= 40; })));
+    for (std::size_t k = 0; k < boxes.boxes.size(); ++k) {
+      CHECK(boxes.boxes[k].class_id == (scene.objects[k].label == 11 ? 0 : 1));
+      CHECK(boxes.boxes[k].left * 192 == doctest::Approx(scene.objects[k].left));
+      CHECK(boxes.boxes[k].bottom * 96 == doctest::Approx(scene.objects[k].bottom));
+    }
+  }
+  CHECK(persons > 4);
+  CHECK(cars > 10);
+  CHECK(street_object_names()[1] == "car");
+}
+
 TEST_CASE("the camera moves smoothly: consecutive frames are alike, distant ones are not") {
   const Street street(small_street());
   const auto agreement = [&](std::size_t a, std::size_t b) {

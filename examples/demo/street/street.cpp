@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "ams/core/error.hpp"
@@ -21,6 +23,8 @@ constexpr std::array<std::string_view, 19> class_names = {
     "truck",        "bus",        "train",    "motorcycle", "bicycle"};
 constexpr std::array<std::uint8_t, 11> label_ids = {0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 13};
 constexpr std::array<std::uint8_t, 7> eval_classes = {0, 1, 2, 8, 10, 11, 13};
+constexpr std::array<std::uint8_t, 2> object_labels = {11, 13};
+constexpr std::array<std::string_view, 2> object_names = {class_names[11], class_names[13]};
 constexpr std::array<std::string_view, 4> district_names = {"residential", "downtown", "industrial",
                                                             "boulevard"};
 constexpr std::array<std::string_view, 5> weather_names = {"clear", "overcast", "dusk", "rain",
@@ -458,6 +462,10 @@ std::size_t Street::frame_count() const noexcept {
 }
 
 LabelledFrame Street::render(std::size_t frame_index) const {
+  return std::move(render_scene(frame_index).labelled);
+}
+
+StreetScene Street::render_scene(std::size_t frame_index) const {
   if (frame_index >= world_->frames) {
     reject(fmt::format("street frame {} does not exist; the drive has {} frames", frame_index,
                        world_->frames));
@@ -469,7 +477,8 @@ LabelledFrame Street::render(std::size_t frame_index) const {
   populate(view, raster);
   raster.fill_background([&](Vec3 ray) { return meets_skyline(view, ray); });
 
-  LabelledFrame out;
+  StreetScene scene;
+  LabelledFrame& out = scene.labelled;
   const int width = view.camera.width, height = view.camera.height;
   out.frame.width = out.labels.width = width;
   out.frame.height = out.labels.height = height;
@@ -477,19 +486,30 @@ LabelledFrame Street::render(std::size_t frame_index) const {
   const std::size_t pixels = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
   out.labels.ids.resize(pixels);
   out.frame.rgb.resize(pixels * 3);
+  std::vector<StreetObject> objects(raster.object_count() + 1);
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       const int i = 2 * x + 1, j = 2 * y + 1;
+      const std::uint32_t id = raster.at(i, j);
+      const std::uint8_t label = label_of(view, raster, id, i, j);
       out.labels.ids[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) +
-                     static_cast<std::size_t>(x)] = label_of(view, raster, raster.at(i, j), i, j);
+                     static_cast<std::size_t>(x)] = label;
+      StreetObject& object = objects[raster.surfaces()[id].object];
+      if (object.pixels++ == 0) object = {label, x, y, x + 1, y + 1, 1};
+      object.left = std::min(object.left, x);
+      object.right = std::max(object.right, x + 1);
+      object.bottom = y + 1;
     }
   }
+  // The first is what belongs to no object.
+  std::copy_if(objects.begin() + 1, objects.end(), std::back_inserter(scene.objects),
+               [](const StreetObject& object) { return object.pixels > 0; });
   Image image = resolve(view, raster);
   add_halos(view, raster, image);
   add_reflections(view, raster, image);
   add_rain(view, image);
   develop(view, image, out.frame.rgb);
-  return out;
+  return scene;
 }
 
 std::vector<StreetSegment> demo_schedule(double seconds) {
@@ -566,6 +586,24 @@ std::span<const std::string_view, 19> street_class_names() noexcept {
 }
 std::span<const std::uint8_t> street_label_ids() noexcept {
   return label_ids;
+}
+std::span<const std::string_view, 2> street_object_names() noexcept {
+  return object_names;
+}
+BoxSet street_boxes(const StreetScene& scene, std::size_t min_pixels) {
+  const auto width = static_cast<float>(scene.labelled.frame.width),
+             height = static_cast<float>(scene.labelled.frame.height);
+  BoxSet set;
+  for (const StreetObject& object : scene.objects) {
+    if (object.pixels < min_pixels) continue;
+    const auto class_id =
+        std::find(object_labels.begin(), object_labels.end(), object.label) - object_labels.begin();
+    set.boxes.push_back(
+        {static_cast<float>(object.left) / width, static_cast<float>(object.top) / height,
+         static_cast<float>(object.right) / width, static_cast<float>(object.bottom) / height,
+         static_cast<std::uint16_t>(class_id)});
+  }
+  return set;
 }
 std::span<const std::uint8_t> street_eval_classes() noexcept {
   return eval_classes;

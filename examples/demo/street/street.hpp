@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ams/detection/box.hpp"
 #include "ams/segmentation/label_map.hpp"
 
 namespace ams {
@@ -44,6 +45,19 @@ struct StreetOptions {
   std::vector<StreetSegment> segments;
 };
 
+/// A person or a car that is seen, in whole or in part: the smallest rectangle around its pixels.
+struct StreetObject {
+  std::uint8_t label = 0;                        ///< that of its pixels
+  int left = 0, top = 0, right = 0, bottom = 0;  ///< pixels; right and bottom are outside
+  std::size_t pixels = 0;                        ///< that are seen, 1 or more
+};
+
+/// A frame with all that is known of it.
+struct StreetScene {
+  LabelledFrame labelled;
+  std::vector<StreetObject> objects;
+};
+
 /// A rendered drive along a street, with the class of every pixel known exactly: colour and label
 /// come from the same visibility computation. Labels are Cityscapes train ids.
 ///
@@ -68,6 +82,9 @@ class Street {
   /// Frame `frame_index` of the drive and the class of the surface at the centre of each pixel.
   /// Throws Error{invalid_argument} when frame_index >= frame_count().
   LabelledFrame render(std::size_t frame_index) const;
+
+  /// The same, with the objects: each person and car of which the centre of a pixel is seen.
+  StreetScene render_scene(std::size_t frame_index) const;
 
  private:
   struct World;
@@ -95,6 +112,12 @@ std::span<const std::string_view, 19> street_class_names() noexcept;
 
 /// The ids that render() can write, ascending.
 std::span<const std::uint8_t> street_label_ids() noexcept;
+
+/// The names of the classes that objects have: person, car.
+std::span<const std::string_view, 2> street_object_names() noexcept;
+
+/// The objects as boxes of these classes. Those of which fewer pixels are seen are left out.
+BoxSet street_boxes(const StreetScene& scene, std::size_t min_pixels = 1);
 
 /// The common classes to score: road, sidewalk, building, vegetation, sky, person, car.
 std::span<const std::uint8_t> street_eval_classes() noexcept;

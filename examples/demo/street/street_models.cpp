@@ -287,6 +287,7 @@ void draw_hedge(const View& view, Raster& raster, float z0, float z1, float t, f
 
 void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward,
               const CarLook& look) {
+  raster.begin_object();
   // Side profile from the front: x metres behind the front bumper, y above the ground.
   struct Profile {
     float length, width, hood, screen, roof, roof_end, tail, roof_y, hood_y, tail_y, wheel;
@@ -482,10 +483,12 @@ void draw_car(const View& view, Raster& raster, float z, float t, Vec3 forward,
            0.12f});
     }
   }
+  raster.end_object();
 }
 
 void draw_person(const View& view, Raster& raster, float z, float t, Vec3 forward,
                  const PersonLook& look) {
+  raster.begin_object();
   const Vec3 foot = view.point(z, t, 0);
   const Vec3 right{forward.z, 0, -forward.x};
   const float h = look.height;
@@ -555,6 +558,7 @@ void draw_person(const View& view, Raster& raster, float z, float t, Vec3 forwar
       raster.face(panel, cloth_roof);
     }
   }
+  raster.end_object();
 }
 
 void draw_lamp(const View& view, Raster& raster, float z, float side, bool modern) {

@@ -141,6 +141,7 @@ void Raster::polygon(std::span<const Vec3> points, Surface surface, const Vec3* 
   const float at_0 = dot(scaled, camera_.ray(0, 0));
   const float per_i = dot(scaled, camera_.right) * (0.5f / camera_.focal);
   const float per_j = dot(scaled, camera_.up) * (-0.5f / camera_.focal);
+  surface.object = object_;
   surface.normal = normal;
   surface.inverse_depth[0] = at_0;
   surface.inverse_depth[1] = per_i;
@@ -190,6 +191,7 @@ void Raster::ball(Vec3 centre, float radius_x, float radius_y, float ragged, Sur
   const float x = dot(centre, camera_.right), y = dot(centre, camera_.up);
   const float scale = camera_.focal / z;
   surface.is_ball = true;
+  surface.object = object_;
   surface.centre_i = 2 * (camera_.centre_x + x * scale) + 1;
   surface.centre_j = 2 * (camera_.centre_y - y * scale) + 1;
   const float half_width = 2 * radius_x * scale, half_height = 2 * radius_y * scale;

@@ -37,6 +37,7 @@ struct Surface {
   std::uint8_t label = 255;
   std::uint8_t style = 0;              ///< meaning depends on the material
   std::uint32_t hash = 0;              ///< tells objects of one kind apart
+  std::uint32_t object = 0;            ///< of Raster::begin_object(); 0: of none
   Vec3 colour, second;                 ///< linear albedo
   Vec3 origin, u, v;                   ///< planes: u = U . (P - origin)
   Vec3 normal;                         ///< faces the camera
@@ -89,6 +90,11 @@ class Raster {
 
   /// Depth along the camera's axis of surface `id` at a sample; 1e9 for the sky.
   float depth(std::uint32_t id, float i, float j) const;
+
+  /// What is drawn until end_object() is one object.
+  void begin_object() { object_ = ++object_count_; }
+  void end_object() { object_ = 0; }
+  std::uint32_t object_count() const { return object_count_; }
 
   /// A convex planar polygon with at most 16 corners. The surface's origin, u and v must be set;
   /// normal and depth are found here. With `inside`, a face turned away from the camera is left
@@ -145,6 +151,7 @@ class Raster {
   std::vector<std::uint32_t> ids_;
   std::vector<float> inverse_depths_;
   std::vector<Surface> surfaces_;
+  std::uint32_t object_ = 0, object_count_ = 0;
   std::vector<Light> lights_;
   std::vector<std::uint8_t> sun_shadow_, ambient_shadow_;  // one per pixel
   std::vector<float> low_, high_;

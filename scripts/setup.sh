@@ -73,7 +73,7 @@ if [ "${1:-}" = "--test" ] || { [[ "${1:-}" != --demo && "${1:-}" != --onnx ]] &
   python_packages+=(cv2:'opencv-python-headless>=4.8,<6')  # experiments
 fi
 if [ "${1:-}" = "--test" ]; then
-  python_packages+=(pytest:'pytest>=8,<10' pybind11_stubgen:'pybind11-stubgen==3.0.0'
+  python_packages+=(pytest:'pytest>=8,<10' pycocotools:'pycocotools>=2.0.8,<3' pybind11_stubgen:'pybind11-stubgen==3.0.0'
     nbclient:'nbclient>=0.10,<1' nbformat:'nbformat>=5.10,<6' ipykernel:'ipykernel>=6.29,<8'
     scikit_build_core:'scikit-build-core>=0.11,<2' pybind11:'pybind11>=2.13,<4'
     transformers:'transformers>=4.49,<6')

@@ -1,5 +1,5 @@
 """
-Bindings of ams::core, segmentation, session, policy, runtime and synthetic; use the package ams.
+Bindings of ams::core, segmentation, detection, session, policy, runtime and synthetic; use the package ams.
 """
 from __future__ import annotations
 import collections.abc
@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import os
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelJournal', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'Snapshot', 'SnapshotPart', 'StartScores', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingReport', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'build_info', 'decode_snapshot', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'resize_frame', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'unite', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'AveragePrecision', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardBoxLoss', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelJournal', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'PrecisionSummary', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'SlidingPrecision', 'Snapshot', 'SnapshotPart', 'StartScores', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingReport', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'box_disagreement', 'build_info', 'check_boxes', 'decode_centre_maps', 'decode_snapshot', 'draw_boxes', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'pack_boxes', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'resize_frame', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'street_object_names', 'unite', 'unpack_boxes', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -729,6 +729,84 @@ class SlidingMiou:
     def window(self) -> ConfusionMatrix:
         """
         The window's counts, copied.
+        """
+class HardBoxLoss:
+    """
+    The detection task's loss on hard labels: -ln(floor) * box_disagreement. The unit of
+    SamplingRateController's phi_target.
+    """
+    def __call__(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> float:
+        """
+        The loss of two sets of boxes, float32 [n, 6] each.
+        """
+    def __init__(self, floor: typing.SupportsFloat | typing.SupportsIndex = 0.01) -> None:
+        """
+        floor: in (0, 1).
+        """
+    @property
+    def largest_loss(self) -> float:
+        """
+        -ln(floor): of two sets that have nothing in common.
+        """
+class PrecisionSummary:
+    """
+    Average precision over the classes that occur in the truth, in [0, 1]; None where none does.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def ap50(self) -> float | None:
+        """
+        A box is found at an IoU of 0.5 or more.
+        """
+    @property
+    def ap50_95(self) -> float | None:
+        """
+        Mean over IoUs of 0.5, 0.55, ..., 0.95.
+        """
+class AveragePrecision:
+    """
+    Average precision of a set of pictures, as COCO defines it (101 levels of recall). Sets of boxes are
+    float32 [n, 6]: left, top, right, bottom, class, score. Not thread-safe. Memory grows by 8 bytes a
+    box.
+    """
+    def __init__(self, class_count: typing.SupportsInt | typing.SupportsIndex, *, max_detections: typing.SupportsInt | typing.SupportsIndex = 100) -> None:
+        """
+        class_count: 1 to 65535. max_detections: of each class and picture so many of the surest boxes
+        count.
+        """
+    def __len__(self) -> int:
+        """
+        Number of pictures.
+        """
+    def add(self, prediction: numpy.ndarray, truth: numpy.ndarray) -> None:
+        """
+        Takes the next picture. Raises InvalidArgumentError as check_boxes(); nothing has changed then.
+        """
+    def of_class(self, class_id: typing.SupportsInt | typing.SupportsIndex) -> PrecisionSummary:
+        """
+        Of one class.
+        """
+    def summary(self) -> PrecisionSummary:
+        """
+        Of all pictures so far.
+        """
+class SlidingPrecision:
+    """
+    Average precision of a video as it goes: for every frame that of the last window_seconds, then the
+    mean over frames. Memory does not grow. Not thread-safe.
+    """
+    def __init__(self, class_count: typing.SupportsInt | typing.SupportsIndex, *, window_seconds: typing.SupportsFloat | typing.SupportsIndex = 10.0, max_detections: typing.SupportsInt | typing.SupportsIndex = 100) -> None:
+        """
+        class_count: 1 to 65535. window_seconds: > 0. max_detections: as AveragePrecision.
+        """
+    def add(self, prediction: numpy.ndarray, truth: numpy.ndarray, time_seconds: typing.SupportsFloat | typing.SupportsIndex) -> PrecisionSummary:
+        """
+        Takes the next frame and gives what the window has now. Times do not go back.
+        """
+    def summary(self) -> PrecisionSummary:
+        """
+        The mean over frames whose window has a true box.
         """
 class Hello:
     """
@@ -3474,6 +3552,13 @@ class Street:
         Frame (uint8 [height, width, 3], RGB) and labels (uint8 [height, width]) of the drive; frame_index
         from 0 to len() - 1. Runs without the GIL.
         """
+    def render_boxes(self, frame_index: typing.SupportsInt | typing.SupportsIndex, *, min_pixels: typing.SupportsInt | typing.SupportsIndex = 1) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """
+        Frame (uint8 [height, width, 3], RGB) and the boxes of its people and cars, float32 [n, 6]: left,
+        top, right, bottom as shares of width and height, class (street_object_names()), score 1. A box is
+        the smallest rectangle around what is seen; objects with fewer seen pixels than min_pixels are left
+        out. Runs without the GIL.
+        """
     @property
     def fps(self) -> float:
         """
@@ -3498,14 +3583,40 @@ def apply_update(data: bytes | bytearray | memoryview | numpy.ndarray, state: Mo
     ManifestMismatchError, BaseVersionMismatchError, DigestMismatchError or LimitExceededError; `state`
     is then exactly what it was. Runs without the GIL.
     """
+def box_disagreement(first: numpy.ndarray, second: numpy.ndarray) -> float:
+    """
+    Share of two sets of boxes (float32 [n, 6]) that differs, in [0, 1]: 1 - 2 S / (n + m), where S is
+    the sum of the IoUs of matched boxes. Boxes of one class are matched one to one, the pair of largest
+    IoU first. The same both ways round. Two empty sets are equal.
+    """
 def build_info() -> dict:
     """
     How this package was built: version, layers (torch: the version that it was built with, or None;
     video, x264, net), compiler, pybind11.
     """
+def check_boxes(boxes: numpy.ndarray, class_count: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Raises InvalidArgumentError, naming the box and what is allowed, unless `boxes` (float32 [n, 6]:
+    left, top, right, bottom, class, score) has at most 1000 boxes, each within the picture, wider and
+    higher than 0, of a class below class_count and with a score in [0, 1].
+    """
+def decode_centre_maps(maps: numpy.typing.ArrayLike, *, min_score: typing.SupportsFloat | typing.SupportsIndex = 0.05000000074505806, max_boxes: typing.SupportsInt | typing.SupportsIndex = 100) -> numpy.ndarray:
+    """
+    The boxes that an anchor-free head sees. maps: float32 [classes + 4, height, width]: for each class
+    the logit that a cell has the centre of an object; then how far the centre is right of and below the
+    cell's top left corner, and the natural logarithms of the box's width and height, all in cells. A
+    centre is a cell whose logit is above those of its eight neighbours. Gives the max_boxes surest of
+    all classes with a score of min_score or more, surest first, as float32 [n, 6], cut at the picture's
+    edges. What is not finite is no object. Runs without the GIL.
+    """
 def decode_snapshot(data: bytes | bytearray | memoryview | numpy.ndarray, manifest: Manifest) -> ModelState:
     """
     The state that was saved, bit for bit. Raises as apply_update() does. Runs without the GIL.
+    """
+def draw_boxes(frame: numpy.ndarray, boxes: numpy.ndarray, names: collections.abc.Sequence[str] = [], *, min_score: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> numpy.ndarray:
+    """
+    The frame, uint8 [H, W, 3], with an outline around each box of min_score or more, in the colour of
+    its class. names: of the classes, for colours.
     """
 def encode_snapshot(state: ModelState, *, zstd_level: typing.SupportsInt | typing.SupportsIndex = 1) -> bytes:
     """
@@ -3603,6 +3714,10 @@ def normalization_and_head() -> Strategy:
     """
     These and the classifier.
     """
+def pack_boxes(boxes: numpy.ndarray) -> bytes:
+    """
+    A set of boxes as bytes, 22 for each.
+    """
 def random_coordinates(dimension: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, *, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> CoordinateSet:
     """
     `count` coordinates below `dimension`, uniformly without replacement, the same for a seed on every
@@ -3648,9 +3763,17 @@ def street_label_ids() -> list[int]:
     """
     The ids that Street.render() can write, ascending.
     """
+def street_object_names() -> list[str]:
+    """
+    Names of the classes of Street.render_boxes(), by id: person, car.
+    """
 def unite(first: Strategy, second: Strategy) -> Strategy:
     """
     The Strategy of what both choose, `first` first.
+    """
+def unpack_boxes(data: bytes | bytearray | memoryview | numpy.ndarray, class_count: typing.SupportsInt | typing.SupportsIndex) -> numpy.ndarray:
+    """
+    The set that pack_boxes() wrote. Raises MalformedDataError for what is no valid set.
     """
 def update_profile_names() -> list[str]:
     """

@@ -21,6 +21,8 @@ void bind_frame_resize(pybind11::module_& m);
 void bind_label_loss(pybind11::module_& m);
 void bind_miou(pybind11::module_& m);
 
+void bind_detection(pybind11::module_& m);
+
 void bind_messages(pybind11::module_& m);
 void bind_session_options(pybind11::module_& m);
 void bind_client_options(pybind11::module_& m);

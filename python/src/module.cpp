@@ -31,8 +31,8 @@ PYBIND11_MODULE(_core, m) {
   using namespace ams::python;
   register_errors();
   m.doc() =
-      "Bindings of ams::core, segmentation, session, policy, runtime and synthetic; use the "
-      "package ams.";
+      "Bindings of ams::core, segmentation, detection, session, policy, runtime and synthetic; use "
+      "the package ams.";
   m.attr("__version__") = ams::version_string;
   m.def("build_info", &build_info, R"(
 How this package was built: version, layers (torch: the version that it was built with, or None;
@@ -52,6 +52,7 @@ video, x264, net), compiler, pybind11.)");
   bind_frame_resize(m);
   bind_label_loss(m);
   bind_miou(m);
+  bind_detection(m);
   bind_messages(m);
   bind_training_job(m);
   bind_session_options(m);

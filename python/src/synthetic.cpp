@@ -9,6 +9,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "demo/street/street.hpp"
+#include "detection/boxes.hpp"
 #include "fields.hpp"
 
 namespace py = pybind11;
@@ -66,6 +67,21 @@ of frames.)");
           "frame_index"_a, R"(
 Frame (uint8 [height, width, 3], RGB) and labels (uint8 [height, width]) of the drive; frame_index
 from 0 to len() - 1. Runs without the GIL.)")
+      .def(
+          "render_boxes",
+          [](const Street& self, std::size_t frame_index, std::size_t min_pixels) {
+            StreetScene scene;
+            {
+              const py::gil_scoped_release no_gil;
+              scene = self.render_scene(frame_index);
+            }
+            return std::pair(std::move(scene.labelled.frame), street_boxes(scene, min_pixels));
+          },
+          "frame_index"_a, py::kw_only(), "min_pixels"_a = 1, R"(
+Frame (uint8 [height, width, 3], RGB) and the boxes of its people and cars, float32 [n, 6]: left,
+top, right, bottom as shares of width and height, class (street_object_names()), score 1. A box is
+the smallest rectangle around what is seen; objects with fewer seen pixels than min_pixels are left
+out. Runs without the GIL.)")
       .def_property_readonly(
           "fps", [](const Street& self) { return self.options().fps; }, "Frames per second.")
       .def_property_readonly(
@@ -84,6 +100,12 @@ from 0 to len() - 1. Runs without the GIL.)")
       "street_label_ids",
       [] { return std::vector<int>(street_label_ids().begin(), street_label_ids().end()); },
       "The ids that Street.render() can write, ascending.");
+  m.def(
+      "street_object_names",
+      [] {
+        return std::vector<std::string>(street_object_names().begin(), street_object_names().end());
+      },
+      "Names of the classes of Street.render_boxes(), by id: person, car.");
   m.def(
       "street_eval_classes",
       [] { return std::vector<int>(street_eval_classes().begin(), street_eval_classes().end()); },

@@ -13,6 +13,7 @@ import pytest
 
 import ams
 import ams.bundle
+import ams.detection
 import ams.onnx_predictor
 import ams.outputs
 import ams.parts
@@ -34,7 +35,8 @@ def test_version_is_the_library_s():
 
 def test_importing_it_imports_no_torch():
     code = (
-        "import sys, ams, ams.bundle, ams.onnx_predictor, ams.protocol, ams.synthetic; "
+        "import sys, ams, ams.bundle, ams.detection, ams.onnx_predictor; "
+        "import ams.protocol, ams.synthetic; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -45,6 +47,7 @@ def test_importing_it_imports_no_torch():
     [
         ams,
         ams.bundle,
+        ams.detection,
         ams.onnx_predictor,
         ams.outputs,
         ams.parts,
@@ -69,7 +72,7 @@ def test_everything_public_has_a_docstring(module):
 def public_modules():
     layers = ams.build_info()["layers"]
     names = ["ams", "ams.bundle", "ams.onnx_predictor", "ams.outputs", "ams.parts"]
-    names += ["ams.protocol", "ams.synthetic", "ams.teachers"]
+    names += ["ams.detection", "ams.protocol", "ams.synthetic", "ams.teachers"]
     names += ["ams.video"] if layers["video"] else []
     names += ["ams.edge"] if layers["video"] and layers["x264"] and layers["net"] else []
     names += ["ams.torch"] if layers["torch"] and importlib.util.find_spec("torch") else []

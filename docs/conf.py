@@ -129,7 +129,8 @@ autoapi_options = ["members", "undoc-members", "imported-members", "show-inherit
 autoapi_add_toctree_entry = False
 autoapi_member_order = "groupwise"
 autoapi_python_class_content = "both"
-MODULES = ("export", "outputs", "parts", "protocol", "sim", "synthetic", "teachers", "torch", "video")
+MODULES = ("detection", "export", "outputs", "parts", "protocol", "sim", "synthetic", "teachers")
+MODULES += ("torch", "video")
 PUBLIC = {f"ams.{name}" for name in MODULES}
 ITEM = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*): (.*)")
 

@@ -67,6 +67,62 @@ def test_roles_follow_from_the_types_of_layers():
     assert roles(ams.torch.ParameterVector(pairs)) == {}  # their layers are not known
 
 
+class PlainLayerNorm2d(nn.Module):
+    """A normalisation by its name alone, as many networks bring one."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x):
+        x = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-6).sqrt()
+        return self.weight.view(1, -1, 1, 1) * x + self.bias.view(1, -1, 1, 1)
+
+
+class LayerNormLinear(nn.Module):
+    """More than a normalisation."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x):
+        x = nn.functional.layer_norm(x.movedim(1, -1), self.bias.shape)
+        return nn.functional.linear(x, self.weight, self.bias).movedim(-1, 1)
+
+
+def test_layers_that_are_called_normalisation():
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 1), PlainLayerNorm2d(8), LayerNormLinear(8), nn.Conv2d(8, 4, 1)
+    )
+    expected = {
+        "1.weight": "normalization",
+        "1.bias": "normalization",
+        "3.weight": "head",
+        "3.bias": "head",
+    }
+    assert roles(ams.torch.ParameterVector(module)) == expected
+    assert roles(ams.torch.ParameterVector(torch.jit.script(module))) == expected
+
+
+def test_a_script_s_roles_are_the_server_s(tmp_path):
+    """ams-server finds them in C++."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 1), PlainLayerNorm2d(8), LayerNormLinear(8), nn.Conv2d(8, 4, 1)
+    )
+    torch.jit.script(module).save(tmp_path / "model.pt")
+    spec = ams.torch.StudentSpec(network=tmp_path / "model.pt", num_classes=4)
+    tensors = ams.torch.load_student_values(spec).manifest.tensors
+    assert {t.name: t.role for t in tensors if t.role != "weight"} == {
+        "1.weight": "normalization",
+        "1.bias": "normalization",
+        "3.weight": "head",
+        "3.bias": "head",
+    }
+
+
 def test_frozen_layers_are_no_head():
     module = SmallNet()
     module.head.requires_grad_(False)

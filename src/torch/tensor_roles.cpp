@@ -22,14 +22,21 @@ bool is_normalization(const nn::Module& module) {
                 nn::GroupNormImpl, nn::LayerNormImpl>(module);
 }
 
-/// By the name of the Python class, which is all that TorchScript keeps of it.
+/// By the name of the Python class, which is all that TorchScript keeps of it: scale and shift have
+/// one shape, other than the parameters of what is more than a normalisation.
 bool is_normalization(const torch::jit::Module& module) {
-  static constexpr std::array<std::string_view, 6> names = {
-      "BatchNorm", "SyncBatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm", "RMSNorm"};
+  static constexpr std::array<std::string_view, 5> names = {"BatchNorm", "InstanceNorm",
+                                                            "GroupNorm", "LayerNorm", "RMSNorm"};
   const auto type = module.type()->name();
   if (!type) return false;
-  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
-    return std::string_view(type->name()).starts_with(name);
+  const bool is_called_so = std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    return std::string_view(type->name()).find(name) != std::string_view::npos;
+  });
+  if (!is_called_so) return false;
+  std::vector<torch::Tensor> own;
+  for (const auto& tensor : module.parameters(/*recurse=*/false)) own.push_back(tensor);
+  return std::all_of(own.begin(), own.end(), [&](const torch::Tensor& tensor) {
+    return tensor.sizes() == own.front().sizes();
   });
 }
 

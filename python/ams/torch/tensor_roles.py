@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 
@@ -14,21 +15,16 @@ NORMALIZATIONS = (
     torch.nn.LayerNorm,
     torch.nn.RMSNorm,
 )
-_SCRIPTED_NAMES = (
-    "BatchNorm",
-    "SyncBatchNorm",
-    "InstanceNorm",
-    "GroupNorm",
-    "LayerNorm",
-    "RMSNorm",
-)
+_NAMES = ("BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm", "RMSNorm")
+"""In the names of the classes of other normalisation layers."""
 
 
 def find_tensor_roles(module: torch.nn.Module) -> dict[str, str]:
     """Names in `module.named_parameters()` -> role, of those that are no plain weights.
 
-    'normalization': scale and shift of batch, instance, group, layer and RMS norm, subclasses of
-    them included. 'head': the last layer in registration order that has parameters of its own to
+    'normalization': scale and shift of batch, instance, group, layer and RMS norm, of subclasses,
+    and of other layers whose classes are called so (LayerNorm2d, LlamaRMSNorm) and whose parameters
+    have one shape. 'head': the last layer in registration order that has parameters of its own to
     train and is no normalisation. Of a scripted module only the names of the layers' classes are
     left.
     """
@@ -36,7 +32,7 @@ def find_tensor_roles(module: torch.nn.Module) -> dict[str, str]:
     head: list[torch.Tensor] = []
     for layer in module.modules():
         own = list(layer.parameters(recurse=False))
-        if _is_normalization(layer):
+        if _is_normalization(layer, own):
             roles.update(dict.fromkeys(own, "normalization"))
         elif any(parameter.requires_grad for parameter in own):
             head = own
@@ -85,7 +81,9 @@ def _widths(layer: torch.nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def _is_normalization(layer: torch.nn.Module) -> bool:
-    if isinstance(layer, torch.jit.ScriptModule):
-        return layer.original_name.startswith(_SCRIPTED_NAMES)
-    return isinstance(layer, NORMALIZATIONS)
+def _is_normalization(layer: torch.nn.Module, own: Sequence[torch.Tensor]) -> bool:
+    if isinstance(layer, NORMALIZATIONS):
+        return True
+    is_script = isinstance(layer, torch.jit.ScriptModule)
+    name = layer.original_name if is_script else type(layer).__name__
+    return any(part in name for part in _NAMES) and len({p.shape for p in own}) == 1

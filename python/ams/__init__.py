@@ -114,6 +114,7 @@ from .errors import (
     UnavailableError,
     UnsupportedVersionError,
 )
+from .inspection import inspect
 
 __all__ = [
     "AdamState",
@@ -199,6 +200,7 @@ __all__ = [
     "fraction_count",
     "full",
     "gradient_guided",
+    "inspect",
     "inspect_update",
     "label_disagreement",
     "largest_by_magnitude",

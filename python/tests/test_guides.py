@@ -99,6 +99,7 @@ def test_the_guide_to_a_model_of_ones_own_works(tmp_path, monkeypatch, capfd):
             run_shell(code)
     output = capfd.readouterr().out
     assert "120 labelled frames, 19 classes" in output
+    assert "normalization_and_head" in output
     assert re.search(r"version 2: \d+ parameters in \d+ bytes", output)
     with_updates, without = re.search(r"updates: loss ([\d.]+), without ([\d.]+)", output).groups()
     assert float(with_updates) < float(without)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ams
-from ams import synthetic, teachers
+from ams import detection, synthetic, teachers
 
 
 def frames(count=2, height=24, width=32, seed=1):
@@ -238,6 +238,8 @@ def test_an_onnx_detector_gives_boxes_of_the_frame(tmp_path):
     pixels = first[:, :4] * [64, 24, 64, 24]
     assert np.allclose(pixels, [[0, 2, 32, 18], [8, 4, 16, 8]])
     assert np.allclose(first[:, 4:], [[3, 0.9], [1, 0.8]])
+    task = detection.DetectionTask(teachers.class_names("coco91"))
+    assert np.array_equal(task.check_label(first), first)
     cars = teachers.class_map("coco91", ["car"])
     (only,) = teachers.OnnxTeacher(tmp_path / "boxes.onnx", classes=cars, min_score=0)(
         frames(1, 12, 16)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .._core import resize_frame
+from ..detection import boxes_from_pixels
 from ..errors import InvalidArgumentError
 from .batches import BatchTeacher
-from .boxes import boxes_from_pixels
 from .class_map import ClassMap
 
 _MAX_LOGITS = 1 << 25  # at full size at once
@@ -150,7 +150,8 @@ def _all_boxes(named: Mapping[str, Any], size: tuple[int, int]) -> list[np.ndarr
             f"{list(scores.shape)}; needed are [N, K, 4], [N, K] and [N, K]"
         )
     return [
-        boxes_from_pixels(*of_one, size=size) for of_one in zip(boxes, labels, scores, strict=True)
+        boxes_from_pixels(*of_one, width=size[1], height=size[0])
+        for of_one in zip(boxes, labels, scores, strict=True)
     ]
 
 

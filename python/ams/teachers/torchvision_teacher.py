@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..detection import boxes_from_pixels
 from ..errors import InvalidArgumentError
 from .batches import BatchTeacher
-from .boxes import boxes_from_pixels
 from .class_map import ClassMap
 from .torch_networks import class_ids, device_of, normalised, pictures, prepared, require
 
@@ -107,4 +107,4 @@ def _boxes(found: dict[str, torch.Tensor], size: tuple[int, int]) -> np.ndarray:
     edges, classes, scores = (
         found[name].float().cpu().numpy() for name in ("boxes", "labels", "scores")
     )
-    return boxes_from_pixels(edges, classes, scores, size=size)
+    return boxes_from_pixels(edges, classes, scores, width=size[1], height=size[0])

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..detection import boxes_from_pixels
 from ..errors import InvalidArgumentError
 from .batches import BatchTeacher
-from .boxes import boxes_from_pixels
 from .class_map import ClassMap
 from .torch_networks import class_ids, device_of, normalised, pictures, prepared, require
 
@@ -131,6 +131,6 @@ def _boxes(logits: torch.Tensor, centred: torch.Tensor, num_labels: int) -> list
     centre, half = centred[..., :2], centred[..., 2:] / 2
     edges = torch.cat([centre - half, centre + half], -1)
     return [
-        boxes_from_pixels(*(part.float().cpu().numpy() for part in of_one), size=(1, 1))
+        boxes_from_pixels(*(part.float().cpu().numpy() for part in of_one), width=1, height=1)
         for of_one in zip(edges, ids, scores, strict=True)
     ]

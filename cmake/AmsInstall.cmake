@@ -14,7 +14,7 @@ endforeach()
 # Headers of the layers that were built.
 foreach(_dir IN LISTS _ams_layers)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ams/${_dir} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ams
-          FILES_MATCHING PATTERN "*.hpp")
+          FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN "module.modulemap")
 endforeach()
 
 set(AMS_VIDEO_DEPENDENCIES "")
@@ -33,8 +33,15 @@ else()
   string(REGEX REPLACE "/$" "" AMS_PC_PREFIX "\${pcfiledir}/${AMS_PC_PREFIX}")
 endif()
 cmake_path(APPEND AMS_PC_INCLUDEDIR "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
-configure_file(${PROJECT_SOURCE_DIR}/cmake/libams.pc.in ${PROJECT_BINARY_DIR}/package/libams.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/package/libams.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(_ams_pkgconfig libams)
+if(TARGET ams_c)  # libams-c.pc: the shared library for other languages
+  list(APPEND _ams_pkgconfig libams-c)
+  cmake_path(APPEND AMS_PC_LIBDIR "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
+endif()
+foreach(_name IN LISTS _ams_pkgconfig)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/${_name}.pc.in ${PROJECT_BINARY_DIR}/package/${_name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/package/${_name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
 string(REPLACE ";" " " AMS_LAYERS "${_ams_layers}")
 # Not where find_package(ams) would find it: it is for the installed tree.

@@ -92,7 +92,7 @@ function(ams_announce_wheel)
   endforeach()
   set(files 0)
   foreach(target IN ITEMS ams_runtime ams_demo_street python_core ams_torch python_torch ams_video python_video ams_net
-                          python_net python_edge)
+                          python_net ams_device python_edge)
     if(TARGET ${target})
       get_target_property(sources ${target} SOURCES)
       list(FILTER sources INCLUDE REGEX "\\.cpp$")

@@ -1,14 +1,11 @@
 // ams-edge: a device. Plays a video at its own rate, segments every frame with its student, and
-// lets a server adapt that student. Flags and wiring; what it does is in ams::DeviceHost.
+// lets a server adapt that student. Flags and wiring; what it does is in ams::Device.
 
 #include <exception>
 #include <memory>
 #include <optional>
 
-#include "ams/net/websocket_transport.hpp"
-#include "ams/runtime/device_host.hpp"
-#include "ams/runtime/thread_executor.hpp"
-#include "ams/video/h264_codec.hpp"
+#include "ams/device/device.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
@@ -18,7 +15,6 @@
 #include "edge/outputs.hpp"
 #include "edge/play_frames.hpp"
 #include "edge/reporter.hpp"
-#include "edge/saved_state.hpp"
 #include "edge/scorer.hpp"
 #include "edge/video_source.hpp"
 
@@ -36,8 +32,6 @@ int play() {
   for (const auto& file : {flags.timeline, flags.report, flags.state}) {
     if (!file.empty()) require_writable(file);
   }
-  ThreadExecutor executor(&log::logger());
-  WebSocketDeviceTransport link(flags.link_options(), executor);  // reads --ca
   Signals signals(Signals::Hangup::stops);
   std::optional<Clip> clip;
   std::vector<int> default_classes;
@@ -49,12 +43,11 @@ int play() {
   const StudentSpec& spec = opened.spec;
   const StudentValues& student = opened.values;
   const ModelState initial(student.manifest, student.values);
-  std::optional<ModelJournal> saved = open_saved_state(flags.state, student);
-  DeviceParts parts{.initial = starting_state(saved, initial),
+  DeviceParts parts{.initial = initial,
                     .active = opened.make_predictor(),
                     .inactive = opened.make_predictor(),
-                    .codec = std::make_shared<H264Codec>(flags.codec_options())};
-  parts.task = difference_task(spec);
+                    .codec = nullptr,
+                    .task = difference_task(spec)};
   PlayCounters counters;
   parts.on_prediction = [&counters](const Handle&, const Handle&, ModelVersion version) {
     counters.model_version = version.number;
@@ -66,13 +59,12 @@ int play() {
       trace->write(flags.client.device_id, stage, seconds, number);
     };
   }
-  if (saved) {
-    parts.save = [&](const ModelState& state, std::span<const Bytes> updates) {
-      saved->save(state, updates);
-    };
-  }
-  DeviceHost device(std::move(parts), flags.client_options(student.fingerprint), executor, link,
-                    &log::logger());
+  Device device(std::move(parts),
+                {.link = flags.link_options(),
+                 .codec = flags.codec_options(),
+                 .client = flags.client_options(student.fingerprint),
+                 .state = flags.state},
+                log::logger());
   std::optional<Scorer> scorer;
   if (clip) scorer.emplace(*clip, opened, initial, Scorer::Options{flags.compare, flags.record});
   Scorer* const scorer_or_none = scorer ? &*scorer : nullptr;
@@ -80,7 +72,7 @@ int play() {
                     signals.token());
   counters.live = video.live();
   Outputs outputs(flags, spec, clip, video);
-  Reporter reporter(flags, device, scorer_or_none, outputs, opened.runtime);
+  Reporter reporter(flags, device.host(), scorer_or_none, outputs, opened.runtime);
 
   // Whatever goes wrong, what the server has sent is taken over and every file that can be written
   // is written; then the first failure is told.
@@ -98,19 +90,17 @@ int play() {
       }
     }
   };
-  executor.set_tick([&] { device.on_time(); });
   signals.begin();
-  link.start(device);
   device.start();
-  attempt([&] { play_frames(flags, video, device, scorer_or_none, outputs, reporter, counters); });
-  device.leave(failure                            ? "the video cannot be read on"
-               : signals.token().stop_requested() ? "stopped by a signal"
-               : outputs.closed()                 ? "nobody reads standard output any more"
-                                                  : "end of the video");
-  device.wait_until_left(signals.token().stop_requested() ? max_hasty_goodbye_seconds
-                                                          : max_goodbye_seconds);
-  link.stop();
-  executor.stop();
+  attempt([&] {
+    play_frames(flags, video, device.host(), scorer_or_none, outputs, reporter, counters);
+  });
+  const bool is_hasty = signals.token().stop_requested();
+  device.close(failure            ? "the video cannot be read on"
+               : is_hasty         ? "stopped by a signal"
+               : outputs.closed() ? "nobody reads standard output any more"
+                                  : "end of the video",
+               is_hasty ? max_hasty_goodbye_seconds : max_goodbye_seconds);
   counters.video_losses = video.times_lost();
   if (scorer) attempt([&] { scorer->finish(); });
   outputs.finish();

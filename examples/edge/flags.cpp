@@ -4,18 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <span>
-#include <system_error>
 #include <tuple>
+#include <utility>
 
-#include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
+#include "ams/net/server_address.hpp"
 #include "ams/runtime/record_sink.hpp"
 #include "ams/session/messages.hpp"
 #include "ams/session/text.hpp"
 #include "ams/video/sample_decoder.hpp"
-#include "ams/video/sample_encoder.hpp"
 #include "edge/show.hpp"
 
 namespace ams {
@@ -176,11 +173,6 @@ void EdgeFlags::check() const {
     refuse("--output shm: holds label maps: leave --output-format out, or give labels");
   }
   options::read_token(token, token_file);  // throws before anything is opened
-  if (!can_encode_samples()) {
-    throw Error(ErrorCode::unavailable,
-                "this ams-edge was built without an H.264 encoder, so it cannot send its samples: "
-                "configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
-  }
 }
 
 PredictionFormat EdgeFlags::prediction_format() const {
@@ -199,21 +191,9 @@ VideoReaderOptions EdgeFlags::video_options() const {
 
 WebSocketClientOptions EdgeFlags::link_options() const {
   WebSocketClientOptions options;
-  const auto colon = std::min(server.rfind(':'), server.size());
-  const char* const begin = server.data() + std::min(colon + 1, server.size());
-  const char* const end = server.data() + server.size();
-  std::uint16_t port = 0;
-  const auto parsed = std::from_chars(begin, end, port);
-  std::string host = server.substr(0, colon);
-  const bool in_brackets = host.starts_with('[') && host.ends_with(']');
-  if (in_brackets) host = host.substr(1, host.size() - 2);
-  const bool ambiguous = !in_brackets && host.find(':') != std::string::npos;
-  if (host.empty() || ambiguous || parsed.ec != std::errc() || parsed.ptr != end || port == 0) {
-    refuse("--server '" + server +
-           "' is not HOST:PORT with a port from 1 to 65535, e.g. 127.0.0.1:8443 or [::1]:8443");
-  }
-  options.host = host;
-  options.port = port;
+  ServerAddress address = parse_server_address(server);
+  options.host = std::move(address.host);
+  options.port = address.port;
   options.ca_file = ca_file;
   options.insecure_accept_any_host_name = insecure_accept_any_host_name;
   return options;
@@ -230,14 +210,6 @@ ClientOptions EdgeFlags::client_options(Digest student_fingerprint) const {
   ClientOptions result = client;
   result.token = options::read_token(token, token_file);
   result.student_fingerprint = student_fingerprint;
-  // Devices that lost a server together must not come back together.
-  result.seed = mix64(client.seed ^ byte_digest(std::as_bytes(std::span(client.device_id))));
-  const SampleDecoderLimits limits;
-  const auto [width, height] = options::parse_size(uplink_size);
-  const std::size_t rgb_bytes =
-      std::size_t{3} * static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
-  result.max_frames_per_batch =
-      std::min({result.max_frames_per_batch, limits.max_frames, limits.max_rgb_bytes / rgb_bytes});
   return result;
 }
 

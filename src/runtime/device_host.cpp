@@ -162,6 +162,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
   void on_message(const ServerMessage& message) {
     const double begin = executor_.now_seconds();
     tell([&](EdgeClient& client, double now) { return client.on_message(message, now); });
+    if (std::holds_alternative<Welcome>(message)) note_connected();
     const auto* part = std::get_if<SnapshotPart>(&message);
     const bool is_last_part = part && part->offset_bytes + part->bytes.size() >= part->size_bytes;
     if (std::holds_alternative<Update>(message) || std::holds_alternative<Snapshot>(message) ||
@@ -304,6 +305,13 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
       unsaved_.updates.push_back(persist.update);
     } else {
       unsaved_.updates.clear();
+    }
+  }
+
+  void note_connected() {
+    const std::lock_guard lock(mutex_);
+    if (client_.streaming()) {
+      log_.info("connected", {{"held_version", client_.held().version().number}});
     }
   }
 

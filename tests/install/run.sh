@@ -33,6 +33,13 @@ if command -v pkg-config >/dev/null; then
   "${CXX:-c++}" -std=c++20 "$here/core.cpp" $flags -o "$work/with_pkg_config" && "$work/with_pkg_config" >/dev/null ||
     { echo "pkg-config: FAILED with $flags"; exit 1; }
   echo "pkg-config: $flags"
+  if pc=$(find "$work/prefix" -name libams-c.pc | grep .); then
+    libdir=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --variable=libdir libams-c)
+    flags=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --cflags --libs libams-c)
+    # shellcheck disable=SC2086  # several words
+    "${CC:-cc}" -std=c99 -pedantic -Wall -Werror -x c "$here/c.cpp" $flags -Wl,-rpath,"$libdir" -o "$work/in_c" &&
+      "$work/in_c" || { echo "pkg-config: FAILED with $flags"; exit 1; }
+  fi
 fi
 # What is missing is named, all of it, and nothing that depends on it instead. zstd is found without its .pc file and
 # without its package file too.

@@ -1,12 +1,17 @@
 """One file for both ends: a server and a device without libtorch take the same student bundle."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 import unittest
 from pathlib import Path
 
 from programs import BIN, NOBODY, STUDENT, ProgramsTest
+
+sys.path.insert(0, str(BIN.parent / "python"))
+import ams.video  # noqa: E402
 
 DEVICE = "ams-edge-onnx"
 
@@ -46,6 +51,32 @@ class Bundles(ProgramsTest):
         self.assertGreaterEqual(report["updates"], 1)
         self.assertEqual(report["frames_dropped"], 0)
         self.assertEqual(report["digest"], sessions[0]["digest"])
+
+    def test_a_device_in_c_follows_its_server(self):
+        server = self.start_server(student=self.student)
+        video = ams.video.VideoReader(self.clip / "video.mp4")
+        with open(self.work / "labels", "wb") as labels, open(self.work / "c.log", "wb") as log:
+            device = subprocess.Popen(
+                [BIN / "c_device", self.bundle, f"127.0.0.1:{self.port}", self.folder / "tls" / "certificate.pem",
+                 "correct horse", "256", "128", "10", self.work / "c.state"], stdin=subprocess.PIPE, stdout=labels, stderr=log)
+        self.processes.append(device)
+        begin = time.monotonic()
+        for seconds, frame in video:
+            time.sleep(max(0, begin + seconds - time.monotonic()))  # as a camera
+            device.stdin.write(frame.tobytes())
+            device.stdin.flush()
+        device.stdin.close()
+        self.finish(device)
+        session, = self.stop_server(server)["sessions"]
+        log = (self.work / "c.log").read_text()
+        self.assertRegex(log, "connected +held_version=0")
+        models = re.findall(r"^model (\d+) ([0-9a-f]{16})$", log, re.MULTILINE)
+        self.assertEqual(models[-1][1], session["digest"], log)
+        lines = (self.work / "labels").read_text().splitlines()
+        self.assertEqual(len(lines), self.seconds * 10)
+        self.assertRegex(lines[0], r"^0\.000 s  model 0  .*\d%")
+        self.assertGreater(int(re.search(r"model (\d+)", lines[-1])[1]), 0)
+        self.assertTrue((self.work / "c.state").is_file())
 
     def test_libtorch_and_onnx_runtime_say_the_same_of_a_video(self):
         self.port = NOBODY

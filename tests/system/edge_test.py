@@ -312,7 +312,7 @@ class Flags(unittest.TestCase):
                 result = subprocess.run([BIN / "ams-edge", "--video", WEIGHTS, "--server", server, *STUDENT],
                                         capture_output=True, text=True, timeout=60)
                 self.assertEqual(result.returncode, 1)
-                self.assertIn(f"--server '{server}'", result.stderr)
+                self.assertIn(f"the server '{server}'", result.stderr)
                 self.assertIn("[::1]:8443", result.stderr)
 
     def test_errors_do_not_tell_a_password(self):

@@ -10,6 +10,7 @@ help:
 	@echo '     demo VIDEO=<file> TEACHER=<file>   on your own video and teacher network'
 	@echo '     demo STUDENT=edanet    with another student: edanet, deeplabv3_mobilenetv2, model.pt'
 	@echo "     demo DEMO_ARGS='--edge onnx'   with a device on ONNX Runtime, without libtorch"
+	@echo "     demo DEMO_ARGS='--task detection'   boxes of people and cars, in virtual time"
 	@echo 'make test                   build everything and run every test'
 	@echo 'make bench                  measure each primitive beside its plain alternative'
 	@echo 'make docs                   build the site with the C++ and Python references (build-docs/html)'
@@ -28,13 +29,17 @@ build: setup
 
 # The device without libtorch takes a bundle, which the Python package makes.
 demo_onnx = $(filter onnx --edge=onnx,$(DEMO_ARGS))
+# Detection is in the Python package.
+demo_detection = $(filter detection --task=detection,$(DEMO_ARGS))
+demo_python = $(demo_onnx)$(demo_detection)
 
 # A build folder that is there keeps its parts: what was compiled stays.
 demo:
-	@scripts/setup.sh $(if $(demo_onnx),--onnx,--demo)
+	@scripts/setup.sh $(if $(demo_python),--onnx,--demo)
 	@$(call configure,$(if $(wildcard build/CMakeCache.txt),-B build,--preset demo) \
-	  $(if $(demo_onnx),-DAMS_BUILD_PYTHON=ON))
-	@cmake --build build -j $(JOBS) --target demo $(if $(VIDEO),ams-label) $(if $(demo_onnx),python_modules)
+	  $(if $(demo_python),-DAMS_BUILD_PYTHON=ON))
+	@cmake --build build -j $(JOBS) --target $(if $(demo_detection),,demo) $(if $(VIDEO),ams-label) \
+	  $(if $(demo_python),python_modules)
 	@$(PYTHON) scripts/demo.py $(if $(CLIP),--clip "$(CLIP)") $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(TEACHER),--teacher "$(TEACHER)") $(if $(STUDENT),--student "$(STUDENT)") $(DEMO_ARGS)
 

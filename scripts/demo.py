@@ -59,6 +59,9 @@ def parse_arguments():
     parser.add_argument("--iterations", type=int, default=8,
                         help="K, training steps a phase; fewer where the machine is too slow for T_update (default 8)")
     parser.add_argument("--batch-size", type=int, default=8, help="frames a training step (default 8)")
+    parser.add_argument("--task", choices=("segmentation", "detection"), default="segmentation",
+                        help="what the student does (default segmentation); detection takes other flags, which "
+                             "--task detection --help says")
     parser.add_argument("--edge", choices=("torch", "onnx"), default="torch",
                         help="what computes the device's student: libtorch (default), or ONNX Runtime in a process "
                              "without libtorch: the student is exported as a bundle, which both ends take")
@@ -475,7 +478,21 @@ def print_summary(report, out):
               "  resolution), --iterations or --batch-size, or raise --update-interval-seconds (DEMO_ARGS='...').\n")
 
 
+def run_detection(flags):
+    """The demo of detection in this one's place, in the Python package."""
+    folders = [str(ROOT / "build" / "python"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)
+    os.execv(sys.executable, [sys.executable, "-m", "ams.detection.demo", "--student",
+                              str(ROOT / "examples" / "data" / "street_centrenet.npz"), "--out",
+                              str(ROOT / "out" / "detection"), *flags])
+
+
 def main():
+    task = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    task.add_argument("--task")
+    chosen, flags = task.parse_known_args()
+    if chosen.task == "detection":
+        run_detection(flags)
     arguments = parse_arguments()
     out = arguments.out
     arguments.bin = arguments.bin.resolve()

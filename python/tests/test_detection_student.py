@@ -1,5 +1,8 @@
 """The anchor-free head on torch: its loss, networks, and the schemes in virtual time."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from torch_support import torch, training_job
@@ -178,3 +181,25 @@ def test_networks_are_kept(tmp_path, drive):
         student.load_network(student.CentreNet(2, width=16), path)
     with pytest.raises(OSError):
         student.load_network(student.CentreNet(2), tmp_path / "none.npz")
+
+
+def test_the_demo(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    if not all(ams.build_info()["layers"].values()):
+        pytest.skip("this build of libams has not all layers")
+    from ams.detection import demo
+
+    weights = Path(__file__).resolve().parents[2] / "examples" / "data" / "street_centrenet.npz"
+    flags = ["--student", weights, "--seconds", 20, "--fps", 1, "--iterations", 2]
+    command = ["demo", *flags, "--out", tmp_path / "out"]
+    monkeypatch.setattr("sys.argv", [str(word) for word in command])
+    demo.main()
+    assert "the same model" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["adapted"]["updates"] >= 2 and len(report["adapted"]["frames"]) == 20
+    assert report["no_customization"]["ap50"] > 20
+    assert all((tmp_path / "out" / name).is_file() for name in ("summary.png", "annotated.mp4"))
+    monkeypatch.setattr("sys.argv", ["demo", "--student", str(tmp_path / "none.npz")])
+    with pytest.raises(SystemExit):
+        demo.main()
+    assert "ams.detection.pretrain makes it" in capsys.readouterr().err

@@ -2,8 +2,8 @@
 
 A set of boxes is float32 [n, 6]: left, top, right, bottom as shares of the picture's width and
 height, class, score (1 in labels). No torch is imported. ``ams.detection.student`` has an
-anchor-free head for networks on torch, and ``ams.detection.simulate`` plays the paper's schemes in
-virtual time.
+anchor-free head for networks on torch, ``ams.detection.simulate`` plays the paper's schemes in
+virtual time, and ``python -m ams.detection.demo`` shows one of them.
 """
 
 from __future__ import annotations

@@ -71,6 +71,7 @@ def run(
     *,
     costs: sim.Costs | None = None,
     link: sim.Link | None = None,
+    with_statistics: bool = False,
     seed: int = 1,
     on_prediction: Callable[[DriveFrame, np.ndarray], None] = lambda frame, boxes: None,
 ) -> DetectionRun:
@@ -111,7 +112,8 @@ def run(
     else:
         client, make_policy = scheme.client_options(), scheme.make_policy
     clock, device = _device(
-        module, network, frames, task, make_policy, client, scheme.codec, costs, link, seed
+        module, network, frames, task, make_policy, client, scheme.codec, costs, link, seed,
+        with_statistics,
     )
     device.start()
 
@@ -146,6 +148,7 @@ def _device(
     costs: sim.Costs | None,
     link: sim.Link | None,
     seed: int,
+    with_statistics: bool,
 ) -> tuple[Any, Any]:
     """A clock, and a device that runs `module` and whose server trains a copy of `network`."""
     from ams import sim
@@ -155,9 +158,12 @@ def _device(
     from ams.torch import ModuleTrainer, ParameterVector
 
     trainer = ModuleTrainer(
-        copy.deepcopy(network).eval(), loss=task.loss, collate=task.collate
+        copy.deepcopy(network).eval(),
+        loss=task.loss,
+        collate=task.collate,
+        with_statistics=with_statistics,
     )
-    running = ParameterVector(module)
+    running = ParameterVector(module, with_statistics=with_statistics)
     times = np.array([frame.seconds for frame in frames])
     clock = Clock()
     return clock, Device(

@@ -34,7 +34,7 @@ suppress_warnings = ["duplicate_declaration.cpp", "source_code_parser.cpp"]
 # ---- the way through the pages ----
 
 CHAPTERS = {
-    "Guides": ("embed", "experiment", "own-model", "teachers", "deployment", "device", "detection"),
+    "Guides": ("embed", "experiment", "own-model", "teachers", "deployment", "device", "c", "detection"),
     "Reference": ("sessions", "format", "predictions", "protocol")
     + ("cpp/index", "Python <python/ams/index>"),
     "Background": ("results", "trials", "hacking"),
@@ -63,6 +63,8 @@ ROOMS = {
     "store": "sessions in SQLite",
     "bundle": "student bundles",
     "onnx": "the predictor on ONNX Runtime",
+    "device": "a device with its threads, link, encoder and state file",
+    "c": "the same behind C functions",
 }
 
 
@@ -111,6 +113,10 @@ def write_cpp_pages() -> None:
             if "codec" not in header.parts:
                 path = header.relative_to(include)
                 page += ["", f"## {path}", "", f"```{{doxygenfile}} {path}", "```"]
+        for header in sorted((include / "ams" / room).glob("*.h")):
+            path = header.relative_to(include)
+            page += ["", f"## {path}", "", f"```{{literalinclude}} ../../../include/{path}"]
+            page += [":language: c", "```"]
         (folder / f"{room}.md").write_text("\n".join(page) + "\n")
     lines += ["", "```{toctree}", ":hidden:", "", *ROOMS, "```"]
     (folder / "index.md").write_text("\n".join(lines) + "\n")

@@ -5,13 +5,14 @@
 # The library is that of the wheel on PyPI. The wheel has no headers: they are those of Debian 13's package, from the
 # mirror that this machine uses. A library runs programs that were built with older headers.
 #
-#   scripts/onnxruntime.sh PYTHON
+#   scripts/onnxruntime.sh PYTHON [aarch64]    aarch64: that of 64-bit Arm, into .cache/onnxruntime-aarch64
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3}
-place=$PWD/.cache/onnxruntime
+architecture=${2:-}
+place=$PWD/.cache/onnxruntime${architecture:+-$architecture}
 [ ! -e "$place/lib/libonnxruntime.so" ] || exit 0
-[ ! -e /usr/include/onnxruntime/onnxruntime_cxx_api.h ] || exit 0
+[ -n "$architecture" ] || [ ! -e /usr/include/onnxruntime/onnxruntime_cxx_api.h ] || exit 0
 if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
   echo "note: no ONNX Runtime: unpack a release archive into $place for devices without libtorch" >&2
   exit 0
@@ -37,6 +38,7 @@ apt-get "${options[@]}" update
 dpkg-deb -x "$work"/libonnxruntime-dev_*.deb "$work/package"
 cp "$work"/package/usr/include/onnxruntime/*.h "$work/include"
 "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$work" \
+  ${architecture:+--platform "manylinux_2_28_$architecture" --platform "manylinux_2_27_$architecture"} \
   'onnxruntime>=1.20,<2'
 "$python" -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
 cp "$work"/wheel/onnxruntime/capi/libonnxruntime*.so* "$work/lib"

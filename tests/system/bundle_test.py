@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ sys.path.insert(0, str(BIN.parent / "python"))
 import ams.video  # noqa: E402
 
 DEVICE = "ams-edge-onnx"
+# Another machine's under an emulator, for example (preset aarch64-device).
+C_DEVICE = shlex.split(os.environ.get("AMS_C_DEVICE", "")) or [BIN / "c_device"]
 
 
 class Bundles(ProgramsTest):
@@ -57,7 +60,7 @@ class Bundles(ProgramsTest):
         video = ams.video.VideoReader(self.clip / "video.mp4")
         with open(self.work / "labels", "wb") as labels, open(self.work / "c.log", "wb") as log:
             device = subprocess.Popen(
-                [BIN / "c_device", self.bundle, f"127.0.0.1:{self.port}", self.folder / "tls" / "certificate.pem",
+                [*C_DEVICE, self.bundle, f"127.0.0.1:{self.port}", self.folder / "tls" / "certificate.pem",
                  "correct horse", "256", "128", "10", self.work / "c.state"], stdin=subprocess.PIPE, stdout=labels, stderr=log)
         self.processes.append(device)
         begin = time.monotonic()

@@ -13,9 +13,9 @@ import torch
 
 import ams
 from ams.torch import GradientGuidedAdam, Network, ParameterVector
-from ams.torch.tensor_roles import warn_of_other_heads
 from ams.torch.wrappers import named_parameters
 
+from .output_layers import output_layers
 from .report import Cost, Group, Inspection
 
 Student: TypeAlias = "torch.nn.Module | Network"
@@ -72,7 +72,7 @@ def inspection_of(
         costs=tuple(costs),
         iterations=_RECOMMENDED.iterations,
         update_interval_seconds=_RECOMMENDED.update_interval_seconds,
-        notes=tuple(_notes(make(), groups, patterns)),
+        notes=tuple(_notes(make(), groups, patterns, loss)),
     )
 
 
@@ -114,7 +114,9 @@ def _group(role: str, tensors: Sequence[tuple[str, int]]) -> Group:
     return Group(role, len(tensors), sum(size for _, size in tensors), tuple(layers))
 
 
-def _notes(student: Student, groups: Sequence[Group], patterns: Patterns) -> Iterator[str]:
+def _notes(
+    student: Student, groups: Sequence[Group], patterns: Patterns, loss: Loss
+) -> Iterator[str]:
     by_role = {group.role: group for group in groups}
     if "normalization" not in by_role:
         yield (
@@ -123,13 +125,12 @@ def _notes(student: Student, groups: Sequence[Group], patterns: Patterns) -> Ite
         )
     if patterns.head or "head" not in by_role:
         return
-    if isinstance(student, torch.nn.Module):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            warn_of_other_heads(student)
-        if caught:
-            yield from (str(warning.message) for warning in caught)
-            return
+    normalization = by_role["normalization"].layers if "normalization" in by_role else ()
+    last = output_layers(student, loss, passed=normalization)
+    if last and set(last) != set(by_role["head"].layers):
+        names = [f"{layer}.*" for layer in last]
+        yield f"the outputs come from {', '.join(last)}: name what is the head with head={names}"
+        return
     trained = [(name, p.numel()) for name, p in _named(student) if p.requires_grad]
     total = sum(size for _, size in trained)
     for around in _around(by_role["head"].layers[-1]):
@@ -251,13 +252,18 @@ def _loss_on(pictures: torch.Tensor) -> Loss:
     return loss
 
 
+_INNER = ("hidden_state", "attentions")
+"""What networks of transformers give besides their outputs."""
+
+
 def _floats(outputs: Any) -> Iterator[torch.Tensor]:
     if isinstance(outputs, torch.Tensor):
         if outputs.is_floating_point() and outputs.numel():
             yield outputs
     elif isinstance(outputs, Mapping):
-        for part in outputs.values():
-            yield from _floats(part)
+        for name, part in outputs.items():
+            if not any(word in str(name) for word in _INNER):
+                yield from _floats(part)
     elif isinstance(outputs, Iterable) and not isinstance(outputs, str):
         for part in outputs:
             yield from _floats(part)

@@ -1,6 +1,8 @@
 """Networks of torchvision and transformers as teachers, with random values: nothing is loaded from
 elsewhere."""
 
+import warnings
+
 import numpy as np
 import pytest
 from torchvision_support import models, torch
@@ -211,9 +213,12 @@ def test_a_pretrained_folder_with_its_processor(transformers, segformer, tmp_pat
     segformer.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     given = frames()
-    labels = teachers.TransformersTeacher(tmp_path)(given)
+    given.flags.writeable = False  # as ams.serve gives them
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        labels = teachers.TransformersTeacher(tmp_path)(given)
     with torch.no_grad():
-        inputs = processor(images=list(given), return_tensors="pt")
+        inputs = processor(images=list(frames()), return_tensors="pt")
         assert inputs["pixel_values"].shape == (2, 3, 32, 64)
         outputs = segformer(**inputs)
     expected = processor.post_process_semantic_segmentation(outputs, [(64, 96)] * 2)

@@ -63,7 +63,7 @@ class BatchTeacher(ABC):
             return self(frames[None])[0]
         labels: list[Any] = []
         for begin in range(0, len(frames), self._batch_size):
-            batch = np.ascontiguousarray(frames[begin : begin + self._batch_size])
+            batch = np.array(frames[begin : begin + self._batch_size])  # one that may be written
             labels.extend(self._own_classes(label) for label in self._label(batch))
         if len(labels) != len(frames):
             raise InvalidArgumentError(

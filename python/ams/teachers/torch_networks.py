@@ -48,7 +48,7 @@ def pictures(frames: np.ndarray, device: torch.device) -> torch.Tensor:
     """uint8 [N, H, W, 3] to uint8 [N, 3, H, W] on the device."""
     import torch
 
-    return torch.from_numpy(frames.copy()).to(device).permute(0, 3, 1, 2)
+    return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2)
 
 
 def normalised(frames: torch.Tensor, input_size: tuple[int, int] | None) -> torch.Tensor:

@@ -114,6 +114,7 @@ json to_json(const DeviceStatus& d) {
            {{"queue_full", c.batches_dropped},
             {"beyond_rate", d.batches_beyond_rate},
             {"samples", c.samples_dropped}}},
+          {"not_saved", d.save_failure.empty() ? json() : json(d.save_failure)},
           {"last_error", d.last_error}};
 }
 

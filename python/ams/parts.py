@@ -138,7 +138,8 @@ class SessionStore(Protocol):
         """What was kept last."""
 
     def save(self, record: ams.SessionRecord) -> None:
-        """Keeps this instead. The update leaves when it returns."""
+        """Keeps this instead. The update leaves when it returns; what raises is not sent, and the device keeps its
+        model until the next phase can be saved."""
 
     def erase(self, device_id: str) -> None:
         """Forgets a device."""

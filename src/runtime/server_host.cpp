@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <exception>
 #include <limits>
@@ -29,6 +30,8 @@ constexpr std::size_t max_unacknowledged = 64;
 /// A connection that was heard of so lately is alive: no other address takes it over.
 constexpr double alive_seconds = 10;
 constexpr double earlier_state_period_seconds = 300;
+/// Samples wait so long for an update to be saved with.
+constexpr double longest_unsaved_seconds = 10;
 constexpr double metrics_period_seconds = 1, least_metrics_period_seconds = 0.05;
 
 double wall_seconds() {
@@ -217,20 +220,22 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void set_paused(const std::string& id, bool is_paused, const std::string& by) {
     Todo todo;
+    std::optional<SessionRecord> record;
     {
-      const std::lock_guard lock(mutex_);
-      Entry& entry = known(id);
+      std::unique_lock lock(mutex_);
+      Entry& entry = settled(id, lock);
       log_.info(is_paused ? "paused" : "resumed", {{"device", id}, {"by", by}});
       drive(entry, todo,
             [&](ServerSession& s, double now) { return s.set_paused(is_paused, now); });
+      if (parts_.store->keeps()) record = begin_save(entry, entry.second.session.record());
     }
+    if (record) save_alone(*record);
     submit(std::move(todo));
   }
 
   void reset(const std::string& id, const std::string& by) {
-    replace_model(id, by, "reset", [this](Device&) {
-      return std::vector<float>(parts_.initial.values().begin(), parts_.initial.values().end());
-    });
+    replace_model(id, by, "reset",
+                  [this](Device&) { return std::make_shared<const ModelState>(parts_.initial); });
   }
 
   void roll_back(const std::string& id, const std::string& by) {
@@ -240,10 +245,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                     "no earlier state of this device is kept; reset takes it back to the "
                     "un-customised student");
       }
-      const std::span<const float> values = device.earlier.back()->values();
-      std::vector<float> copy(values.begin(), values.end());
-      device.earlier.pop_back();
-      return copy;
+      return device.earlier.back();
     });
   }
 
@@ -331,12 +333,6 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     bool is_closing = false;  ///< turned away, or replaced by a newer one of its device
   };
 
-  /// An action for the transport, for the connection of its time.
-  struct Outgoing {
-    ConnectionId connection;
-    std::variant<ServerMessage, DisconnectDevice> what;
-  };
-
   /// One device: its session lives on while the device is away.
   struct Device {
     ServerSession session;
@@ -358,10 +354,11 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     double phase_begin_seconds = 0;               ///< of the phase that runs
     std::deque<std::pair<std::uint64_t, double>> unacknowledged = {};  ///< version, when it left
     std::string last_failure = {};  ///< of the session; the same one is logged once
-    std::string save_failure = {};  ///< why the latest save failed; told when it changes
+    bool is_pinned = false;         ///< paused by what it has of its own (DeviceSetup)
+    bool is_saving = false;         ///< the store is at work, without the lock
+    std::string save_failure = {};  ///< why the latest save failed; told when that begins and ends
     std::uint64_t saves_failed = 0;
-    bool is_saving = false;             ///< an update waits for the store,
-    std::deque<Outgoing> waiting = {};  ///< and all that comes after it
+    std::optional<double> unsaved_seconds = {};  ///< since then samples wait to be saved
   };
   using Entry = std::pair<const std::string, Device>;
 
@@ -379,30 +376,52 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   Entry& known(const std::string& id) { return known_of(*this, id); }
   const Entry& known(const std::string& id) const { return known_of(*this, id); }
 
-  /// values_of: gives them for the device, or throws.
-  template <class ValuesOf>
+  /// The device once the store is not at work for it: one save at a time. Lets go of the lock
+  /// meanwhile.
+  Entry& settled(const std::string& id, std::unique_lock<std::mutex>& lock) {
+    for (;;) {
+      Entry& entry = known(id);
+      if (!entry.second.is_saving) return entry;
+      save_ended_.wait(lock);
+    }
+  }
+
+  /// state_of: gives the one whose values the device is to get, or throws. An earlier one is then
+  /// no more kept.
+  template <class StateOf>
   void replace_model(const std::string& id, const std::string& by, const char* event,
-                     ValuesOf&& values_of) {
+                     StateOf&& state_of) {
     Todo todo;
+    std::shared_ptr<const ModelState> state;
+    std::vector<float> values;
     std::optional<SessionRecord> record;
     {
+      std::unique_lock lock(mutex_);
+      Entry& entry = settled(id, lock);
+      state = state_of(entry.second);
+      values.assign(state->values().begin(), state->values().end());
+      if (parts_.store->keeps()) {
+        record = begin_save(entry, entry.second.session.record_with(values));
+      }
+    }
+    const std::optional<Error> unsaved = record ? save(*record) : std::nullopt;
+    {
       const std::lock_guard lock(mutex_);
-      Entry& entry = known(id);
-      Device& device = entry.second;
-      if (device.is_saving) {
-        throw Error(ErrorCode::unavailable, "an update of this device is being saved: ask again");
+      Entry& entry = known(id);  // nobody forgets a device that is being saved
+      if (record) end_save(entry, unsaved);
+      if (unsaved) {
+        throw Error(
+            ErrorCode::unavailable,
+            std::string("the device keeps its model, as this cannot be saved: ") + unsaved->what());
       }
       ServerActions actions =
-          device.session.replace_model(values_of(device), executor_.now_seconds());
-      log_.info(event,
-                {{"device", id}, {"by", by}, {"version", device.session.held().version().number}});
-      if (parts_.store->keeps()) {
-        record = device.session.record();
-        device.is_saving = true;
-      }
+          entry.second.session.replace_model(std::move(values), executor_.now_seconds());
+      log_.info(
+          event,
+          {{"device", id}, {"by", by}, {"version", entry.second.session.held().version().number}});
+      std::erase(entry.second.earlier, state);
       perform(entry, std::move(actions), todo);
     }
-    if (record) keep(*record);
     submit(std::move(todo));
   }
 
@@ -431,6 +450,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     status.batches_waiting = session.pending_batches();
     status.labels_waiting_seconds = now - device.labelled_seconds.value_or(now);
     status.saves_failed = device.saves_failed;
+    status.save_failure = device.save_failure;
     status.buffered_samples = session.buffered_samples();
     status.sampling_rate_fps = session.sampling_rate_fps();
     status.update_interval_seconds = session.update_interval_seconds();
@@ -491,7 +511,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     link.is_closing = true;
     log_.warning("refused", {{"peer", link.peer}, {"reason", fault.message}});
     const std::string reason = fault.message;
-    hand_over({connection, std::move(fault)});
+    hand_over(connection, std::move(fault));
     close(connection, reason);
   }
 
@@ -534,10 +554,18 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     std::optional<SessionRecord> record;
     if (!devices_.contains(hello.device_id) && parts_.store->keeps()) {
       lock.unlock();
-      record = load(hello.device_id);
+      const bool is_known = load(hello.device_id, record);
       lock.lock();
       link = links_.find(connection);
       if (ended_ || link == links_.end() || link->second.is_closing) return;
+      if (!is_known) {
+        const double seconds = options_.busy_retry_seconds;
+        return turn_away(
+            connection,
+            {ErrorCode::unavailable,
+             fmt::format("the server cannot read its sessions: come back in {:.0f} s", seconds),
+             seconds});
+      }
     }
     const bool is_reserved =
         options_.has_reserved_place && options_.has_reserved_place(hello.device_id);
@@ -550,11 +578,11 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                           seconds});
       }
       try {
-        ServerSession session = begin_session(hello.device_id, std::move(record));
-        for (LabelledBatch& batch : session.kept_batches()) {
+        Device begun = begin_session(hello.device_id, std::move(record));
+        for (LabelledBatch& batch : begun.session.kept_batches()) {
           todo.push_back(restore_work(hello.device_id, std::move(batch)));
         }
-        devices_.try_emplace(hello.device_id, Device{std::move(session)});
+        devices_.try_emplace(hello.device_id, std::move(begun));
       } catch (...) {
         log_.error("session_not_begun",
                    {{"device", hello.device_id}, {"message", current_error().what()}});
@@ -588,41 +616,44 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     hear(entry, hello, todo);
   }
 
-  /// What the store has of a device, if it fits this server's model.
-  std::optional<SessionRecord> load(const std::string& device_id) {
+  /// What the store has of a device, if it fits this server's model. False: it may have something,
+  /// and cannot be asked now.
+  bool load(const std::string& device_id, std::optional<SessionRecord>& record) {
     try {
-      std::optional<SessionRecord> record = parts_.store->load(device_id);
-      if (!record) return std::nullopt;
+      record = parts_.store->load(device_id);
+      if (!record) return true;
       const auto& manifest = record->held.manifest_ptr();
       if (!manifest || manifest->digest() != parts_.initial.manifest().digest()) {
         throw Error(ErrorCode::manifest_mismatch, "what the store has is of another model");
       }
       record->device_id = device_id;
-      return record;
+      return true;
     } catch (...) {
-      log_.warning("session_not_restored",
-                   {{"device", device_id}, {"message", current_error().what()}});
-      return std::nullopt;
+      const Error error = current_error();
+      record.reset();
+      log_.warning("session_not_restored", {{"device", device_id}, {"message", error.what()}});
+      return error.code() != ErrorCode::unavailable && error.code() != ErrorCode::io_error;
     }
   }
 
-  ServerSession begin_session(const std::string& device_id, std::optional<SessionRecord> record) {
+  Device begin_session(const std::string& device_id, std::optional<SessionRecord> record) {
     const std::uint64_t session_id = options_.session.session_id + sessions_begun_++;
     const auto begin = [&](auto&&... state) {
       std::optional<DeviceSetup> setup;
       if (parts_.of_device) setup = parts_.of_device(device_id);
       if (!setup) setup = DeviceSetup{parts_.make_policy(), options_.session};
       setup->session.session_id = session_id;
-      ServerSession session(std::forward<decltype(state)>(state)..., parts_.initial, parts_.task,
-                            std::move(setup->policy), setup->session);
-      if (setup->is_paused) session.set_paused(true, executor_.now_seconds());
-      return session;
+      Device device{ServerSession(std::forward<decltype(state)>(state)..., parts_.initial,
+                                  parts_.task, std::move(setup->policy), setup->session)};
+      device.is_pinned = setup->is_paused;
+      if (device.is_pinned) device.session.set_paused(true, executor_.now_seconds());
+      return device;
     };
     if (record) {
       try {
-        ServerSession restored = begin(std::move(*record));
+        Device restored = begin(std::move(*record));
         log_.info("restored",
-                  {{"device", device_id}, {"version", restored.held().version().number}});
+                  {{"device", device_id}, {"version", restored.session.held().version().number}});
         return restored;
       } catch (...) {
         log_.warning("session_not_restored",
@@ -711,13 +742,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void perform(Entry& entry, ServerActions actions, Todo& todo) {
+    if (ended_) return;
     Device& device = entry.second;
     for (ServerAction& action : actions) {
       if (auto* send = std::get_if<SendToDevice>(&action)) {
         note(entry, send->message);
-        if (device.connection) put_out(device, {*device.connection, std::move(send->message)});
+        if (device.connection) hand_over(*device.connection, std::move(send->message));
       } else if (auto* disconnect = std::get_if<DisconnectDevice>(&action)) {
-        if (device.connection) put_out(device, {*device.connection, std::move(*disconnect)});
+        if (device.connection) close(*device.connection, disconnect->reason);
       } else if (auto* batch = std::get_if<LabelBatch>(&action)) {
         todo.push_back(label_work(entry.first, std::move(*batch)));
       } else {
@@ -726,26 +758,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  void put_out(Device& device, Outgoing outgoing) {
-    if (device.is_saving) {
-      device.waiting.push_back(std::move(outgoing));
-    } else {
-      hand_over(std::move(outgoing));
-    }
-  }
-
   /// A message that cannot be sent ends its connection: those behind it would not fit.
-  void hand_over(Outgoing outgoing) {
-    auto* message = std::get_if<ServerMessage>(&outgoing.what);
-    if (message == nullptr) {
-      return close(outgoing.connection, std::get<DisconnectDevice>(outgoing.what).reason);
-    }
+  void hand_over(ConnectionId connection, ServerMessage message) {
     try {
-      transport_.send(outgoing.connection, std::move(*message));
+      transport_.send(connection, std::move(message));
     } catch (...) {
-      log_.error("message_not_sent", {{"connection", std::uint64_t{outgoing.connection}},
-                                      {"message", current_error().what()}});
-      close(outgoing.connection, "the server could not write a message");
+      log_.error("message_not_sent",
+                 {{"connection", std::uint64_t{connection}}, {"message", current_error().what()}});
+      close(connection, "the server could not write a message");
     }
   }
 
@@ -856,6 +876,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void labelled(const std::string& id, Labelling piece) {
     Todo todo;
+    std::optional<SessionRecord> record;
     {
       const std::lock_guard lock(mutex_);
       const auto found = devices_.find(id);
@@ -880,9 +901,21 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
           return s.on_labelled(batch, std::move(piece.samples), now);
         });
         if (!taken) give_up(*found, batch);
+        if (count > 0) record = record_of_samples(*found);
       }
     }
+    if (record) save_alone(*record);
     submit(std::move(todo));
+  }
+
+  /// Where no update takes them along: the device is paused or away, or its updates are withheld.
+  std::optional<SessionRecord> record_of_samples(Entry& entry) {
+    Device& device = entry.second;
+    if (!parts_.store->keeps() || device.is_saving) return std::nullopt;
+    const double now = executor_.now_seconds();
+    if (!device.unsaved_seconds) device.unsaved_seconds = now;
+    if (now - *device.unsaved_seconds < longest_unsaved_seconds) return std::nullopt;
+    return begin_save(entry, device.session.record());
   }
 
   /// A batch without an answer would count as pending for ever. Samples that the session did not
@@ -1055,31 +1088,41 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     }
     std::optional<SessionRecord> record;
     {
-      const std::lock_guard lock(mutex_);
-      const auto found = devices_.find(id);
-      if (found == devices_.end()) return;
-      if (failure) return phase_failed(*found, *failure, todo);
-      Device& device = found->second;
-      const bool is_withheld = written->next == nullptr;
-      const std::size_t bytes = written->bytes.size();
-      stage(*found, Stage::write, executor_.now_seconds() - begin, next_version(device));
-      ServerActions actions;
-      keep_earlier(device);
-      try {
-        actions = device.session.on_written(std::move(*written), executor_.now_seconds());
-      } catch (...) {
-        return phase_failed(*found, current_error(), todo);
+      std::unique_lock lock(mutex_);
+      Entry& entry = settled(id, lock);  // nobody forgets a device whose phase runs
+      if (failure) return phase_failed(entry, *failure, todo);
+      Device& device = entry.second;
+      stage(entry, Stage::write, executor_.now_seconds() - begin, next_version(device));
+      if (written->next && parts_.store->keeps()) {
+        record = begin_save(entry, device.session.record_with(*written));
       }
-      // What the device gets to know, the store must know first.
-      if (!is_withheld && parts_.store->keeps()) {
-        record = device.session.record();
-        device.is_saving = true;
-      }
-      if (!is_withheld) histograms_.update_bytes.add(static_cast<double>(bytes));
-      hasten_metrics(executor_.now_seconds());
-      perform(*found, std::move(actions), todo);
     }
-    if (record) keep(*record);
+    // What the device gets to know, the store must know first.
+    const std::optional<Error> unsaved = record ? save(*record) : std::nullopt;
+    const std::lock_guard lock(mutex_);
+    Entry& entry = known(id);
+    if (record) end_save(entry, unsaved);
+    if (unsaved) {  // told already
+      const Error error(
+          unsaved->code(),
+          std::string("the update cannot be saved and is not sent: ") + unsaved->what());
+      drive(entry, todo,
+            [&](ServerSession& s, double now) { return s.on_phase_failed(error, now); });
+      return;
+    }
+    Device& device = entry.second;
+    const bool is_withheld = written->next == nullptr;
+    const std::size_t bytes = written->bytes.size();
+    keep_earlier(device);
+    ServerActions actions;
+    try {
+      actions = device.session.on_written(std::move(*written), executor_.now_seconds());
+    } catch (...) {
+      return phase_failed(entry, current_error(), todo);
+    }
+    if (!is_withheld) histograms_.update_bytes.add(static_cast<double>(bytes));
+    hasten_metrics(executor_.now_seconds());
+    perform(entry, std::move(actions), todo);
   }
 
   /// Before the model moves on.
@@ -1094,30 +1137,15 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     device.earlier_seconds = now;
   }
 
-  /// Saves what a device is to get, then lets out what waits for that.
-  void keep(const SessionRecord& record) {
-    const std::string& id = record.device_id;
-    const std::optional<Error> unsaved = save(record);
-    const std::lock_guard lock(mutex_);
-    Device& device = devices_.at(id);  // nobody forgets a device that is being saved
-    device.is_saving = false;
-    if (unsaved) ++device.saves_failed;
-    const std::string problem = unsaved ? unsaved->what() : "";
-    if (const std::string before = std::exchange(device.save_failure, problem); before != problem) {
-      if (unsaved) {
-        log_.warning("session_not_saved", {{"device", id}, {"message", problem}});
-      } else {
-        log_.info("session_saved_again", {{"device", id}});
-      }
-    }
-    for (Outgoing& outgoing : std::exchange(device.waiting, {})) {
-      if (!ended_) hand_over(std::move(outgoing));
-    }
-  }
+  // ---- the store: records are made under the lock, and saved without it ----
 
-  /// The version that the phase at hand leads to.
-  static std::uint64_t next_version(const Device& device) {
-    return std::uint64_t{device.session.held().version().number} + 1;
+  /// One save of a device at a time: settled() says that none is under way. end_save() follows.
+  SessionRecord begin_save(Entry& entry, SessionRecord record) {
+    record.device_id = entry.first;
+    record.is_paused = record.is_paused && !entry.second.is_pinned;
+    entry.second.is_saving = true;
+    entry.second.unsaved_seconds.reset();
+    return record;
   }
 
   /// Why it could not.
@@ -1128,6 +1156,35 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     } catch (...) {
       return current_error();
     }
+  }
+
+  void end_save(Entry& entry, const std::optional<Error>& unsaved) {
+    Device& device = entry.second;
+    device.is_saving = false;
+    save_ended_.notify_all();
+    if (unsaved) ++device.saves_failed;
+    const std::string failure = std::exchange(device.save_failure, unsaved ? unsaved->what() : "");
+    if (failure.empty() != device.save_failure.empty()) hasten_metrics(executor_.now_seconds());
+    if (unsaved && failure.empty()) {
+      log_.warning("session_not_saved",
+                   {{"device", entry.first},
+                    {"message", unsaved->what()},
+                    {"next", "the device keeps its model until its session can be saved"}});
+    } else if (!unsaved && !failure.empty()) {
+      log_.info("session_saved_again", {{"device", entry.first}});
+    }
+  }
+
+  /// What goes with no update.
+  void save_alone(const SessionRecord& record) {
+    const std::optional<Error> unsaved = save(record);
+    const std::lock_guard lock(mutex_);
+    end_save(known(record.device_id), unsaved);
+  }
+
+  /// The version that the phase at hand leads to.
+  static std::uint64_t next_version(const Device& device) {
+    return std::uint64_t{device.session.held().version().number} + 1;
   }
 
   void phase_failed(Entry& entry, const Error& error, Todo& todo) {
@@ -1184,6 +1241,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   mutable std::mutex mutex_;  // for what follows
   bool ended_ = false;
+  std::condition_variable save_ended_;
   std::map<std::string, Device> devices_;
   std::map<ConnectionId, Link> links_;
   std::uint64_t sessions_begun_ = 0;

@@ -34,7 +34,7 @@ constexpr int model_zstd_level = 1;
 // model_version, which the updates behind it lead on from; those before it are for a device that is
 // behind. samples: batches of the replay buffer. newest: what changes with every update; SQLite writes
 // a row whole, so it is in none that has a model or moments. The same columns of `sessions` are those
-// of model_version.
+// of model_version. paused: devices that an operator has paused.
 constexpr const char* schema = R"(
 CREATE TABLE IF NOT EXISTS sessions (
   student TEXT NOT NULL, device TEXT NOT NULL,
@@ -60,6 +60,9 @@ CREATE TABLE IF NOT EXISTS moments (
   student TEXT NOT NULL, device TEXT NOT NULL,
   moments BLOB NOT NULL, steps INTEGER NOT NULL,
   PRIMARY KEY (student, device));
+CREATE TABLE IF NOT EXISTS paused (
+  student TEXT NOT NULL, device TEXT NOT NULL,
+  PRIMARY KEY (student, device)) WITHOUT ROWID;
 )";
 
 std::int64_t as_integer(Digest digest) {
@@ -186,7 +189,14 @@ class SqliteStore::Impl {
 
   std::optional<SessionRecord> load(const std::string& device_id) {
     const std::lock_guard lock(mutex_);
-    return unless_damaged([&] { return read(device_id); });
+    try {
+      std::optional<SessionRecord> record = unless_damaged([&] { return read(device_id); });
+      unreadable_.erase(device_id);
+      return record;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unavailable) unreadable_.insert(device_id);
+      throw;
+    }
   }
 
   void save(const SessionRecord& record) {
@@ -252,6 +262,9 @@ class SqliteStore::Impl {
     } catch (const Error&) {  // training finds new ones
       record.adam = AdamState(manifest_->dimension());
     }
+    Statement paused(*database_, "SELECT 1 FROM paused WHERE student = ? AND device = ?");
+    paused.bind(student_).bind(device_id);
+    record.is_paused = paused.step();
     read_updates(record);
     read_samples(record);
     return record;
@@ -260,13 +273,15 @@ class SqliteStore::Impl {
   void write(const SessionRecord& record) {
     const std::string& device = record.device_id;
     Transaction transaction(*database_);
-    std::optional<Saved> saved = find(device);
+    std::optional<Saved> saved;
+    if (!unreadable_.contains(device)) saved = find(device);
     // The updates that lead from what is saved to what the device will hold.
     const auto& history = record.history;
     const auto next = std::find_if(history.begin(), history.end(), [&](const PublishedUpdate& u) {
       return saved && u.base == saved->version;
     });
-    const bool leads_on = saved && next != history.end();
+    const bool is_same = saved && saved->version == record.held.version();
+    const bool leads_on = is_same || (saved && next != history.end());
     if (!leads_on) {
       Statement(*database_, "DELETE FROM updates WHERE student = ? AND device = ?")
           .bind(student_)
@@ -285,7 +300,13 @@ class SqliteStore::Impl {
     }
     forget_old_updates(record);
     write_samples(record, leads_on);
+    Statement(*database_, record.is_paused ? "INSERT OR IGNORE INTO paused VALUES (?, ?)"
+                                           : "DELETE FROM paused WHERE student = ? AND device = ?")
+        .bind(student_)
+        .bind(device)
+        .run();
     transaction.commit();
+    unreadable_.erase(device);
   }
 
   void remove(const std::string& device_id) {
@@ -294,7 +315,8 @@ class SqliteStore::Impl {
                             "DELETE FROM updates WHERE student = ? AND device = ?",
                             "DELETE FROM samples WHERE student = ? AND device = ?",
                             "DELETE FROM newest WHERE student = ? AND device = ?",
-                            "DELETE FROM moments WHERE student = ? AND device = ?"}) {
+                            "DELETE FROM moments WHERE student = ? AND device = ?",
+                            "DELETE FROM paused WHERE student = ? AND device = ?"}) {
       Statement(*database_, sql).bind(student_).bind(device_id).run();
     }
     transaction.commit();
@@ -480,6 +502,7 @@ class SqliteStore::Impl {
   const std::string student_;
   std::mutex mutex_;
   OpenedDatabase database_;
+  std::set<std::string> unreadable_;  // devices: what is there leads nowhere and is written anew
 };
 
 SqliteStore::SqliteStore(const std::string& folder, std::shared_ptr<const Manifest> manifest,

@@ -113,6 +113,61 @@ struct Store final : SessionStore {
   void erase(const std::string& device_id) override { records.erase(device_id); }
 };
 
+/// A device at the other end of connection 1 that takes all that it is sent, and answers.
+struct Follower {
+  explicit Follower(Fixture& world) : f(world) {}
+  void take_all() {
+    const std::vector<ServerMessage> all = f.transport.sent[1];
+    for (; taken < all.size(); ++taken) {
+      if (const auto* update = std::get_if<Update>(&all[taken])) {
+        apply_update(update->bytes.span(), held);
+      } else if (const auto* snapshot = std::get_if<Snapshot>(&all[taken])) {
+        held = decode_snapshot(snapshot->bytes.span(), toy::manifest());
+      } else {
+        continue;
+      }
+      f.host->on_message(1, Ack{held.version()});
+    }
+  }
+  bool holds(const ModelState& state) const {
+    return std::equal(held.values().begin(), held.values().end(), state.values().begin());
+  }
+  Fixture& f;
+  ModelState held = toy::initial_state();
+  std::size_t taken = 0;
+};
+
+/// Its samples can be shown: frame 3, and the label as it is.
+struct ShownTask final : ams::Task {
+  toy::Task task;
+  std::string name() const override { return task.name(); }
+  Handle sample(const Handle& frame, const Handle& label) const override {
+    return task.sample(frame, label);
+  }
+  std::optional<double> phi(const Handle& a, const Handle& b) const override {
+    return task.phi(a, b);
+  }
+  std::size_t size_bytes(const Handle& sample) const override { return task.size_bytes(sample); }
+  std::unique_ptr<TaskScore> score() const override { return task.score(); }
+  std::pair<Handle, Handle> frame_and_label(const Handle& sample) const override {
+    return {Handle::make(Frame{.width = 3, .height = 0, .rgb = {}, .capture_seconds = 0}), sample};
+  }
+  Frame draw(const Handle& frame, const Handle& label) const override {
+    Frame drawn = frame.as<Frame>();
+    drawn.height = label.holds<int>() ? label.as<int>() : 1;
+    return drawn;
+  }
+};
+
+/// Predicts 1000 times the first value.
+struct ShownPredictor final : Predictor {
+  std::shared_ptr<const Manifest> shape = toy::manifest();
+  float first = 0;
+  const std::shared_ptr<const Manifest>& manifest() const override { return shape; }
+  void load(std::span<const float> values) override { first = values[0]; }
+  Handle predict(const Handle&) override { return Handle::make(static_cast<int>(1000 * first)); }
+};
+
 }  // namespace
 
 TEST_CASE("samples come in, updates go out") {
@@ -424,34 +479,148 @@ TEST_CASE("the store knows what a device holds before the device does") {
   REQUIRE(store->records.contains("a"));
   CHECK(store->records.at("a").held.version() == f.host->session("a")->held().version());
 
-  // A store that fails is done without.
-  store->works = false;
-  store->on_save = [] {};
-  f.clock.now = 10;
-  f.batch(1, 2);
-  CHECK(f.transport.of<Update>(1).size() == 2);
-  f.clock.now = 20;
-  f.batch(1, 3);
-  CHECK(f.log.count("session_not_saved") == 1);  // said once
-  store->works = true;
-  f.clock.now = 30;
-  f.batch(1, 4);
-  CHECK(f.log.count("session_saved_again") == 1);
-  store->works = false;
+  store->works = false;  // it may have a session, which must not begin anew
   f.connect(2, "b");
   CHECK(f.log.count("session_not_restored") == 1);
-  CHECK(f.transport.of<Welcome>(2).size() == 1);
+  CHECK(f.transport.of<Welcome>(2).empty());
+  REQUIRE(f.transport.of<Fault>(2).size() == 1);
+  CHECK(f.transport.of<Fault>(2)[0].code == ErrorCode::unavailable);
+  CHECK(f.transport.of<Fault>(2)[0].retry_seconds == f.options.busy_retry_seconds);
 }
 
-TEST_CASE("while an update is being saved, what comes after it waits") {
+TEST_CASE("an update that cannot be saved is not sent, and the next one that can be is") {
+  Fixture f;
+  const auto store = std::make_shared<Store>();
+  f.parts.store = store;
+  f.begin();
+  f.connect(1, "a");
+  Follower device(f);
+  f.batch(1, 1);
+  device.take_all();
+  const ModelVersion kept = device.held.version();
+  CHECK(kept.number == 1);
+  store->works = false;
+  for (std::uint64_t id = 2; id <= 4; ++id) {
+    f.clock.now += 10;
+    f.batch(1, id);
+    device.take_all();
+  }
+  CHECK(device.held.version() == kept);
+  CHECK(f.host->session("a")->held().version() == kept);
+  CHECK(f.host->session("a")->counters().samples == 20);
+  CHECK(f.host->session("a")->last_error().find("cannot be saved") != std::string::npos);
+  CHECK(f.log.count("session_not_saved") == 1);  // said once
+  CHECK(f.log.count("phase_failed") == 0);
+  CHECK(f.host->devices()[0].save_failure == "no");
+  CHECK(f.host->metrics().find("ams_session_not_saved{device=\"a\"} 1\n") != std::string::npos);
+  CHECK(f.transport.closed.empty());
+  // Killed now, it goes on where the device is.
+  f.leave(1);
+  store->works = true;
+  f.begin();
+  f.host->on_connected(2, "x");
+  f.host->on_message(2, f.hello("a", kept));
+  CHECK(f.transport.of<Welcome>(2)[0].resume == Resume::in_step);
+}
+
+TEST_CASE("when there is room again, the update leaves without a new sample") {
+  Fixture f;
+  const auto store = std::make_shared<Store>();
+  f.parts.store = store;
+  f.begin();
+  f.connect(1, "a");
+  store->works = false;
+  f.batch(1, 1);
+  CHECK(f.transport.of<Update>(1).empty());
+  store->works = true;
+  f.clock.now = *f.host->next_wake_seconds();
+  f.host->on_time();
+  REQUIRE(f.transport.of<Update>(1).size() == 1);
+  CHECK(store->records.at("a").held.version() == f.host->session("a")->held().version());
+  CHECK(f.log.count("session_saved_again") == 1);
+  CHECK(f.host->devices()[0].save_failure.empty());
+}
+
+TEST_CASE("a reset that cannot be saved changes nothing") {
+  Fixture f;
+  const auto store = std::make_shared<Store>();
+  f.parts.store = store;
+  f.begin();
+  f.connect(1, "a");
+  Follower device(f);
+  f.batch(1, 1);
+  device.take_all();
+  store->works = false;
+  CHECK_THROWS_WITH_AS(f.host->reset("a", "operator"), doctest::Contains("cannot be saved"), Error);
+  CHECK_THROWS_WITH_AS(f.host->roll_back("a", "operator"), doctest::Contains("cannot be saved"),
+                       Error);
+  device.take_all();
+  CHECK(device.held.version().number == 1);
+  store->works = true;
+  f.host->roll_back("a", "operator");  // its earlier state is still there
+  device.take_all();
+  CHECK(device.holds(toy::initial_state()));
+}
+
+TEST_CASE("an operator's pause outlives the host, and that of a setup does not") {
+  Fixture f;
+  f.parts.store = std::make_shared<Store>();
+  bool is_pinned = true;
+  f.parts.of_device = [&](const std::string& id) -> std::optional<DeviceSetup> {
+    if (id != "pinned") return std::nullopt;
+    return DeviceSetup{f.setup.policy(), f.setup.session, is_pinned};
+  };
+  f.begin();
+  f.connect(1, "a");
+  f.connect(2, "pinned");
+  f.host->set_paused("a", true, "operator");
+  f.clock.now = 20;
+  f.batch(2, 1);
+  f.clock.now = 40;
+  f.batch(2, 2);  // its samples are saved
+  is_pinned = false;
+  f.begin();
+  f.connect(3, "a");
+  f.connect(4, "pinned");
+  CHECK(f.host->devices()[0].is_paused);
+  CHECK_FALSE(f.host->devices()[1].is_paused);
+  f.host->set_paused("a", false, "operator");
+  f.begin();
+  f.connect(5, "a");
+  CHECK_FALSE(f.host->devices()[0].is_paused);
+}
+
+TEST_CASE("samples that no update takes along are saved all the same, ten seconds apart") {
+  Fixture f;
+  const auto store = std::make_shared<Store>();
+  f.parts.store = store;
+  f.begin();
+  f.connect(1, "a");
+  f.host->set_paused("a", true, "operator");
+  int saves = 0;
+  store->on_save = [&] { ++saves; };
+  for (std::uint64_t id = 1; id <= 7; ++id) {
+    f.clock.now += 4;
+    f.batch(1, id);
+  }
+  CHECK(saves == 1);
+  f.clock.now += 4;
+  f.batch(1, 8);
+  CHECK(saves == 2);
+  CHECK(store->records.at("a").samples.size() == 8);
+  f.host->set_paused("a", false, "operator");
+  CHECK(f.transport.of<Update>(1).size() == 1);
+}
+
+TEST_CASE("while an update is being saved, its device may come again") {
   Fixture f;
   const auto store = std::make_shared<Store>();
   f.parts.store = store;
   f.begin();
   f.connect(1, "a");
   store->on_save = [&] {
-    f.connect(2, "a");  // comes again, of all moments
-    CHECK(f.transport.sent[2].empty());
+    f.connect(2, "a");
+    CHECK(f.transport.of<Update>(2).empty());
   };
   f.batch(1, 1);
   REQUIRE(f.transport.sent[2].size() == 2);
@@ -504,65 +673,6 @@ TEST_CASE("what does not fit says so at the start") {
 }
 
 // ---- an operator ----
-
-namespace {
-
-/// A device at the other end of connection 1 that takes all that it is sent, and answers.
-struct Follower {
-  explicit Follower(Fixture& world) : f(world) {}
-  void take_all() {
-    const std::vector<ServerMessage> all = f.transport.sent[1];
-    for (; taken < all.size(); ++taken) {
-      if (const auto* update = std::get_if<Update>(&all[taken])) {
-        apply_update(update->bytes.span(), held);
-      } else if (const auto* snapshot = std::get_if<Snapshot>(&all[taken])) {
-        held = decode_snapshot(snapshot->bytes.span(), toy::manifest());
-      } else {
-        continue;
-      }
-      f.host->on_message(1, Ack{held.version()});
-    }
-  }
-  bool holds(const ModelState& state) const {
-    return std::equal(held.values().begin(), held.values().end(), state.values().begin());
-  }
-  Fixture& f;
-  ModelState held = toy::initial_state();
-  std::size_t taken = 0;
-};
-
-/// Its samples can be shown: frame 3, and the label as it is.
-struct ShownTask final : ams::Task {
-  toy::Task task;
-  std::string name() const override { return task.name(); }
-  Handle sample(const Handle& frame, const Handle& label) const override {
-    return task.sample(frame, label);
-  }
-  std::optional<double> phi(const Handle& a, const Handle& b) const override {
-    return task.phi(a, b);
-  }
-  std::size_t size_bytes(const Handle& sample) const override { return task.size_bytes(sample); }
-  std::unique_ptr<TaskScore> score() const override { return task.score(); }
-  std::pair<Handle, Handle> frame_and_label(const Handle& sample) const override {
-    return {Handle::make(Frame{.width = 3, .height = 0, .rgb = {}, .capture_seconds = 0}), sample};
-  }
-  Frame draw(const Handle& frame, const Handle& label) const override {
-    Frame drawn = frame.as<Frame>();
-    drawn.height = label.holds<int>() ? label.as<int>() : 1;
-    return drawn;
-  }
-};
-
-/// Predicts 1000 times the first value.
-struct ShownPredictor final : Predictor {
-  std::shared_ptr<const Manifest> shape = toy::manifest();
-  float first = 0;
-  const std::shared_ptr<const Manifest>& manifest() const override { return shape; }
-  void load(std::span<const float> values) override { first = values[0]; }
-  Handle predict(const Handle&) override { return Handle::make(static_cast<int>(1000 * first)); }
-};
-
-}  // namespace
 
 TEST_CASE("a paused device keeps its model until it goes on") {
   Fixture f;

@@ -657,6 +657,48 @@ TEST_CASE("no batch id keeps a device out") {
   }
 }
 
+TEST_CASE("a store may know first what an update and a replaced model lead to") {
+  Session session = make_session();
+  session.on_hello(hello(), 0);
+  feed(session, 1, {0, 1, 2, 3}, 4);
+  const auto check_same = [&](const SessionRecord& told) {
+    const SessionRecord record = session.record();
+    CHECK(told.held.version() == record.held.version());
+    CHECK(told.adam.step_count == record.adam.step_count);
+    CHECK(told.adam.first_moment == record.adam.first_moment);
+    CHECK(told.counters.updates == record.counters.updates);
+    CHECK(told.counters.update_bytes == record.counters.update_bytes);
+    CHECK(told.counters.phases == record.counters.phases);
+    REQUIRE(told.history.size() == record.history.size());
+    for (std::size_t i = 0; i < told.history.size(); ++i) {
+      CHECK(told.history[i].base == record.history[i].base);
+      CHECK(told.history[i].bytes == record.history[i].bytes);
+    }
+  };
+  toy::Trainer trainer;
+  auto trained = session.on_trained(trainer.train(session.begin_phase(4)), 5);
+  REQUIRE(trained.job);
+  WrittenUpdate written = write_update(std::move(*trained.job));
+  const SessionRecord with_update = session.record_with(written);
+  CHECK(session.held().version().number == 0);
+  session.on_written(std::move(written), 5);
+  check_same(with_update);
+  CHECK_THROWS_AS(session.record_with(WrittenUpdate{}), Error);
+
+  std::vector<float> values(toy::dimension, 0.25F);
+  const SessionRecord replaced = session.record_with(values);
+  session.replace_model(values, 6);
+  check_same(replaced);
+  CHECK(session.held().version().number == 2);
+  CHECK_THROWS_AS(session.record_with(std::vector<float>(1)), Error);
+
+  session.set_paused(true, 7);
+  const toy::SessionSetup options = options_for_tests();
+  const Session second(session.record(), toy::initial_state(), std::make_shared<toy::Task>(),
+                       options.policy(), options.session);
+  CHECK(second.is_paused());
+}
+
 TEST_CASE("a session goes on from its record") {
   Session first = make_session();
   first.on_hello(hello(), 0);

@@ -226,6 +226,63 @@ TEST_CASE("what is damaged in one session costs that session its newest updates 
   check_equal(*store.load("camera 1"), anew.record());
 }
 
+TEST_CASE("what changes without an update is saved, and the model is not written for it") {
+  const Folder folder;
+  Session session;
+  SessionRecord record = session.record();  // nothing is learned yet
+  record.is_paused = true;
+  {
+    SqliteStore store(folder.text(), manifest());
+    store.save(record);
+    CHECK(store.load("camera 1")->is_paused);
+  }
+  run_sql(folder.file(),
+          "CREATE TRIGGER whole BEFORE INSERT ON sessions BEGIN "
+          "SELECT RAISE(ABORT, 'the model'); END");
+  {
+    SqliteStore store(folder.text(), manifest());
+    record.is_paused = false;
+    record.last_batch_id = 17;
+    ++record.counters.samples;
+    store.save(record);
+    const auto found = store.load("camera 1");
+    check_equal(*found, record);
+    CHECK_FALSE(found->is_paused);
+    CHECK(found->counters.samples == 1);
+    session.train();
+    record = session.record();
+    record.is_paused = true;
+    store.save(record);  // the update alone
+    record.last_batch_id = 99;
+    store.save(record);
+    check_equal(*store.load("camera 1"), record);
+  }
+  run_sql(folder.file(), "DROP TRIGGER whole");
+  SqliteStore store(folder.text(), manifest());
+  check_equal(*store.load("camera 1"), record);
+  CHECK(store.load("camera 1")->is_paused);
+  store.erase("camera 1");
+  record.is_paused = false;
+  store.save(record);
+  CHECK_FALSE(store.load("camera 1")->is_paused);
+}
+
+TEST_CASE("a session that cannot be read and begins anew is written whole") {
+  const Folder folder;
+  Session session;
+  {
+    SqliteStore store(folder.text(), manifest());
+    store.save(session.record());
+  }
+  run_sql(folder.file(), "UPDATE sessions SET model = x'0102'");
+  SqliteStore store(folder.text(), manifest());
+  CHECK_THROWS_AS(store.load("camera 1"), Error);
+  store.save(session.record());  // the same version
+  session.train();
+  store.save(session.record());
+  check_equal(*store.load("camera 1"), session.record());
+}
+
 TEST_CASE("one process has a folder, and formats to come are refused") {
   const Folder folder;
   {

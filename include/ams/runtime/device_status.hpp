@@ -32,6 +32,7 @@ struct DeviceStatus {
   std::size_t batches_waiting = 0;    ///< for their labels
   double labels_waiting_seconds = 0;  ///< how long labels have been waiting for a phase
   std::uint64_t saves_failed = 0;
+  std::string save_failure = {};  ///< why the latest save failed; empty: it did not
   std::size_t buffered_samples = 0;
   double sampling_rate_fps = 0, update_interval_seconds = 0;  ///< that it was told
   double unheard_seconds = 0;                                 ///< since its latest message

@@ -32,7 +32,7 @@ namespace ams {
 struct DeviceSetup {
   std::unique_ptr<UpdatePolicy> policy;
   SessionOptions session = {};  ///< its session_id is the host's to choose
-  bool is_paused = false;       ///< from the beginning
+  bool is_paused = false;       ///< from the beginning of each life of the host; not stored
 };
 
 /// What a ServerHost is made of. None may be null, unless it says so.
@@ -88,6 +88,8 @@ struct SessionReport {
 /// - A session lives on while its device is away. A device that comes to a full host takes the
 ///   place of the one that has been away longest; where none is away, it is told when to come back.
 /// - A session of the store goes on with its samples: they are decoded again, in turns.
+/// - What the store cannot save is not sent: the device keeps its model, and each next phase trains
+///   and saves anew. Samples are saved with updates, and by themselves while none is sent.
 /// - A newer connection of a device takes over from its older one.
 /// - Labelling (decode, teacher, Task::sample) and training (plan, train, write the update) are
 ///   Work for the executor.
@@ -135,11 +137,12 @@ class ServerHost {
   // ---- an operator ----
   // Of a device that has no session they throw Error(invalid_argument). by: who asks, for the log.
 
-  /// While paused no phase begins, and the device keeps its model. Labelling goes on.
+  /// While paused no phase begins, and the device keeps its model. Labelling goes on. It
+  /// outlives the host where there is a store.
   void set_paused(const std::string& device_id, bool is_paused, const std::string& by);
 
   /// Gives the device the un-customised student as its next version. Waits for the store. Throws
-  /// Error(unavailable) while an update of the device is being saved.
+  /// Error(unavailable), with nothing changed, when it cannot save this.
   void reset(const std::string& device_id, const std::string& by);
 
   /// Likewise, with the newest of its earlier states, which is then no more kept. Throws

@@ -127,6 +127,7 @@ struct SessionRecord {
   SessionCounters counters;
   std::vector<PublishedUpdate> history;  ///< as ModelFeed::history()
   std::vector<LabelledBatch> samples = {};  ///< as ServerSession::kept_batches()
+  bool is_paused = false;                   ///< as set_paused() says
 };
 
 /// Algorithm 1 for one device, as a state machine without I/O, clock or threads: events go in,
@@ -251,6 +252,13 @@ class ServerSession {
   /// For a store.
   SessionRecord record() const;
 
+  /// For a store that is to know first: what record() gives once on_written() has taken this
+  /// update. Throws Error(invalid_argument) for one that is withheld.
+  SessionRecord record_with(const WrittenUpdate& written) const;
+
+  /// Likewise, of replace_model() with these values; throws as it does.
+  SessionRecord record_with(std::vector<float> values) const;
+
   /// The newest batches of the replay buffer whose labels are packed (TimedSample::label), oldest
   /// first: as many as the buffer uses, within SessionLimits::max_record_sample_bytes.
   std::vector<LabelledBatch> kept_batches() const;
@@ -352,6 +360,7 @@ class ServerSession {
   void phase_failed(const std::string& reason);
   ServerActions end_phase();
   void publish(WrittenUpdate& written, ServerActions& actions);
+  std::shared_ptr<const ModelState> replacement(std::vector<float> values) const;
 
   SessionOptions options_;
   std::shared_ptr<const Task> task_;
@@ -423,6 +432,15 @@ inline bool is_sound(const LabelledBatch& batch) {
 
 inline bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+/// An update that is sent.
+inline void count(const WrittenUpdate& written, SessionCounters& counters) {
+  ++counters.phases;
+  counters.phase_seconds += written.phase_seconds;
+  ++counters.updates;
+  counters.update_bytes += written.bytes.size();
+  counters.update_coordinates += written.coordinates.size();
 }
 
 /// Throws what the device is told.
@@ -581,6 +599,7 @@ inline ServerSession::ServerSession(SessionRecord record, const ModelState& init
   adam_ = std::move(record.adam);
   last_batch_id_ = record.last_batch_id;
   counters_ = record.counters;
+  is_paused_ = record.is_paused;
   feed_.restore_history(std::move(record.history));
   restore_batches(std::move(record.samples));
   // Other numbers than those that were drawn before.
@@ -588,13 +607,29 @@ inline ServerSession::ServerSession(SessionRecord record, const ModelState& init
 }
 
 inline SessionRecord ServerSession::record() const {
-  return {device_id_,
-          held(),
-          adam_,
-          last_batch_id_,
-          counters_,
-          {feed_.history().begin(), feed_.history().end()},
-          kept_batches()};
+  return {device_id_,     held(),    adam_,
+          last_batch_id_, counters_, {feed_.history().begin(), feed_.history().end()},
+          kept_batches(), is_paused_};
+}
+
+inline SessionRecord ServerSession::record_with(const WrittenUpdate& written) const {
+  if (!written.next) {
+    throw Error(ErrorCode::invalid_argument, "ServerSession::record_with: the update is withheld");
+  }
+  SessionRecord after = record();
+  after.held = *written.next;
+  after.adam = written.adam;
+  session_detail::count(written, after.counters);
+  after.history.push_back({held().version(), written.bytes});
+  return after;
+}
+
+inline SessionRecord ServerSession::record_with(std::vector<float> values) const {
+  SessionRecord after = record();
+  after.held = *replacement(std::move(values));
+  after.adam = AdamState(held().manifest().dimension());
+  after.history.clear();
+  return after;
 }
 
 inline std::vector<LabelledBatch> ServerSession::kept_batches() const {
@@ -671,9 +706,14 @@ inline ServerActions ServerSession::set_paused(bool is_paused, double now_second
   return actions;
 }
 
+inline std::shared_ptr<const ModelState> ServerSession::replacement(
+    std::vector<float> values) const {
+  return std::make_shared<const ModelState>(held().manifest_ptr(), std::move(values),
+                                            held().version().number + 1);
+}
+
 inline ServerActions ServerSession::replace_model(std::vector<float> values, double now_seconds) {
-  auto next = std::make_shared<const ModelState>(held().manifest_ptr(), std::move(values),
-                                                 held().version().number + 1);
+  auto next = replacement(std::move(values));
   advance(now_seconds);
   adam_ = AdamState(held().manifest().dimension());
   is_phase_outdated_ = phase_running();
@@ -1236,11 +1276,7 @@ inline void ServerSession::publish(WrittenUpdate& written, ServerActions& action
   if (is_withheld) {
     ++counters_.phases_withheld;
   } else {
-    ++counters_.phases;
-    counters_.phase_seconds += written.phase_seconds;
-    ++counters_.updates;
-    counters_.update_bytes += bytes;
-    counters_.update_coordinates += written.coordinates.size();
+    session_detail::count(written, counters_);
     auto message = feed_.publish(std::move(written.next), std::move(written.bytes), now_seconds_);
     if (message) send(std::move(*message), actions);
   }

@@ -106,7 +106,8 @@ What a store keeps of a session: what the device holds, and what training needs 
           "adam", [](const SessionRecord& self) { return AdamState(self.adam); },
           "Adam's memory: a copy.")
       .def_readonly("last_batch_id", &SessionRecord::last_batch_id, "Newest batch; 0: none.")
-      .def_readonly("counters", &SessionRecord::counters, "SessionCounters.");
+      .def_readonly("counters", &SessionRecord::counters, "SessionCounters.")
+      .def_readonly("is_paused", &SessionRecord::is_paused, "Whether an operator has paused it.");
 }
 
 /// Starts: a ModelState; or a SessionRecord, and the ModelState that its session began with.

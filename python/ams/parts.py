@@ -138,8 +138,8 @@ class SessionStore(Protocol):
         """What was kept last."""
 
     def save(self, record: ams.SessionRecord) -> None:
-        """Keeps this instead. The update leaves when it returns; what raises is not sent, and the device keeps its
-        model until the next phase can be saved."""
+        """Keeps this instead. The update leaves when it returns. When it raises, the device keeps
+        its model, and the next phase is saved anew."""
 
     def erase(self, device_id: str) -> None:
         """Forgets a device."""

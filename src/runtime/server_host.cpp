@@ -29,6 +29,9 @@ constexpr std::size_t max_phases_reported = 10000;
 constexpr std::size_t max_unacknowledged = 64;
 /// A connection that was heard of so lately is alive: no other address takes it over.
 constexpr double alive_seconds = 10;
+/// One device that comes back does not throw out a connection that is alive as often as this.
+constexpr int most_takeovers = 3;
+constexpr double takeovers_seconds = 60;
 constexpr double earlier_state_period_seconds = 300;
 /// Samples wait so long for an update to be saved with.
 constexpr double longest_unsaved_seconds = 10;
@@ -342,6 +345,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     bool has_reserved_place = false;
     double last_seen_seconds = 0;
     double heard_seconds = 0;  ///< the latest message
+    int takeovers = 0;         ///< of a connection that was alive, since takeovers_since
+    double takeovers_since = 0;
     DeviceHistory history = {};
     std::optional<double> loss = {};                             ///< last of the latest phase
     std::optional<double> label_seconds = {};                    ///< when the newest label came
@@ -506,10 +511,16 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   // ---- devices that come ----
 
-  void turn_away(ConnectionId connection, Fault fault) {
+  /// `device_id`: empty where it is not known.
+  void turn_away(ConnectionId connection, Fault fault, const std::string& device_id = {}) {
     Link& link = links_.at(connection);
     link.is_closing = true;
-    log_.warning("refused", {{"peer", link.peer}, {"reason", fault.message}});
+    if (device_id.empty()) {
+      log_.warning("refused", {{"peer", link.peer}, {"reason", fault.message}});
+    } else {
+      log_.warning("refused",
+                   {{"peer", link.peer}, {"device", device_id}, {"reason", fault.message}});
+    }
     const std::string reason = fault.message;
     hand_over(connection, std::move(fault));
     close(connection, reason);
@@ -545,7 +556,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const Digest theirs = hello.student_fingerprint, ours = options_.student_fingerprint;
     if (hello.manifest_digest != parts_.initial.manifest().digest() ||
         (theirs != 0 && ours != 0 && theirs != ours)) {
-      return turn_away(connection, {ErrorCode::manifest_mismatch, options_.wrong_student_text});
+      return turn_away(connection, {ErrorCode::manifest_mismatch, options_.wrong_student_text},
+                       is_device_id(hello.device_id) ? hello.device_id : std::string());
     }
     if (!is_device_id(hello.device_id)) {
       return turn_away(connection,
@@ -564,7 +576,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
             connection,
             {ErrorCode::unavailable,
              fmt::format("the server cannot read its sessions: come back in {:.0f} s", seconds),
-             seconds});
+             seconds},
+            hello.device_id);
       }
     }
     const bool is_reserved =
@@ -575,7 +588,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         return turn_away(connection,
                          {ErrorCode::limit_exceeded,
                           fmt::format("{}: come back in {:.0f} s", options_.full_text, seconds),
-                          seconds});
+                          seconds},
+                         hello.device_id);
       }
       try {
         Device begun = begin_session(hello.device_id, std::move(record));
@@ -602,6 +616,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                                       "another device of this id is connected: give each device "
                                       "an id of its own (--device-id)"});
       }
+      if (is_alive) note_takeover(entry, link->second.peer);
       drive(entry, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
       links_.at(*device.connection).is_closing = true;  // its bytes count until it is closed
       close(*device.connection, "the device has connected again");
@@ -614,6 +629,23 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                         {"held_version", hello.held.number},
                         {"server_version", device.session.held().version().number}});
     hear(entry, hello, todo);
+  }
+
+  /// Of two devices behind one address each throws the other out.
+  void note_takeover(Entry& entry, const std::string& peer) {
+    Device& device = entry.second;
+    const double now = executor_.now_seconds();
+    if (device.takeovers == 0 || now - device.takeovers_since > takeovers_seconds) {
+      device.takeovers = 0;
+      device.takeovers_since = now;
+    }
+    if (++device.takeovers < most_takeovers) return;
+    device.takeovers = 0;
+    log_.warning("two_devices_of_one_id",
+                 {{"device", entry.first},
+                  {"peer", peer},
+                  {"message", "devices behind one address take this id from each other, or its link "
+                              "drops often: give each device an id of its own (--device-id)"}});
   }
 
   /// What the store has of a device, if it fits this server's model. False: it may have something,

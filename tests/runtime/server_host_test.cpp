@@ -244,6 +244,22 @@ TEST_CASE("a device that is alive is not taken over from another address") {
   CHECK(f.transport.of<Welcome>(4).size() == 1);
 }
 
+TEST_CASE("two devices of one id behind one address are told of") {
+  Fixture f;
+  f.begin();
+  for (ConnectionId connection = 1; connection <= 3; ++connection) {
+    f.connect(connection, "camera", "1.2.3.4:5");
+    f.clock.now += 5;
+  }
+  CHECK(f.log.count("two_devices_of_one_id") == 0);  // a device may restart twice
+  f.connect(4, "camera", "1.2.3.4:6");
+  CHECK(f.log.count("two_devices_of_one_id") == 1);
+  CHECK(f.transport.of<Welcome>(4).size() == 1);
+  f.clock.now += 100;
+  f.connect(5, "camera", "1.2.3.4:7");
+  CHECK(f.log.count("two_devices_of_one_id") == 1);
+}
+
 TEST_CASE("a device's connection is ended, and its session stays") {
   Fixture f;
   f.begin();

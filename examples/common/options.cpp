@@ -8,6 +8,7 @@
 
 #include "ams/core/error.hpp"
 #include "ams/session/text_file.hpp"
+#include "common/log.hpp"
 
 namespace ams::options {
 
@@ -163,6 +164,15 @@ std::string read_token(const std::string& token, const std::string& token_file) 
   if (token_file.empty()) return token;
   if (!token.empty()) {
     throw Error(ErrorCode::invalid_argument, "give --token or --token-file, not both");
+  }
+  std::error_code unknown;
+  const auto permissions = std::filesystem::status(token_file, unknown).permissions();
+  if (!unknown && std::filesystem::is_regular_file(token_file, unknown) &&
+      (permissions & std::filesystem::perms::others_read) != std::filesystem::perms::none) {
+    log::warning("token_readable_by_others",
+                 {{"file", token_file},
+                  {"message",
+                   "every user of this machine can read the token: chmod 600 " + token_file}});
   }
   std::ifstream file(token_file);
   std::string line;

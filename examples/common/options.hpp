@@ -74,7 +74,7 @@ class TeacherFlags {
 
 /// The token of --token, or the first line of --token-file without a byte-order mark and without
 /// what is blank at its end. Throws Error: io_error, malformed_data for UTF-16, invalid_argument
-/// for what is no token.
+/// for what is no token. Warns of a file that every user of the machine can read.
 std::string read_token(const std::string& token, const std::string& token_file);
 
 }  // namespace ams::options

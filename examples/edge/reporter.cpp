@@ -93,10 +93,11 @@ void Reporter::status(const PlayCounters& play, bool last) {
   };
   std::fprintf(out,
                "%s%5.0f s  mIoU %s (un-customised %s)  down %6.1f  up %6.1f Kbps  sampling %.2f/s  "
-               "model v%-3u  %5.1f ms latency%s%s",
+               "model v%-3u  %5.1f ms latency  dropped %zu%s%s",
                terminal ? "\r" : "", t, text(live.adapted).c_str(), text(live.baseline).c_str(),
                down_kbps, up_kbps, now.sampling_rate_fps, now.model_version, latency_ms,
-               now.streaming || last ? "      " : "  offline", terminal && !last ? "" : "\n");
+               play.frames_dropped, now.streaming || last ? "      " : "  offline",
+               terminal && !last ? "" : "\n");
   std::fflush(out);
 }
 

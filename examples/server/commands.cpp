@@ -65,6 +65,10 @@ int DevicesCommand::run(const std::string& data_dir) const {
     throw Error(ErrorCode::invalid_argument, "devices are kept in --data-dir, which is none");
   }
   if (!list_->parsed()) create_private_folder(data_dir);
+  if (list_->parsed() && !std::filesystem::is_directory(data_dir)) {
+    throw Error(ErrorCode::invalid_argument,
+                "--data-dir '" + data_dir + "' is no folder; name the server's");
+  }
   const FolderLock lock(data_dir);
   DeviceCredentials devices = DeviceCredentials::read(devices_file(data_dir));
   if (list_->parsed()) {

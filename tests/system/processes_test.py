@@ -193,6 +193,7 @@ class Devices(ProgramsTest):
             (self.folder / name).write_text(self.devices(data, "add", name))
         self.assertEqual(self.devices(data, "list"), "first\nsecond\n")
         self.assertIn("there is no device third", self.devices(data, "revoke", "third", code=1))
+        self.assertIn("is no folder", self.devices(self.work / "other", "list", code=1))
         server = self.start_server(data=data, token=None)
         first = self.start_edge("--device-id", "first", token="first", name="first")
         thief = self.start_edge("--device-id", "first", "--stop-after-seconds", "3", token="second", name="thief")

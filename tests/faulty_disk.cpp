@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <cstdarg>
 #include <cstddef>
+#include <system_error>
 
 namespace {
 
@@ -75,6 +77,20 @@ FaultyDisk::~FaultyDisk() {
 }
 int FaultyDisk::calls() const {
   return ::calls;
+}
+
+int signal_of(DiskFault kind, int call, const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const FaultyDisk disk(kind, call);
+    work();
+    ::_exit(0);
+  }
+  int status = 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child) {
+    throw std::system_error(errno, std::generic_category(), "a process of its own");
+  }
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 }  // namespace ams::test

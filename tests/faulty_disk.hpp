@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 namespace ams::test {
 
 /// What happens to one of the calls by which a program changes a disk.
@@ -31,5 +33,9 @@ class FaultyDisk {
   /// Calls since it was made.
   int calls() const;
 };
+
+/// Does the work in a process of its own, on a disk whose call of this number fails. Gives the
+/// signal that ended the process; 0: none did.
+int signal_of(DiskFault fault, int call, const std::function<void()>& work);
 
 }  // namespace ams::test

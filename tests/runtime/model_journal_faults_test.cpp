@@ -1,8 +1,6 @@
 // A device's state whose process is killed at every step, whose disk fails at every step, and whose
 // files rot.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -96,16 +94,10 @@ TEST_CASE("killed at any step, a device has what it said it had") {
       CAPTURE(fault == DiskFault::kill_within);
       const Folder folder;
       const SharedVersion kept;
-      const pid_t child = fork();
-      REQUIRE(child >= 0);
-      if (child == 0) {
-        const FaultyDisk disk(fault, step);
+      const int signal = signal_of(fault, step, [&] {
         live_twice(folder, [&](std::uint32_t version) { *kept.value = version; });
-        _exit(0);
-      }
-      int status = 0;
-      REQUIRE(waitpid(child, &status, 0) == child);
-      REQUIRE(WIFSIGNALED(status));
+      });
+      REQUIRE(signal == SIGKILL);
       CHECK(check_whole(folder) >= *kept.value);
       CHECK_FALSE(fs::exists(folder.path / "device.state.damaged"));
       check_goes_on(folder);

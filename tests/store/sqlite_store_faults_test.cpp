@@ -1,8 +1,6 @@
 // A store whose process is killed at every step, whose disk fails at every step, and whose files
 // rot.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -86,17 +84,10 @@ TEST_CASE("killed at any step, a store has what it said it had") {
       CAPTURE(fault == DiskFault::kill_within);
       const Folder folder;
       const SharedVersion kept;
-      const pid_t child = fork();
-      REQUIRE(child >= 0);
-      if (child == 0) {
-        const FaultyDisk disk(fault, step);
+      const int signal = signal_of(fault, step, [&] {
         live_twice(folder, [&](std::uint32_t version) { *kept.value = version; });
-        _exit(0);
-      }
-      int status = 0;
-      REQUIRE(waitpid(child, &status, 0) == child);
-      REQUIRE(WIFSIGNALED(status));
-      REQUIRE(WTERMSIG(status) == SIGKILL);
+      });
+      REQUIRE(signal == SIGKILL);
 
       int damaged = 0;
       SqliteStoreOptions again = options;

@@ -9,7 +9,6 @@
 #include "ams/core/error.hpp"
 #include "ams/net/certificate.hpp"
 #include "ams/net/device_credentials.hpp"
-#include "ams/session/text.hpp"
 #include "common/files.hpp"
 #include "server/access.hpp"
 
@@ -52,8 +51,10 @@ void DevicesCommand::add_to(CLI::App& app) {
       "add",
       "print a new token for a device, once; the old one ends. `operator` is no device: its token "
       "reads /metrics");
-  list_ = devices_->add_subcommand("list", "print the devices, one a line");
-  revoke_ = devices_->add_subcommand("revoke", "take a device's token away");
+  list_ = devices_->add_subcommand(
+      "list", "print the devices, one a line, then those that are revoked");
+  revoke_ = devices_->add_subcommand(
+      "revoke", "take a device's token away: no token lets it in until it is added again");
   for (CLI::App* command : {add_, revoke_}) {
     command->add_option("device-id", id_, "as ams-edge --device-id")->required();
   }
@@ -73,22 +74,19 @@ int DevicesCommand::run(const std::string& data_dir) const {
   DeviceCredentials devices = DeviceCredentials::read(devices_file(data_dir));
   if (list_->parsed()) {
     for (const std::string& id : devices.devices()) std::printf("%s\n", id.c_str());
+    for (const std::string& id : devices.revoked()) std::printf("%s\trevoked\n", id.c_str());
     return 0;
   }
   std::string token;
   if (add_->parsed()) {
     token = devices.add(id_);
-  } else if (!devices.revoke(id_)) {
+  } else if (!devices.revoke(id_) && !devices.is_revoked(id_)) {
     throw Error(ErrorCode::invalid_argument,
                 "there is no device " + id_ + "; `ams-server devices list` names them");
   }
   devices.write(devices_file(data_dir));
   if (!token.empty()) std::printf("%s\n", token.c_str());
   std::fprintf(stderr, "a running server reads this at SIGHUP\n");
-  if (token.empty()) {
-    std::fprintf(stderr, "whoever has the token of the server's --token-file can still be %s\n",
-                 printable(id_).c_str());
-  }
   return 0;
 }
 

@@ -13,6 +13,8 @@
 #include <fstream>
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "ams/core/error.hpp"
@@ -24,6 +26,7 @@ namespace {
 
 constexpr std::size_t token_random_bytes = 32;
 constexpr std::string_view hex_digits = "0123456789abcdef";
+constexpr std::string_view revoked_word = "revoked ";
 
 /// Base64 for URLs (RFC 4648), without padding.
 std::string base64url(const unsigned char* bytes, std::size_t size) {
@@ -39,6 +42,20 @@ std::string base64url(const unsigned char* bytes, std::size_t size) {
 /// A blank that an editor has left would make another device of it.
 bool is_entry(const std::string& id) {
   return is_device_id(id) && id.front() != ' ' && id.back() != ' ';
+}
+
+/// In hexadecimal at the beginning of the line, with a space behind it.
+std::optional<std::array<unsigned char, SHA256_DIGEST_LENGTH>> leading_fingerprint(
+    const std::string& line) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> fingerprint{};
+  const std::size_t digits = 2 * fingerprint.size();
+  if (line.size() <= digits || line[digits] != ' ') return std::nullopt;
+  for (std::size_t i = 0; i < digits; ++i) {
+    const auto digit = hex_digits.find(line[i]);
+    if (digit == std::string_view::npos) return std::nullopt;
+    fingerprint[i / 2] = static_cast<unsigned char>(fingerprint[i / 2] * 16 + digit);
+  }
+  return fingerprint;
 }
 
 [[noreturn]] void fail(const std::filesystem::path& file, const char* what, int code) {
@@ -58,21 +75,20 @@ DeviceCredentials DeviceCredentials::read(const std::filesystem::path& file) {
   for (std::string line; std::getline(lines, line);) {
     ++number;
     if (line.empty()) continue;
-    Fingerprint fingerprint{};
-    const std::size_t digits = 2 * fingerprint.size();
-    bool is_good = line.size() > digits + 1 && line[digits] == ' ';
-    for (std::size_t i = 0; is_good && i < digits; ++i) {
-      const auto digit = hex_digits.find(line[i]);
-      is_good = digit != std::string_view::npos;
-      fingerprint[i / 2] = static_cast<unsigned char>(fingerprint[i / 2] * 16 + (digit & 15));
+    std::optional<Fingerprint> fingerprint;
+    std::string id;
+    if (line.starts_with(revoked_word)) {
+      id = line.substr(revoked_word.size());
+    } else if (fingerprint = leading_fingerprint(line); fingerprint) {
+      id = line.substr(2 * fingerprint->size() + 1);
     }
-    const std::string id = is_good ? line.substr(digits + 1) : std::string();
-    if (!is_good || !is_entry(id)) {
-      throw Error(ErrorCode::malformed_data, file.string() + ", line " + std::to_string(number) +
-                                                 ": a fingerprint of 64 hexadecimal digits, a "
-                                                 "space and a device id are wanted");
+    if (!is_entry(id)) {
+      throw Error(ErrorCode::malformed_data,
+                  file.string() + ", line " + std::to_string(number) +
+                      ": wanted are a fingerprint of 64 hexadecimal digits or the word revoked, a "
+                      "space and a device id");
     }
-    credentials.fingerprints_[id] = fingerprint;
+    credentials.entries_[id] = fingerprint;
   }
   if (lines.bad()) fail(file, "cannot read", errno);
   return credentials;
@@ -80,12 +96,17 @@ DeviceCredentials DeviceCredentials::read(const std::filesystem::path& file) {
 
 void DeviceCredentials::write(const std::filesystem::path& file) const {
   std::string text;
-  for (const auto& [id, fingerprint] : fingerprints_) {
-    for (const unsigned char byte : fingerprint) {
-      text += hex_digits[byte >> 4];
-      text += hex_digits[byte & 15];
+  for (const auto& [id, fingerprint] : entries_) {
+    if (fingerprint) {
+      for (const unsigned char byte : *fingerprint) {
+        text += hex_digits[byte >> 4];
+        text += hex_digits[byte & 15];
+      }
+      text += " ";
+    } else {
+      text += revoked_word;
     }
-    text += " " + id + "\n";
+    text += id + "\n";
   }
   const std::filesystem::path partial = file.string() + ".partial";
   // O_EXCL: root must not follow a link that the owner of the folder has put there.
@@ -101,10 +122,11 @@ void DeviceCredentials::write(const std::filesystem::path& file) const {
                           ::fsync(descriptor) == 0;
   const int code = errno;
   ::close(descriptor);
-  if (!is_written) fail(partial, "cannot write", code);
-  std::error_code error;
-  std::filesystem::rename(partial, file, error);
-  if (error) fail(file, "cannot write", error.value());
+  std::error_code error(code, std::generic_category());
+  if (is_written) std::filesystem::rename(partial, file, error);
+  if (is_written && !error) return;
+  ::unlink(partial.c_str());
+  fail(file, "cannot write", error.value());
 }
 
 std::string DeviceCredentials::add(const std::string& device_id) {
@@ -121,38 +143,52 @@ std::string DeviceCredentials::add(const std::string& device_id) {
   std::string token = base64url(random.data(), random.size());
   Fingerprint fingerprint{};
   SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), fingerprint.data());
-  fingerprints_[device_id] = fingerprint;
+  entries_[device_id] = fingerprint;
   return token;
 }
 
 bool DeviceCredentials::revoke(const std::string& device_id) {
-  return fingerprints_.erase(device_id) > 0;
+  if (!knows(device_id)) return false;
+  entries_[device_id].reset();
+  return true;
+}
+
+bool DeviceCredentials::knows(const std::string& device_id) const {
+  const auto found = entries_.find(device_id);
+  return found != entries_.end() && found->second;
+}
+
+bool DeviceCredentials::is_revoked(const std::string& device_id) const {
+  const auto found = entries_.find(device_id);
+  return found != entries_.end() && !found->second;
 }
 
 std::vector<std::string> DeviceCredentials::changed_since(const DeviceCredentials& older) const {
   std::vector<std::string> ids;
-  for (const auto& [id, fingerprint] : fingerprints_) {
-    const auto before = older.fingerprints_.find(id);
-    if (before == older.fingerprints_.end() || before->second != fingerprint) ids.push_back(id);
+  for (const auto& [id, fingerprint] : entries_) {
+    const auto before = older.entries_.find(id);
+    if (before == older.entries_.end() || before->second != fingerprint) ids.push_back(id);
   }
-  for (const auto& [id, fingerprint] : older.fingerprints_) {
-    if (!knows(id)) ids.push_back(id);
+  for (const auto& [id, fingerprint] : older.entries_) {
+    if (!entries_.contains(id)) ids.push_back(id);
   }
   return ids;
 }
 
-std::vector<std::string> DeviceCredentials::devices() const {
-  std::vector<std::string> ids;
-  for (const auto& [id, fingerprint] : fingerprints_) ids.push_back(id);
-  return ids;
+std::vector<std::string> DeviceCredentials::ids(bool are_revoked) const {
+  std::vector<std::string> found;
+  for (const auto& [id, fingerprint] : entries_) {
+    if (!fingerprint == are_revoked) found.push_back(id);
+  }
+  return found;
 }
 
 bool DeviceCredentials::accepts(const std::string& device_id, std::string_view token) const {
   Fingerprint given{};
   SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), given.data());
-  const auto found = fingerprints_.find(device_id);
-  return found != fingerprints_.end() &&
-         CRYPTO_memcmp(given.data(), found->second.data(), given.size()) == 0;
+  const auto found = entries_.find(device_id);
+  return found != entries_.end() && found->second &&
+         CRYPTO_memcmp(given.data(), found->second->data(), given.size()) == 0;
 }
 
 struct Authorization::State {
@@ -185,6 +221,9 @@ std::optional<Fault> Authorization::operator()(const Hello& hello) const {
   } else if (devices.knows(hello.device_id)) {
     if (devices.accepts(hello.device_id, hello.token)) return std::nullopt;
     return Fault{ErrorCode::unauthorized, "this is not the token of the device"};
+  } else if (devices.is_revoked(hello.device_id)) {
+    return Fault{ErrorCode::unauthorized,
+                 "the token of this device was revoked; `ams-server devices add` gives it another"};
   }
   if (state_->shared) return state_->shared(hello);
   return Fault{ErrorCode::unauthorized, "the server does not know this device"};
@@ -198,7 +237,7 @@ bool Authorization::knows(const std::string& device_id) const {
 std::size_t Authorization::known_devices() const {
   const std::lock_guard lock(state_->mutex);
   const bool has_operator = state_->devices.knows(std::string(DeviceCredentials::operator_id));
-  return state_->devices.size() - (has_operator ? 1 : 0);
+  return state_->devices.devices().size() - (has_operator ? 1 : 0);
 }
 
 }  // namespace ams

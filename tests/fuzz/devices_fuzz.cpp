@@ -19,6 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto copy = scratch() / "copy";
   devices.write(copy);
   const auto again = ams::DeviceCredentials::read(copy);
-  if (again.devices() != devices.devices() || !again.changed_since(devices).empty()) std::abort();
+  if (again.devices() != devices.devices() || again.revoked() != devices.revoked() ||
+      !again.changed_since(devices).empty()) {
+    std::abort();
+  }
   return 0;
 }

@@ -72,6 +72,48 @@ TEST_CASE("a token is good for its device alone, and the file does not betray it
   CHECK_FALSE(read.accepts("camera 1", renewed));
 }
 
+TEST_CASE("a revoked device stays known as revoked until it is added again") {
+  const File file;
+  DeviceCredentials made;
+  made.add("stays");
+  const std::string token = made.add("gone");
+  made.revoke("gone");
+  CHECK_FALSE(made.revoke("nobody"));
+  made.write(file.path);
+  DeviceCredentials read = DeviceCredentials::read(file.path);
+  CHECK(read.devices() == std::vector<std::string>{"stays"});
+  CHECK(read.revoked() == std::vector<std::string>{"gone"});
+  CHECK(read.is_revoked("gone"));
+  CHECK_FALSE(read.knows("gone"));
+  CHECK_FALSE(read.accepts("gone", token));
+  CHECK_FALSE(read.is_revoked("nobody"));
+  CHECK(read.changed_since(made).empty());
+
+  Authorization gate({"shared"}, read);
+  const auto fault = gate(hello("gone", "shared"));  // the shared token is no way around
+  REQUIRE(fault);
+  CHECK(fault->code == ErrorCode::unauthorized);
+  CHECK(fault->message.find("revoked") != std::string::npos);
+  CHECK(gate.known_devices() == 1);
+  CHECK_FALSE(gate.knows("gone"));
+
+  const std::string again = read.add("gone");
+  CHECK(read.revoked().empty());
+  CHECK(read.accepts("gone", again));
+  made.revoke("stays");
+  CHECK_FALSE(made.empty());  // a server of which all are revoked lets nobody in
+}
+
+TEST_CASE("what cannot be written leaves no file behind") {
+  const File file;
+  fs::create_directories(file.path / "in the way");
+  DeviceCredentials made;
+  made.add("camera");
+  expect_error(
+      ErrorCode::io_error, [&] { made.write(file.path); }, "cannot write");
+  CHECK_FALSE(fs::exists(file.path.string() + ".partial"));
+}
+
 TEST_CASE("devices whose token was exchanged, given or revoked are told") {
   DeviceCredentials older;
   for (const char* id : {"exchanged", "revoked", "stays"}) older.add(id);
@@ -105,7 +147,8 @@ TEST_CASE("what is no file of devices is refused by line") {
   for (const std::string& bad :
        {std::string(63, 'a') + " camera", std::string(64, 'g') + " camera", std::string(64, 'a'),
         std::string(64, 'a') + " ", std::string(64, 'a') + " a\tb", std::string("camera"),
-        std::string(64, 'a') + " camera ", std::string(64, 'a') + "  camera"}) {
+        std::string(64, 'a') + " camera ", std::string(64, 'a') + "  camera",
+        std::string("revoked "), std::string("revoked  camera"), std::string("revoked")}) {
     CAPTURE(bad);
     file.write(good + bad + "\n");
     expect_error(

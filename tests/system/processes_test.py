@@ -204,6 +204,9 @@ class Devices(ProgramsTest):
         server.send_signal(signal.SIGHUP)
         self.wait_until(lambda: self.events("first", "server_fault"), 60, "it is out", server, first)
         self.assertEqual(self.events("first", "server_fault")[0]["code"], "unauthorized")
+        self.assertIn("was revoked", self.events("first", "server_fault")[0]["message"])
+        self.assertIn("was revoked", self.events("server", "refused")[-1]["reason"])
+        self.assertEqual(self.devices(data, "list"), "second\nfirst\trevoked\n")
         first.send_signal(signal.SIGTERM)
         self.finish(first)
         session, = self.stop_server(server)["sessions"]

@@ -21,9 +21,9 @@ class DeviceCredentials {
   /// Who reads /metrics: an entry that is no device.
   static constexpr std::string_view operator_id = "operator";
 
-  /// From a file with a line for each device, `<fingerprint in hex> <device id>`; a file that is
-  /// not there has none. Throws Error(io_error) when it cannot be read, and Error(malformed_data)
-  /// that names the line.
+  /// From a file with a line for each device, `<fingerprint in hex> <device id>` or `revoked
+  /// <device id>`; a file that is not there has none. Throws Error(io_error) when it cannot be
+  /// read, and Error(malformed_data) that names the line.
   static DeviceCredentials read(const std::filesystem::path& file);
 
   /// The whole file or nothing, readable by its owner alone. Written by root, it belongs to the
@@ -34,13 +34,20 @@ class DeviceCredentials {
   /// Throws Error(invalid_argument) when that is no device id (is_device_id(), text.hpp).
   std::string add(const std::string& device_id);
 
-  /// False when there is no such device.
+  /// Takes the device's token away. It is remembered as revoked until add() gives it another. False
+  /// when it has none.
   bool revoke(const std::string& device_id);
 
-  bool empty() const noexcept { return fingerprints_.empty(); }
-  std::size_t size() const noexcept { return fingerprints_.size(); }
-  bool knows(const std::string& device_id) const { return fingerprints_.contains(device_id); }
-  std::vector<std::string> devices() const;  ///< in order
+  /// Neither devices nor revoked ones.
+  bool empty() const noexcept { return entries_.empty(); }
+
+  /// Whether the device has a token; whether it had one that was revoked.
+  bool knows(const std::string& device_id) const;
+  bool is_revoked(const std::string& device_id) const;
+
+  /// Those that have tokens and those that are revoked, each in order.
+  std::vector<std::string> devices() const { return ids(false); }
+  std::vector<std::string> revoked() const { return ids(true); }
 
   /// Devices whose token is not the one that they had in `older`: exchanged, new, or revoked.
   std::vector<std::string> changed_since(const DeviceCredentials& older) const;
@@ -50,12 +57,13 @@ class DeviceCredentials {
 
  private:
   using Fingerprint = std::array<unsigned char, 32>;
-  std::map<std::string, Fingerprint> fingerprints_;
+  std::vector<std::string> ids(bool are_revoked) const;
+  std::map<std::string, std::optional<Fingerprint>> entries_;  // nothing: revoked
 };
 
 /// An authorize callback (server.hpp) whose tokens and devices may be exchanged while a server
-/// runs. A known device needs its own token. Others need one of the shared tokens; without any they
-/// are refused with Fault(unauthorized). A Hello without device id asks for the operator: its own
+/// runs. A known device needs its own token. A revoked one is refused with Fault(unauthorized).
+/// Others need one of the shared tokens; without any they are refused likewise. A Hello without device id asks for the operator: its own
 /// token or a shared one. Copies share what they know, so that a server may be given one.
 /// Thread-safe.
 class Authorization {

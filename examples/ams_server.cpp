@@ -11,15 +11,12 @@
 #include "ams/net/websocket_transport.hpp"
 #include "ams/runtime/server_host.hpp"
 #include "ams/runtime/thread_executor.hpp"
-#include "ams/torch/network_predictor.hpp"
 #include "ams/torch/runtime.hpp"
-#include "ams/torch/segmentation_trainer.hpp"
 #include "ams/video/h264_codec.hpp"
 #include "common/at_end.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
-#include "common/torch_student.hpp"
 #include "common/trace.hpp"
 #include "server/access.hpp"
 #include "server/commands.hpp"
@@ -28,6 +25,7 @@
 #include "server/operator_api.hpp"
 #include "server/report.hpp"
 #include "server/shutdown.hpp"
+#include "server/students.hpp"
 
 namespace {
 
@@ -52,20 +50,22 @@ int serve() {
     log::warning("no_weights", {{"message", "the student starts untrained; see --weights"}});
   }
 
-  const TorchStudent opened = load_torch_student(flags.student, flags.student_spec());
-  const StudentSpec& spec = opened.spec;
-  const StudentValues& student = opened.values;
-  const auto teacher = flags.make_teacher();
-  ServerParts parts{.initial = ModelState(student.manifest, student.values),
-                    .task = make_segmentation_task(spec),
+  const Students students(flags);
+  const StudentParts& student = students.own();
+  const Manifest& manifest = student.initial.manifest();
+  ServerParts parts{.initial = student.initial,
+                    .task = student.task,
                     .make_policy = flags.make_policy(),
-                    .of_device = flags.of_device(),
-                    .teacher = teacher,
-                    .trainer = make_segmentation_trainer(spec, flags.trainer),
+                    .of_device = students.of_device(),
+                    .teacher = student.teacher,
+                    .trainer = student.trainer,
                     .codec = std::make_shared<H264Codec>(),
-                    .store = flags.make_store(student),
-                    .predictor = make_predictor(spec)};
-  ServerHostOptions options = flags.host_options(student.fingerprint);
+                    .store = student.store,
+                    .predictor = student.predictor};
+  ServerHostOptions options = flags.host_options();
+  options.student_fingerprint = student.fingerprint;
+  options.student_name = student.name;
+  options.wrong_student_text = student.wrong_text;
   access.reserve_places(options);
   std::optional<TraceFile> trace;
   if (!flags.trace.empty()) {
@@ -100,14 +100,14 @@ int serve() {
     log::info("listening", {{"address", flags.network.address},
                             {"port", network.port()},
                             {"student", flags.student.name()},
-                            {"parameters", student.manifest->dimension()},
+                            {"parameters", manifest.dimension()},
                             {"certificate_valid_until", certificate_valid_until},
                             {"torch", torch_version()}});
     log::info("stopping", {{"signal", signals.wait()}});
   }
   const auto report = [&] {
     if (flags.report.empty()) return;
-    write_report(host.report(), network.total_counters(), *student.manifest, flags);
+    write_report(host.report(), network.total_counters(), manifest, flags);
   };
   if (has_ended) {
     report();

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +12,24 @@
 #include "server/flags.hpp"
 
 namespace ams {
+namespace {
+
+/// Not in a group: neither of the student nor of the teacher.
+bool is_direct(const CLI::App& app, const CLI::Option* option) {
+  const std::vector<const CLI::Option*> direct = app.get_options();
+  return std::find(direct.begin(), direct.end(), option) != direct.end();
+}
+
+std::vector<const CLI::Option*> all_options(const CLI::App& app) {
+  std::vector<const CLI::Option*> all = app.get_options();
+  for (const CLI::App* group : app.get_subcommands([](const CLI::App*) { return true; })) {
+    const std::vector<const CLI::Option*> more = group->get_options();
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
+}  // namespace
 
 void ServerFlags::read_device_sections() {
   for (const auto& [id, section] : device_sections) {
@@ -33,10 +51,22 @@ void ServerFlags::read_device_sections() {
   }
 }
 
-/// Over what the flags say.
+/// Over what the flags say. Another student takes nothing from that of the flags.
 void ServerFlags::set_of_device(const options::Section& section) {
-  CLI::App app;
+  section_ = std::make_shared<CLI::App>();
+  CLI::App& app = *section_;
   app.set_help_flag();
+  const auto names = [&](const char* name) {
+    return std::any_of(section.begin(), section.end(),
+                       [&](const auto& item) { return item.first == name; });
+  };
+  if (names("student")) {
+    student = {};
+    roles = {};
+    clip.clear();
+  }
+  student.add_to(app);
+  teacher.add_to(app, "");
   app.add_option("--downlink-kbps", downlink_kbps)->check(CLI::PositiveNumber);
   app.add_option("--strategy", strategy);
   app.add_option("--profile", profile);
@@ -51,17 +81,20 @@ void ServerFlags::set_of_device(const options::Section& section) {
   app.add_flag("--pinned", pinned);
 
   std::vector<std::string> arguments;  // the last one first, as CLI11 wants them
+  std::set<std::string> of_student;
   for (const auto& [name, value] : section) {
-    if (app.get_option_no_throw("--" + name) == nullptr) {
+    const CLI::Option* const option = app.get_option_no_throw("--" + name);
+    if (option == nullptr) {
       std::string allowed;
-      for (const CLI::Option* option : app.get_options()) {
-        allowed += (allowed.empty() ? "" : ", ") + option->get_name().substr(2);
+      for (const CLI::Option* other : all_options(app)) {
+        allowed += (allowed.empty() ? "" : ", ") + other->get_name().substr(2);
       }
       throw Error(
           ErrorCode::invalid_argument,
           "'" + name + "' is nothing that a device can have of its own; allowed are " + allowed);
     }
     arguments.insert(arguments.begin(), "--" + name + "=" + value);
+    if (!is_direct(app, option)) of_student.insert(name + "=" + value);
   }
   app.parse(std::move(arguments));
 
@@ -74,22 +107,19 @@ void ServerFlags::set_of_device(const options::Section& section) {
   }
   const bool is_trained_otherwise = std::any_of(
       section.begin(), section.end(),
-      [](const auto& item) { return item.first != "pinned" && item.first != "max-buffer-mib"; });
+      [&](const auto& item) {
+        return item.first != "pinned" && item.first != "max-buffer-mib" &&
+               is_direct(app, app.get_option("--" + item.first));
+      });
   if (paper && is_trained_otherwise) {
     throw Error(ErrorCode::invalid_argument,
-                "with --paper all devices are trained alike; allowed are pinned, max-buffer-mib");
+                "with --paper all devices are trained alike; allowed are pinned, max-buffer-mib, "
+                "student, teacher and what belongs to these");
   }
   if (chooses) downlink_kbps = 0;
-}
-
-std::function<std::optional<DeviceSetup>(const std::string&)> ServerFlags::of_device() const {
-  if (own_.empty()) return nullptr;
-  return [own = own_](const std::string& id) -> std::optional<DeviceSetup> {
-    const auto found = own.find(id);
-    if (found == own.end()) return std::nullopt;
-    const ServerFlags& flags = *found->second;
-    return DeviceSetup{flags.make_policy()(), flags.session, flags.pinned};
-  };
+  has_own_teacher_ = names("teacher") || names("teacher-input") || names("teacher-classes") ||
+                     names("device");
+  for (const std::string& item : of_student) own_student_ += item + "\n";
 }
 
 }  // namespace ams

@@ -14,7 +14,6 @@
 #include "ams/policy/fixed.hpp"
 #include "ams/policy/paper.hpp"
 #include "ams/session/client_options.hpp"
-#include "ams/store/sqlite_store.hpp"
 #include "ams/torch/network_teacher.hpp"
 #include "ams/video/clip.hpp"
 #include "ams/video/label_file_teacher.hpp"
@@ -381,13 +380,14 @@ StrategyPtr ServerFlags::named_strategy() const {
   return strategy.empty() ? nullptr : make_selection_strategy(strategy, gamma);
 }
 
-ServerHostOptions ServerFlags::host_options(Digest student_fingerprint) const {
-  ServerHostOptions options{
-      .session = session, .max_devices = max_devices, .student_fingerprint = student_fingerprint};
-  options.wrong_student_text =
-      "the device runs another student than this server trains; give it the same --student and "
-      "--weights, and " +
-      student_flags(student_spec());
+std::string ServerFlags::wrong_student_text() const {
+  return "the device runs another student than this server trains; give it the same --student and "
+         "--weights, and " +
+         student_flags(student_spec());
+}
+
+ServerHostOptions ServerFlags::host_options() const {
+  ServerHostOptions options{.session = session, .max_devices = max_devices};
   options.full_text = "the server has as many devices as it takes (--max-devices)";
   return options;
 }
@@ -398,9 +398,10 @@ std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
   return make_network_teacher(teacher.network());
 }
 
-std::shared_ptr<SessionStore> ServerFlags::make_store(const StudentValues& values) const {
+std::shared_ptr<SqliteStore> ServerFlags::make_store(std::shared_ptr<const Manifest> manifest,
+                                                      Digest student_fingerprint) const {
   if (data_dir == "none") return nullptr;
-  SqliteStoreOptions options{.student_fingerprint = values.fingerprint};
+  SqliteStoreOptions options{.student_fingerprint = student_fingerprint};
   options.on_damaged = [](const std::string& file) {
     log::warning("sessions_damaged",
                  {{"message", "the sessions in --data-dir cannot be read and begin anew"},
@@ -411,7 +412,7 @@ std::shared_ptr<SessionStore> ServerFlags::make_store(const StudentValues& value
                                {"message", problem},
                                {"next", "sessions are kept once there is room"}});
   };
-  return std::make_shared<SqliteStore>(data_dir, values.manifest, std::move(options));
+  return std::make_shared<SqliteStore>(data_dir, std::move(manifest), std::move(options));
 }
 
 nlohmann::json ServerFlags::training_report(const Manifest& manifest) const {

@@ -17,10 +17,10 @@
 #include "ams/policy/learning_rates.hpp"
 #include "ams/policy/pace.hpp"
 #include "ams/runtime/server_host.hpp"
-#include "ams/runtime/session_store.hpp"
 #include "ams/runtime/teacher.hpp"
 #include "ams/session/session_options.hpp"
 #include "ams/session/update_policy.hpp"
+#include "ams/store/sqlite_store.hpp"
 #include "ams/torch/segmentation_trainer.hpp"
 #include "ams/torch/student_spec.hpp"
 #include "common/options.hpp"
@@ -76,15 +76,25 @@ struct ServerFlags {
   /// After check(): the policy that the flags name, for each session.
   std::function<std::unique_ptr<UpdatePolicy>()> make_policy() const;
 
-  /// Likewise: what the devices that have a section have of their own.
-  std::function<std::optional<DeviceSetup>(const std::string&)> of_device() const;
+  /// Likewise: the flags of each device that has a section.
+  const std::map<std::string, std::shared_ptr<const ServerFlags>>& of_devices() const {
+    return own_;
+  }
 
-  ServerHostOptions host_options(Digest student_fingerprint) const;
+  /// Of a device that has a section: what it says of student and teacher; empty: nothing.
+  const std::string& own_student() const { return own_student_; }
+  bool has_own_teacher() const { return has_own_teacher_; }
+
+  ServerHostOptions host_options() const;
+
+  /// What a device that has another student is told.
+  std::string wrong_student_text() const;
 
   std::shared_ptr<Teacher> make_teacher() const;
 
   /// Where sessions are kept; null: nowhere.
-  std::shared_ptr<SessionStore> make_store(const StudentValues& values) const;
+  std::shared_ptr<SqliteStore> make_store(std::shared_ptr<const Manifest> manifest,
+                                          Digest student_fingerprint) const;
 
   /// What is in force, for the report. With a budget the policy chooses strategy and rates, and
   /// those here are times them.
@@ -94,6 +104,9 @@ struct ServerFlags {
   StrategyPtr named_strategy() const;                              // null: the recommended one
   CLI::App* training_ = nullptr;                                   // the group of these flags
   std::map<std::string, std::shared_ptr<const ServerFlags>> own_;  // of device_sections
+  std::shared_ptr<CLI::App> section_;                              // of a device
+  std::string own_student_;
+  bool has_own_teacher_ = false;
   void read_device_sections();
   void set_of_device(const options::Section& section);
   void add_network_to(CLI::App& app);

@@ -81,6 +81,7 @@ json to_json(const DeviceStatus& d) {
           {"connected", d.is_connected},
           {"paused", d.is_paused},
           {"peer", d.peer},
+          {"student", d.student},
           {"version", d.held.number},
           {"versions_behind", std::int64_t{d.held.number} - std::int64_t{d.confirmed.number}},
           {"score_adapted", when_scored(c.score_held)},

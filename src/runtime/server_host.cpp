@@ -61,6 +61,26 @@ void require(const Pointer& pointer, const char* name) {
 }
 
 NoLog no_log;
+NoStore no_store;
+
+/// Throws Error(invalid_argument) on what is null, and for a trainer of another network.
+void check(const StudentParts& student) {
+  require(student.task, "task");
+  require(student.teacher, "teacher");
+  require(student.trainer, "trainer");
+  require(student.initial.manifest_ptr(), "initial model's manifest");
+  require(student.trainer->manifest(), "trainer's manifest");
+  const std::string difference =
+      manifest_difference(student.initial.manifest(), *student.trainer->manifest(),
+                          "the initial model", "the trainer's");
+  if (difference.empty()) return;
+  throw Error(ErrorCode::manifest_mismatch,
+              "ServerHost: the trainer trains another network: " + difference);
+}
+
+SessionStore& store_of(const StudentParts& student) {
+  return student.store ? *student.store : no_store;
+}
 
 }  // namespace
 
@@ -73,22 +93,13 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         executor_(executor),
         transport_(transport),
         log_(log != nullptr ? *log : no_log) {
-    require(parts_.task, "task");
     require(parts_.make_policy, "policy's factory");
-    require(parts_.teacher, "teacher");
-    require(parts_.trainer, "trainer");
     require(parts_.codec, "frame codec");
-    require(parts_.initial.manifest_ptr(), "initial model's manifest");
-    require(parts_.trainer->manifest(), "trainer's manifest");
-    if (const std::string difference =
-            manifest_difference(parts_.initial.manifest(), *parts_.trainer->manifest(),
-                                "the initial model", "the trainer's");
-        !difference.empty()) {
-      throw Error(ErrorCode::manifest_mismatch,
-                  "ServerHost: the trainer trains another network: " + difference);
-    }
-    if (!parts_.store) parts_.store = std::make_shared<NoStore>();
-    if (!parts_.store->keeps()) options_.session.limits.max_record_sample_bytes = 0;
+    student_ = std::make_shared<const StudentParts>(StudentParts{
+        std::move(parts_.initial), std::move(parts_.task), std::move(parts_.teacher),
+        std::move(parts_.trainer), std::move(parts_.store), std::move(parts_.predictor),
+        options_.student_fingerprint, options_.student_name, options_.wrong_student_text});
+    check(*student_);
     validate(options_.session);
     if (options_.max_devices < 1) {
       throw Error(ErrorCode::invalid_argument,
@@ -97,7 +108,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     // A policy that does not fit the model says so now, not when the first device comes.
     const auto policy = parts_.make_policy();
     require(policy, "policy");
-    policy->prepare(parts_.initial);
+    policy->prepare(student_->initial);
     refresh_metrics(executor_.now_seconds());
   }
 
@@ -223,6 +234,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void set_paused(const std::string& id, bool is_paused, const std::string& by) {
     Todo todo;
+    StudentPtr student;
     std::optional<SessionRecord> record;
     {
       std::unique_lock lock(mutex_);
@@ -230,15 +242,17 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       log_.info(is_paused ? "paused" : "resumed", {{"device", id}, {"by", by}});
       drive(entry, todo,
             [&](ServerSession& s, double now) { return s.set_paused(is_paused, now); });
-      if (parts_.store->keeps()) record = begin_save(entry, entry.second.session.record());
+      student = entry.second.student;
+      if (store_of(*student).keeps()) record = begin_save(entry, entry.second.session.record());
     }
-    if (record) save_alone(*record);
+    if (record) save_alone(*student, *record);
     submit(std::move(todo));
   }
 
   void reset(const std::string& id, const std::string& by) {
-    replace_model(id, by, "reset",
-                  [this](Device&) { return std::make_shared<const ModelState>(parts_.initial); });
+    replace_model(id, by, "reset", [](Device& device) {
+      return std::shared_ptr<const ModelState>(device.student, &device.student->initial);
+    });
   }
 
   void roll_back(const std::string& id, const std::string& by) {
@@ -267,14 +281,15 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void show(const std::string& id, std::function<void(const DevicePictures*, const Error*)> done) {
     struct Look {
+      StudentPtr student;
       Handle sample;
       std::shared_ptr<const ModelState> held;
     };
     Look look;
     {
       const std::lock_guard lock(mutex_);
-      const ServerSession& session = known(id).second.session;
-      look = {session.newest_sample(), session.held_ptr()};
+      const Device& device = known(id).second;
+      look = {device.student, device.session.newest_sample(), device.session.held_ptr()};
     }
     executor_.submit({WorkKind::show, id,
                       [weak = weak_from_this(), look = std::move(look),
@@ -282,7 +297,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                         const auto self = weak.lock();
                         if (!self || self->stopped_) return std::nullopt;
                         try {
-                          const DevicePictures pictures = self->draw(look.sample, *look.held);
+                          const DevicePictures pictures = self->draw(*look.student, look.sample, *look.held);
                           done(&pictures, nullptr);
                         } catch (...) {
                           const Error error = current_error();
@@ -336,9 +351,12 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     bool is_closing = false;  ///< turned away, or replaced by a newer one of its device
   };
 
+  using StudentPtr = std::shared_ptr<const StudentParts>;
+
   /// One device: its session lives on while the device is away.
   struct Device {
     ServerSession session;
+    StudentPtr student;
     std::optional<ConnectionId> connection = {};
     LinkCounters ended_links = {};
     std::deque<double> phase_seconds = {};
@@ -397,6 +415,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   void replace_model(const std::string& id, const std::string& by, const char* event,
                      StateOf&& state_of) {
     Todo todo;
+    StudentPtr student;
     std::shared_ptr<const ModelState> state;
     std::vector<float> values;
     std::optional<SessionRecord> record;
@@ -405,11 +424,12 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       Entry& entry = settled(id, lock);
       state = state_of(entry.second);
       values.assign(state->values().begin(), state->values().end());
-      if (parts_.store->keeps()) {
+      student = entry.second.student;
+      if (store_of(*student).keeps()) {
         record = begin_save(entry, entry.second.session.record_with(values));
       }
     }
-    const std::optional<Error> unsaved = record ? save(*record) : std::nullopt;
+    const std::optional<Error> unsaved = record ? save(*student, *record) : std::nullopt;
     {
       const std::lock_guard lock(mutex_);
       Entry& entry = known(id);  // nobody forgets a device that is being saved
@@ -445,6 +465,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     const ServerSession& session = device.session;
     DeviceStatus status;
     status.device_id = id;
+    status.student = device.student->name;
     status.is_connected = session.connected();
     if (device.connection) status.peer = links_.at(*device.connection).peer;
     status.is_paused = session.is_paused();
@@ -485,9 +506,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   /// Slow: two predictions.
-  DevicePictures draw(const Handle& sample, const ModelState& held) {
+  DevicePictures draw(const StudentParts& student, const Handle& sample, const ModelState& held) {
     const auto [frame, label] =
-        sample ? parts_.task->frame_and_label(sample) : std::pair<Handle, Handle>();
+        sample ? student.task->frame_and_label(sample) : std::pair<Handle, Handle>();
     if (!frame || !label) {
       throw Error(ErrorCode::unavailable, sample ? "samples of this task have no pictures"
                                                  : "no frame of this device is labelled yet");
@@ -495,12 +516,12 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     DevicePictures pictures;
     pictures.held = held.version();
     pictures.sample = frame.as<Frame>();
-    pictures.teacher = parts_.task->draw(frame, label);
-    if (parts_.predictor) {
-      parts_.predictor->load(held.values());
-      pictures.adapted = parts_.task->draw(frame, parts_.predictor->predict(frame));
-      parts_.predictor->load(parts_.initial.values());
-      pictures.initial = parts_.task->draw(frame, parts_.predictor->predict(frame));
+    pictures.teacher = student.task->draw(frame, label);
+    if (student.predictor) {
+      student.predictor->load(held.values());
+      pictures.adapted = student.task->draw(frame, student.predictor->predict(frame));
+      student.predictor->load(student.initial.values());
+      pictures.initial = student.task->draw(frame, student.predictor->predict(frame));
     }
     return pictures;
   }
@@ -553,20 +574,23 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       return hear(*known, hello, todo);  // a second Hello: the session says what is wrong
     }
     // Before room is made: a device that is refused takes no other's place.
-    const Digest theirs = hello.student_fingerprint, ours = options_.student_fingerprint;
-    if (hello.manifest_digest != parts_.initial.manifest().digest() ||
-        (theirs != 0 && ours != 0 && theirs != ours)) {
-      return turn_away(connection, {ErrorCode::manifest_mismatch, options_.wrong_student_text},
-                       is_device_id(hello.device_id) ? hello.device_id : std::string());
-    }
     if (!is_device_id(hello.device_id)) {
       return turn_away(connection,
                        {ErrorCode::malformed_data, "Hello: this is not the id of a device"});
     }
+    const auto before = devices_.find(hello.device_id);
+    const StudentPtr student =
+        before != devices_.end() ? before->second.student : setup_of(hello.device_id).student;
+    const Digest theirs = hello.student_fingerprint, ours = student->fingerprint;
+    if (hello.manifest_digest != student->initial.manifest().digest() ||
+        (theirs != 0 && ours != 0 && theirs != ours)) {
+      return turn_away(connection, {ErrorCode::manifest_mismatch, student->wrong_text},
+                       hello.device_id);
+    }
     std::optional<SessionRecord> record;
-    if (!devices_.contains(hello.device_id) && parts_.store->keeps()) {
+    if (before == devices_.end() && store_of(*student).keeps()) {
       lock.unlock();
-      const bool is_known = load(hello.device_id, record);
+      const bool is_known = load(*student, hello.device_id, record);
       lock.lock();
       link = links_.find(connection);
       if (ended_ || link == links_.end() || link->second.is_closing) return;
@@ -594,7 +618,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       try {
         Device begun = begin_session(hello.device_id, std::move(record));
         for (LabelledBatch& batch : begun.session.kept_batches()) {
-          todo.push_back(restore_work(hello.device_id, std::move(batch)));
+          todo.push_back(restore_work(hello.device_id, student, std::move(batch)));
         }
         devices_.try_emplace(hello.device_id, std::move(begun));
       } catch (...) {
@@ -650,12 +674,13 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   /// What the store has of a device, if it fits this server's model. False: it may have something,
   /// and cannot be asked now.
-  bool load(const std::string& device_id, std::optional<SessionRecord>& record) {
+  bool load(const StudentParts& student, const std::string& device_id,
+            std::optional<SessionRecord>& record) {
     try {
-      record = parts_.store->load(device_id);
+      record = store_of(student).load(device_id);
       if (!record) return true;
       const auto& manifest = record->held.manifest_ptr();
-      if (!manifest || manifest->digest() != parts_.initial.manifest().digest()) {
+      if (!manifest || manifest->digest() != student.initial.manifest().digest()) {
         throw Error(ErrorCode::manifest_mismatch, "what the store has is of another model");
       }
       record->device_id = device_id;
@@ -668,16 +693,30 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
+  /// What the device has of its own, or what all have.
+  DeviceSetup setup_of(const std::string& device_id) const {
+    std::optional<DeviceSetup> own;
+    if (parts_.of_device) own = parts_.of_device(device_id);
+    if (!own) own = DeviceSetup{parts_.make_policy(), options_.session};
+    if (own->student) {
+      check(*own->student);
+    } else {
+      own->student = student_;
+    }
+    return std::move(*own);
+  }
+
   Device begin_session(const std::string& device_id, std::optional<SessionRecord> record) {
     const std::uint64_t session_id = options_.session.session_id + sessions_begun_++;
     const auto begin = [&](auto&&... state) {
-      std::optional<DeviceSetup> setup;
-      if (parts_.of_device) setup = parts_.of_device(device_id);
-      if (!setup) setup = DeviceSetup{parts_.make_policy(), options_.session};
-      setup->session.session_id = session_id;
-      Device device{ServerSession(std::forward<decltype(state)>(state)..., parts_.initial,
-                                  parts_.task, std::move(setup->policy), setup->session)};
-      device.is_pinned = setup->is_paused;
+      DeviceSetup setup = setup_of(device_id);
+      const StudentPtr student = setup.student;
+      setup.session.session_id = session_id;
+      if (!store_of(*student).keeps()) setup.session.limits.max_record_sample_bytes = 0;
+      Device device{ServerSession(std::forward<decltype(state)>(state)..., student->initial,
+                                  student->task, std::move(setup.policy), setup.session),
+                    student};
+      device.is_pinned = setup.is_paused;
       if (device.is_pinned) device.session.set_paused(true, executor_.now_seconds());
       return device;
     };
@@ -783,7 +822,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       } else if (auto* disconnect = std::get_if<DisconnectDevice>(&action)) {
         if (device.connection) close(*device.connection, disconnect->reason);
       } else if (auto* batch = std::get_if<LabelBatch>(&action)) {
-        todo.push_back(label_work(entry.first, std::move(*batch)));
+        todo.push_back(label_work(entry.first, device.student, std::move(*batch)));
       } else {
         todo.push_back(train_work(entry.first));
       }
@@ -858,14 +897,16 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   // ---- labelling ----
 
   struct Labelling {
+    StudentPtr student;
     LabelBatch batch;
     std::vector<TimedSample> samples;
     std::optional<Error> failure;
     double begin_seconds = 0, decoded_seconds = 0;
   };
 
-  Work label_work(const std::string& id, LabelBatch batch) {
+  Work label_work(const std::string& id, StudentPtr student, LabelBatch batch) {
     auto piece = std::make_shared<Labelling>();
+    piece->student = std::move(student);
     piece->batch = std::move(batch);
     return {WorkKind::label, id,
             [weak = weak_from_this(), piece]() -> std::optional<WorkCost> {
@@ -894,10 +935,11 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       }
       for (std::size_t i = 0; i < frames.size(); ++i) {
         if (stopped_) return std::nullopt;
-        const Handle label = parts_.teacher->label(frames[i], times[i]);
+        const StudentParts& student = *piece.student;
+        const Handle label = student.teacher->label(frames[i], times[i]);
         if (!label) continue;
         piece.samples.push_back(
-            {times[i], parts_.task->sample(frames[i], label), pack_label(label)});
+            {times[i], student.task->sample(frames[i], label), pack_label(student, label)});
       }
     } catch (...) {
       piece.failure = current_error();
@@ -908,11 +950,13 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   void labelled(const std::string& id, Labelling piece) {
     Todo todo;
+    StudentPtr student;
     std::optional<SessionRecord> record;
     {
       const std::lock_guard lock(mutex_);
       const auto found = devices_.find(id);
       if (found == devices_.end()) return;
+      student = found->second.student;
       const std::uint64_t batch = piece.batch.batch_id;
       const std::size_t count = piece.samples.size();
       if (piece.failure) {
@@ -936,14 +980,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         if (count > 0) record = record_of_samples(*found);
       }
     }
-    if (record) save_alone(*record);
+    if (record) save_alone(*student, *record);
     submit(std::move(todo));
   }
 
   /// Where no update takes them along: the device is paused or away, or its updates are withheld.
   std::optional<SessionRecord> record_of_samples(Entry& entry) {
     Device& device = entry.second;
-    if (!parts_.store->keeps() || device.is_saving) return std::nullopt;
+    if (!store_of(*device.student).keeps() || device.is_saving) return std::nullopt;
     const double now = executor_.now_seconds();
     if (!device.unsaved_seconds) device.unsaved_seconds = now;
     if (now - *device.unsaved_seconds < longest_unsaved_seconds) return std::nullopt;
@@ -961,10 +1005,10 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   /// For the store; nothing where it cannot be.
-  Bytes pack_label(const Handle& label) const {
-    if (!parts_.store->keeps()) return {};
+  Bytes pack_label(const StudentParts& student, const Handle& label) const {
+    if (!store_of(student).keeps()) return {};
     try {
-      return parts_.task->pack_label(label);
+      return student.task->pack_label(label);
     } catch (...) {
       log_.warning("label_not_kept", {{"message", current_error().what()}});
       return {};
@@ -974,13 +1018,15 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   // ---- samples of a session that the store had ----
 
   struct Restoring {
+    StudentPtr student;
     LabelledBatch batch;
     std::vector<TimedSample> samples;
     std::optional<Error> failure;
   };
 
-  Work restore_work(const std::string& id, LabelledBatch batch) {
+  Work restore_work(const std::string& id, StudentPtr student, LabelledBatch batch) {
     auto piece = std::make_shared<Restoring>();
+    piece->student = std::move(student);
     piece->batch = std::move(batch);
     return {WorkKind::label, id,
             [weak = weak_from_this(), piece]() -> std::optional<WorkCost> {
@@ -997,13 +1043,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     if (stopped_) return std::nullopt;
     const double begin = wall_seconds();
     const LabelledBatch& batch = piece.batch;
+    const Task& task = *piece.student->task;
     const std::vector<double>& times = batch.capture_seconds;
     try {
       const std::vector<Handle> frames = parts_.codec->decode(batch.bitstream.span(), times);
       for (std::size_t i = 0; i < std::min(frames.size(), times.size()); ++i) {
         if (batch.labels[i].empty()) continue;
-        const Handle label = parts_.task->unpack_label(batch.labels[i].span());
-        piece.samples.push_back({times[i], parts_.task->sample(frames[i], label)});
+        const Handle label = task.unpack_label(batch.labels[i].span());
+        piece.samples.push_back({times[i], task.sample(frames[i], label)});
       }
     } catch (...) {  // the disk's fault: the batch is lost, the session goes on
       piece.failure = current_error();
@@ -1055,6 +1102,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     WorkCost cost;
     try {
       std::optional<TrainingJob> job;
+      StudentPtr student;
       {
         const std::lock_guard lock(mutex_);
         const auto found = devices_.find(id);
@@ -1063,6 +1111,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         }
         const double now = executor_.now_seconds();
         Device& device = found->second;
+        student = device.student;
         job = device.session.begin_phase(now);
         device.phase_begin_seconds = now;
         if (const auto since = std::exchange(device.labelled_seconds, std::nullopt)) {
@@ -1072,7 +1121,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       cost.iterations = job->mini_batches.size();
       cost.batch_size = job->mini_batches.empty() ? 0 : job->mini_batches.front().size();
       if (job->trial) cost.frames = job->trial->samples.size() * (1 + job->trial->others.size());
-      piece.result = parts_.trainer->train(std::move(*job));
+      piece.result = student->trainer->train(std::move(*job));
       cost.measured_seconds = piece.result->seconds;
     } catch (...) {
       piece.failure = current_error();
@@ -1118,6 +1167,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     } catch (...) {
       failure = current_error();
     }
+    StudentPtr student;
     std::optional<SessionRecord> record;
     {
       std::unique_lock lock(mutex_);
@@ -1125,12 +1175,13 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       if (failure) return phase_failed(entry, *failure, todo);
       Device& device = entry.second;
       stage(entry, Stage::write, executor_.now_seconds() - begin, next_version(device));
-      if (written->next && parts_.store->keeps()) {
+      student = device.student;
+      if (written->next && store_of(*student).keeps()) {
         record = begin_save(entry, device.session.record_with(*written));
       }
     }
     // What the device gets to know, the store must know first.
-    const std::optional<Error> unsaved = record ? save(*record) : std::nullopt;
+    const std::optional<Error> unsaved = record ? save(*student, *record) : std::nullopt;
     const std::lock_guard lock(mutex_);
     Entry& entry = known(id);
     if (record) end_save(entry, unsaved);
@@ -1181,9 +1232,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   /// Why it could not.
-  std::optional<Error> save(const SessionRecord& record) {
+  std::optional<Error> save(const StudentParts& student, const SessionRecord& record) {
     try {
-      parts_.store->save(record);
+      store_of(student).save(record);
       return std::nullopt;
     } catch (...) {
       return current_error();
@@ -1208,8 +1259,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   /// What goes with no update.
-  void save_alone(const SessionRecord& record) {
-    const std::optional<Error> unsaved = save(record);
+  void save_alone(const StudentParts& student, const SessionRecord& record) {
+    const std::optional<Error> unsaved = save(student, record);
     const std::lock_guard lock(mutex_);
     end_save(known(record.device_id), unsaved);
   }
@@ -1264,8 +1315,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     metrics_ = std::move(text);
   }
 
-  ServerParts parts_;
+  ServerParts parts_;  // but what is in student_
   ServerHostOptions options_;
+  StudentPtr student_;  // of devices that have none of their own
   Executor& executor_;
   ServerTransport& transport_;
   LogSink& log_;

@@ -178,6 +178,7 @@ std::filesystem::path make_folder(const std::string& folder) {
 
 }  // namespace
 
+/// One student's sessions.
 class SqliteStore::Impl {
  public:
   Impl(const std::string& folder, std::shared_ptr<const Manifest> manifest,
@@ -185,7 +186,13 @@ class SqliteStore::Impl {
       : manifest_(std::move(manifest)),
         options_(std::move(options)),
         student_(student_key(*manifest_, options_.student_fingerprint)),
-        database_(make_folder(folder) / "sessions.db", options_.on_damaged, options_.on_full) {}
+        shared_(std::make_shared<Shared>(make_folder(folder) / "sessions.db", options_)) {}
+
+  Impl(const Impl& same_folder, std::shared_ptr<const Manifest> manifest, Digest fingerprint)
+      : manifest_(std::move(manifest)),
+        options_(same_folder.options_),
+        student_(student_key(*manifest_, fingerprint)),
+        shared_(same_folder.shared_) {}
 
   std::optional<SessionRecord> load(const std::string& device_id) {
     const std::lock_guard lock(mutex_);
@@ -500,8 +507,16 @@ class SqliteStore::Impl {
   const std::shared_ptr<const Manifest> manifest_;
   const SqliteStoreOptions options_;
   const std::string student_;
-  std::mutex mutex_;
-  OpenedDatabase database_;
+  /// By the stores of all students of a folder.
+  struct Shared {
+    Shared(std::filesystem::path file, const SqliteStoreOptions& options)
+        : database(std::move(file), options.on_damaged, options.on_full) {}
+    std::mutex mutex;
+    OpenedDatabase database;
+  };
+  const std::shared_ptr<Shared> shared_;
+  std::mutex& mutex_ = shared_->mutex;
+  OpenedDatabase& database_ = shared_->database;
   std::set<std::string> unreadable_;  // devices: what is there leads nowhere and is written anew
 };
 
@@ -515,6 +530,12 @@ SqliteStore::SqliteStore(const std::string& folder, std::shared_ptr<const Manife
           "max_updates_after_model is 0; allowed is 1 or more");
   require(options.updates_per_moments >= 1, "updates_per_moments is 0; allowed is 1 or more");
   impl_ = std::make_unique<Impl>(folder, std::move(manifest), std::move(options));
+}
+
+SqliteStore::SqliteStore(const SqliteStore& same_folder, std::shared_ptr<const Manifest> manifest,
+                         Digest student_fingerprint) {
+  if (!manifest) throw Error(ErrorCode::invalid_argument, "SqliteStore: the manifest is null");
+  impl_ = std::make_unique<Impl>(*same_folder.impl_, std::move(manifest), student_fingerprint);
 }
 
 SqliteStore::~SqliteStore() = default;

@@ -941,3 +941,81 @@ TEST_CASE("a device may have a policy and options of its own, and be pinned") {
   CHECK(f.host->session("slow")->buffered_samples() == 2);
   CHECK(f.host->session("b")->buffered_samples() == 5);
 }
+
+TEST_CASE("a device may have a student of its own, with its teacher, trainer and store") {
+  struct Counting final : Trainer {
+    toy::Trainer inner;
+    int calls = 0;
+    const std::shared_ptr<const Manifest>& manifest() const override { return inner.manifest(); }
+    TrainingResult train(TrainingJob job) override {
+      ++calls;
+      return inner.train(std::move(job));
+    }
+  };
+  Fixture f;
+  int labelled = 0;
+  const auto trainer = std::make_shared<Counting>();
+  const auto store = std::make_shared<Store>(), others = std::make_shared<Store>();
+  const auto other = std::make_shared<StudentParts>();
+  other->initial = ModelState(toy::manifest(), std::vector<float>(toy::dimension, 0.5F));
+  other->task = f.parts.task;
+  other->teacher = std::make_shared<toy::Teacher>(600, [&](std::size_t) { ++labelled; });
+  other->trainer = trainer;
+  other->store = others;
+  other->fingerprint = 7;
+  other->name = "other";
+  other->wrong_text = "not the other one";
+  f.parts.store = store;
+  f.options.student_fingerprint = 5;
+  f.options.student_name = "usual";
+  f.parts.of_device = [&](const std::string& id) -> std::optional<DeviceSetup> {
+    if (id != "mine") return std::nullopt;
+    return DeviceSetup{f.setup.policy(), f.setup.session, false, other};
+  };
+  f.begin();
+  const auto greet = [&](ConnectionId connection, const std::string& id, Digest fingerprint,
+                         ModelVersion held) {
+    f.host->on_connected(connection, "x");
+    Hello hello = f.hello(id, held);
+    hello.student_fingerprint = fingerprint;
+    f.host->on_message(connection, hello);
+  };
+  greet(1, "mine", 5, toy::initial_state().version());
+  REQUIRE(f.transport.of<Fault>(1).size() == 1);
+  CHECK(f.transport.of<Fault>(1)[0].message == "not the other one");
+  greet(2, "mine", 7, other->initial.version());
+  greet(3, "usual", 5, toy::initial_state().version());
+  REQUIRE(f.transport.of<Welcome>(2).size() == 1);
+  CHECK(f.transport.of<Welcome>(2)[0].resume == Resume::in_step);
+  CHECK(f.transport.of<Welcome>(3)[0].resume == Resume::in_step);
+  f.batch(2, 1);
+  CHECK(labelled == 5);
+  CHECK(trainer->calls == 1);
+  CHECK(f.transport.of<Update>(2).size() == 1);
+  CHECK(others->records.contains("mine"));
+  CHECK(store->records.empty());
+  f.batch(3, 1);
+  CHECK(labelled == 5);
+  CHECK(trainer->calls == 1);
+  CHECK(f.transport.of<Update>(3).size() == 1);
+  CHECK(store->records.contains("usual"));
+  f.host->reset("mine", "operator");
+  const std::vector<Snapshot> sent = f.transport.of<Snapshot>(2);
+  REQUIRE(sent.size() == 1);
+  CHECK(decode_snapshot(sent[0].bytes.span(), toy::manifest()).values()[0] == 0.5F);
+  CHECK(f.host->devices()[0].student == "other");
+  CHECK(f.host->devices()[1].student == "usual");
+
+  // A restarted host finds each one's session where it was saved.
+  const ModelVersion held = f.host->session("mine")->held().version();
+  f.begin();
+  greet(4, "mine", 7, held);
+  REQUIRE(f.transport.of<Welcome>(4).size() == 1);
+  CHECK(f.transport.of<Welcome>(4)[0].resume == Resume::in_step);
+
+  other->trainer = nullptr;  // what is wrong with it costs the device its connection
+  f.begin();
+  greet(5, "mine", 7, held);
+  CHECK(f.transport.closed.contains(5));
+  CHECK(f.log.count("connection_failed") == 1);
+}

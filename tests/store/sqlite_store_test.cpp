@@ -82,6 +82,24 @@ TEST_CASE("students are kept apart") {
   CHECK(store.load("camera 1"));
 }
 
+TEST_CASE("several students share a folder") {
+  const Folder folder;
+  Session session, other;
+  session.train();
+  {
+    SqliteStore first(folder.text(), manifest(), {.student_fingerprint = 1});
+    SqliteStore second(first, manifest(), 2);
+    first.save(session.record());
+    CHECK_FALSE(second.load("camera 1"));
+    second.save(other.record());
+    expect_error(
+        ErrorCode::invalid_argument, [&] { SqliteStore(first, nullptr, 3); }, "manifest");
+  }
+  SqliteStore second(folder.text(), manifest(), {.student_fingerprint = 2});
+  check_equal(*second.load("camera 1"), other.record());
+  check_equal(*SqliteStore(second, manifest(), 1).load("camera 1"), session.record());
+}
+
 TEST_CASE("a server that is killed has kept what it said it had") {
   for (int round = 0; round < 12; ++round) {
     CAPTURE(round);

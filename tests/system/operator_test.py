@@ -106,11 +106,18 @@ class OperatorTest(ProgramsTest):
     def test_a_device_may_have_settings_of_its_own(self):
         config = self.work / "server.toml"
         config.write_text('iterations = 2\n[device.camera-1]\npinned = true\nupdate-interval-seconds = 7\n'
-                          '[device."yard.2"]\ndownlink-kbps = 20\n')
+                          '[device."yard.2"]\ndownlink-kbps = 20\n'
+                          '[device.own]\nstudent = "edanet"\ninput = "128x64"\n')  # untrained: another student
         training = ["--batch-size", "2", "--threads", "1"]
         server = self.start_server("--config", config, training=training)
-        edges = [self.start_edge("--device-id", "camera-1"), self.start_edge("--device-id", "b", name="other")]
-        self.wait_until(lambda: (self.device("b") or {"version": 0})["version"] >= 1, 60, "an update", server, *edges)
+        edges = [self.start_edge("--device-id", "camera-1"), self.start_edge("--device-id", "b", name="other"),
+                 self.start_edge("--device-id", "own", name="own", student=["--student", "edanet", "--input", "128x64"])]
+        stranger = self.start_edge("--device-id", "own", "--stop-after-seconds", "3", name="stranger")
+        for name in ("b", "own"):
+            self.wait_until(lambda: (self.device(name) or {"version": 0})["version"] >= 1, 60, "an update", server, *edges)
+        self.wait_until(lambda: self.events("own", "model"), 60, "it is taken over", server, *edges)
+        self.finish(stranger)
+        self.assertIn("--student", self.events("stranger", "server_fault")[0]["message"])
         pinned, other = self.device("camera-1"), self.device("b")
         self.assertEqual((pinned["state"], pinned["version"], pinned["update_interval_seconds"]), ("paused", 0, 7))
         self.assertEqual((other["state"], other["update_interval_seconds"]), ("connected", 2))
@@ -122,6 +129,8 @@ class OperatorTest(ProgramsTest):
             ("[device.a]\nsampling-max-fps = 1000", ("[device.a]", "60")),
             ('[device.a]\nstrategy = "best"', ("[device.a]", "gradient_guided")),
             ('[device.a]\nprofile = "compact"\ndownlink-kbps = 3', ("[device.a]", "one or the other")),
+            ('[device.a]\nstudent = "missing.pt"', ("[device.a]", "missing.pt")),
+            ('[device.a]\nteacher = "model"', ("[device.a]", "model", "fddwnet:")),
             ("[devices.a]\niterations = 3", ("devices.a",)),
         ):
             with self.subTest(text):

@@ -22,7 +22,8 @@ struct HistoryPoint {
 /// How a device is doing, for an operator. Rates are means of about the latest half minute.
 struct DeviceStatus {
   std::string device_id;
-  std::string peer;  ///< its address; empty while it is away
+  std::string student;  ///< its name
+  std::string peer;     ///< its address; empty while it is away
   bool is_connected = false;
   bool is_paused = false;
   ModelVersion held;       ///< that the server has for it

@@ -28,11 +28,25 @@
 
 namespace ams {
 
+/// A student, and what teaches it. None may be null, unless it says so.
+struct StudentParts {
+  ModelState initial;  ///< w_0, the same for every device that has this student
+  std::shared_ptr<const Task> task;
+  std::shared_ptr<Teacher> teacher;                ///< all sessions of this student share it
+  std::shared_ptr<Trainer> trainer;                ///< likewise
+  std::shared_ptr<SessionStore> store = nullptr;   ///< null: sessions live as long as the host
+  std::shared_ptr<Predictor> predictor = nullptr;  ///< for show(); null: it draws no predictions
+  Digest fingerprint = 0;       ///< a device that says another one, not 0, is refused
+  std::string name = {};        ///< for operators
+  std::string wrong_text = {};  ///< what a device that has another student is told
+};
+
 /// What one device has of its own.
 struct DeviceSetup {
   std::unique_ptr<UpdatePolicy> policy;
   SessionOptions session = {};  ///< its session_id is the host's to choose
   bool is_paused = false;       ///< from the beginning of each life of the host; not stored
+  std::shared_ptr<const StudentParts> student = nullptr;  ///< null: the host's
 };
 
 /// What a ServerHost is made of. None may be null, unless it says so.
@@ -40,8 +54,8 @@ struct ServerParts {
   ModelState initial;  ///< w_0, the same for every device
   std::shared_ptr<const Task> task;
   std::function<std::unique_ptr<UpdatePolicy>()> make_policy;  ///< one for each session
-  /// What a device has in place of make_policy and ServerHostOptions::session; nothing, or null:
-  /// it is as the others.
+  /// What a device has in place of make_policy, ServerHostOptions::session and the student here;
+  /// nothing, or null: it is as the others. Asked at each Hello.
   std::function<std::optional<DeviceSetup>(const std::string& device_id)> of_device = nullptr;
   std::shared_ptr<Teacher> teacher;  ///< all sessions share it
   std::shared_ptr<Trainer> trainer;  ///< likewise
@@ -61,6 +75,7 @@ struct ServerHostOptions {
 
   double busy_retry_seconds = 30;  ///< a device that finds no place is told to come back after it
   Digest student_fingerprint = 0;  ///< a device that says another one, not 0, is refused
+  std::string student_name = {};   ///< for operators
   /// States kept for roll_back(), each as large as the model: what a device held, once in five
   /// minutes.
   std::size_t earlier_states = 2;

@@ -47,6 +47,10 @@ class SqliteStore final : public SessionStore {
   /// was written by a newer version of libams.
   SqliteStore(const std::string& folder, std::shared_ptr<const Manifest> manifest,
               SqliteStoreOptions options = {});
+  /// The sessions of another student in the same database, with the same options but the
+  /// fingerprint. Throws Error(invalid_argument) on a null manifest.
+  SqliteStore(const SqliteStore& same_folder, std::shared_ptr<const Manifest> manifest,
+              Digest student_fingerprint);
   ~SqliteStore() override;
 
   // A file that turns out to be damaged is set aside, and a new one begins: load() then finds

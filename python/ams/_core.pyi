@@ -2745,6 +2745,11 @@ class SessionRecord:
         What the device holds, or will: a copy.
         """
     @property
+    def is_paused(self) -> bool:
+        """
+        Whether an operator has paused it.
+        """
+    @property
     def last_batch_id(self) -> int:
         """
         Newest batch; 0: none.

@@ -297,7 +297,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                         const auto self = weak.lock();
                         if (!self || self->stopped_) return std::nullopt;
                         try {
-                          const DevicePictures pictures = self->draw(*look.student, look.sample, *look.held);
+                          const DevicePictures pictures =
+                              self->draw(*look.student, look.sample, *look.held);
                           done(&pictures, nullptr);
                         } catch (...) {
                           const Error error = current_error();
@@ -668,8 +669,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     log_.warning("two_devices_of_one_id",
                  {{"device", entry.first},
                   {"peer", peer},
-                  {"message", "devices behind one address take this id from each other, or its link "
-                              "drops often: give each device an id of its own (--device-id)"}});
+                  {"message",
+                   "devices behind one address take this id from each other, or its link drops "
+                   "often: give each device an id of its own (--device-id)"}});
   }
 
   /// What the store has of a device, if it fits this server's model. False: it may have something,

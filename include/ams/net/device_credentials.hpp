@@ -63,9 +63,9 @@ class DeviceCredentials {
 
 /// An authorize callback (server.hpp) whose tokens and devices may be exchanged while a server
 /// runs. A known device needs its own token. A revoked one is refused with Fault(unauthorized).
-/// Others need one of the shared tokens; without any they are refused likewise. A Hello without device id asks for the operator: its own
-/// token or a shared one. Copies share what they know, so that a server may be given one.
-/// Thread-safe.
+/// Others need one of the shared tokens; without any they are refused likewise. A Hello without
+/// device id asks for the operator: its own token or a shared one. Copies share what they know, so
+/// that a server may be given one. Thread-safe.
 class Authorization {
  public:
   /// Both throw Error(invalid_argument) on an empty token or one of more than 1024 bytes.

@@ -935,13 +935,23 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         throw Error(ErrorCode::malformed_data,
                     fmt::format("{} frames were decoded of {}", frames.size(), times.size()));
       }
-      for (std::size_t i = 0; i < frames.size(); ++i) {
+      const StudentParts& student = *piece.student;
+      const std::size_t most = std::max<std::size_t>(1, student.teacher->max_frames());
+      for (std::size_t first = 0; first < frames.size(); first += most) {
         if (stopped_) return std::nullopt;
-        const StudentParts& student = *piece.student;
-        const Handle label = student.teacher->label(frames[i], times[i]);
-        if (!label) continue;
-        piece.samples.push_back(
-            {times[i], student.task->sample(frames[i], label), pack_label(student, label)});
+        const std::size_t count = std::min(most, frames.size() - first);
+        const std::vector<Handle> labels = student.teacher->label_frames(
+            std::span(frames).subspan(first, count), std::span(times).subspan(first, count));
+        if (labels.size() != count) {
+          throw Error(ErrorCode::invalid_argument,
+                      fmt::format("the teacher gave {} labels of {} frames", labels.size(), count));
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+          if (!labels[i]) continue;
+          const std::size_t at = first + i;
+          piece.samples.push_back({times[at], student.task->sample(frames[at], labels[i]),
+                                   pack_label(student, labels[i])});
+        }
       }
     } catch (...) {
       piece.failure = current_error();

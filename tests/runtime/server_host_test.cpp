@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -203,6 +204,39 @@ TEST_CASE("samples come in, updates go out") {
   f.leave(1);
   CHECK(f.host->report()[0].ended_links.downlink_bytes == 10);
   CHECK(f.host->metrics().find("ams_updates_total{device=\"a\"} 1\n") != std::string::npos);
+}
+
+TEST_CASE("a teacher labels as many frames at once as it takes") {
+  struct Batches final : Teacher {
+    toy::Teacher inner{600};
+    std::vector<std::size_t> asked;
+    std::size_t left_out = 0;
+    Handle label(const Handle& frame, double seconds) override {
+      return inner.label(frame, seconds);
+    }
+    std::size_t max_frames() const override { return 3; }
+    std::vector<Handle> label_frames(std::span<const Handle> frames,
+                                     std::span<const double> seconds) override {
+      asked.push_back(frames.size());
+      std::vector<Handle> labels = Teacher::label_frames(frames, seconds);
+      labels.resize(labels.size() - left_out);
+      return labels;
+    }
+  };
+  const auto teacher = std::make_shared<Batches>();
+  Fixture f;
+  f.parts.teacher = teacher;
+  f.begin();
+  f.connect(1, "a");
+  f.batch(1, 1);
+  CHECK(teacher->asked == std::vector<std::size_t>{3, 2});
+  CHECK(f.host->session("a")->counters().samples == 5);
+
+  teacher->left_out = 1;
+  f.batch(1, 2);
+  CHECK(f.host->session("a")->counters().samples == 5);
+  CHECK(f.host->session("a")->counters().batches_failed == 1);
+  CHECK(f.log.count("labelling_failed") == 1);
 }
 
 TEST_CASE("a newer connection of a device takes over") {

@@ -107,6 +107,9 @@ class PythonPolicy final : public UpdatePolicy {
   void on_phase_lost() override {
     overridden<void>(base(), "on_phase_lost", [] {});
   }
+  void on_replaced() override {
+    overridden<void>(base(), "on_replaced", [] {});
+  }
   void on_connected(double now_seconds) override {
     overridden<void>(
         base(), "on_connected", [] {}, now_seconds);
@@ -371,6 +374,8 @@ each mini-batch, or none where the trainer computes no loss.)")
           "report"_a, "What came of the update, a WriteReport.")
       .def("on_phase_lost", &U::on_phase_lost,
            "The phase gave nothing: it failed, or the device had left.")
+      .def("on_replaced", &U::on_replaced,
+           "The device gets another state, by hand, than the phases led to.")
       .def("on_connected", &U::on_connected, "now_seconds"_a, "A connection was made.")
       .def("on_sent", &U::on_sent, "message"_a, "is_repeated"_a, "now_seconds"_a, R"(
 A message leaves. is_repeated: an update that was written earlier and is sent once more.)");

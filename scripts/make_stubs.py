@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-MODULES = ("_core", "_edge", "_net", "_torch", "_video")
+MODULES = ("_core", "_edge", "_net", "_serve", "_torch", "_video")
 
 
 def main() -> None:

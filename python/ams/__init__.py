@@ -2,7 +2,8 @@
 
 A small network on a device learns from a large one on a server, which streams back only the
 parameters that matter. Here are the primitives on numpy, the two state machines, the policies and
-the hosts that drive all these; no torch is imported. ``ams.torch`` has the same for
+the hosts that drive all these; no torch is imported. ``serve``, ``Server`` and ``Device`` are both
+ends over a real network, for any module, task and teacher. ``ams.torch`` has the same for
 ``torch.nn.Module``, ``ams.video`` reads and writes video, ``ams.synthetic`` renders a street with
 exact labels, ``ams.protocol`` has the messages between the two ends, ``ams.parts`` what hosts are
 made of, ``ams.outputs`` reads what a device sees. ``ams.export`` writes networks for the programs,
@@ -115,6 +116,7 @@ from .errors import (
     UnsupportedVersionError,
 )
 from .inspection import inspect
+from .serving import Device, ModuleTask, SegmentationTask, Server, serve
 
 __all__ = [
     "AdamState",
@@ -126,6 +128,7 @@ __all__ = [
     "ConfusionMatrix",
     "ConnectToServer",
     "CoordinateSet",
+    "Device",
     "DeviceHost",
     "DigestMismatchError",
     "DisconnectDevice",
@@ -152,6 +155,7 @@ __all__ = [
     "ModelJournal",
     "ModelState",
     "ModelVersion",
+    "ModuleTask",
     "PaperPolicy",
     "Persist",
     "PhaseContext",
@@ -161,8 +165,10 @@ __all__ = [
     "Publish",
     "Random",
     "SamplingRateController",
+    "SegmentationTask",
     "SendToDevice",
     "SendToServer",
+    "Server",
     "ServerHost",
     "ServerSession",
     "SessionCounters",
@@ -214,6 +220,7 @@ __all__ = [
     "random_fraction",
     "recommended_multipliers",
     "selection_strategy_names",
+    "serve",
     "unite",
     "update_profile_names",
 ]

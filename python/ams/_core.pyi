@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import os
 import typing
-__all__: list[str] = ['Ack', 'AdamState', 'AveragePrecision', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardBoxLoss', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelJournal', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'PrecisionSummary', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'SlidingPrecision', 'Snapshot', 'SnapshotPart', 'StartScores', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingReport', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'box_disagreement', 'build_info', 'check_boxes', 'decode_centre_maps', 'decode_snapshot', 'draw_boxes', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'pack_boxes', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'resize_frame', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'street_object_names', 'unite', 'unpack_boxes', 'update_profile_names']
+__all__: list[str] = ['Ack', 'AdamState', 'AveragePrecision', 'BudgetPolicy', 'Bye', 'ClientCounters', 'ClientOptions', 'ClientView', 'ConfusionMatrix', 'ConnectToServer', 'Control', 'CoordinateSet', 'DeviceHost', 'DisconnectDevice', 'DisconnectServer', 'DownlinkBudget', 'EdgeClient', 'EncodeBuffer', 'EncodeOptions', 'EncodePlan', 'Fault', 'FixedPolicy', 'FrameBatch', 'GradientGuidedAdam', 'HardBoxLoss', 'HardLabelCrossEntropy', 'Hello', 'HorizonReplayBuffer', 'LabelBatch', 'Manifest', 'MiouSummary', 'ModelHolder', 'ModelJournal', 'ModelReadGuard', 'ModelState', 'ModelVersion', 'PaperPolicy', 'Persist', 'PhaseContext', 'PhasePlan', 'PhiScoreTracker', 'PrecisionSummary', 'Publish', 'Random', 'Refusal', 'SamplingRateController', 'SegmentationTask', 'SendToDevice', 'SendToServer', 'ServerHost', 'ServerSession', 'SessionCounters', 'SessionOptions', 'SessionRecord', 'SessionView', 'SlidingMiou', 'SlidingPrecision', 'Snapshot', 'SnapshotPart', 'StartScores', 'Strategy', 'Street', 'Task', 'TaskScore', 'TensorSpec', 'TrainingDue', 'TrainingJob', 'TrainingRateController', 'TrainingReport', 'TrainingResult', 'TurnScheduler', 'Update', 'UpdateInfo', 'UpdatePolicy', 'Welcome', 'Work', 'WorkCost', 'WriteReport', 'apply_update', 'box_disagreement', 'build_info', 'check_boxes', 'decode_centre_maps', 'decode_snapshot', 'draw_boxes', 'encode_snapshot', 'encode_update', 'first_and_last_layers', 'first_layers', 'fraction_count', 'full', 'gradient_guided', 'inspect_update', 'label_disagreement', 'largest_by_magnitude', 'last_layers', 'learning_rate_ranges', 'learning_rate_scales', 'make_selection_strategy', 'normalization', 'normalization_and_head', 'pack_boxes', 'protocol_version', 'random_coordinates', 'random_fraction', 'recommended_multipliers', 'resize_frame', 'selection_strategy_names', 'street_class_names', 'street_eval_classes', 'street_label_ids', 'street_object_names', 'unite', 'unpack_boxes', 'update_profile_names']
 class TensorSpec:
     """
     One tensor's place in the flat float32 parameter vector.
@@ -1429,6 +1429,12 @@ class Task:
         The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which
         then is such an array.
         """
+    def frame_and_label(self, sample: typing.Any) -> tuple[typing.Any, typing.Any]:
+        """
+        The frame, uint8 [H, W, 3], and the label that a sample was made of, as draw() takes them; (None,
+        None) where they are not there. By default those of a sample of sample()'s; an operator of ams.serve
+        then sees pictures.
+        """
     def pack_label(self, label: typing.Any) -> bytes:
         """
         A label as bytes, for a store: with the frames as they came, samples outlive the server. By default
@@ -1463,6 +1469,16 @@ class Task:
     def name(self) -> str:
         """
         For logs and reports, e.g. 'segmentation'.
+        """
+class SegmentationTask(Task):
+    """
+    Semantic segmentation as a Task of the library's own: labels and predictions are uint8 [H, W], class
+    ids, samples LabelledFrame. It runs without the GIL. See ams.SegmentationTask.
+    """
+    def __init__(self, classes: int | collections.abc.Sequence[int], class_names: collections.abc.Sequence[str], input_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]) -> None:
+        """
+        classes: how many, or their ids. class_names: of all ids, for colours; may be empty. input_size:
+        (height, width) of samples, pixels. Raises InvalidArgumentError.
         """
 class Random:
     """
@@ -1750,6 +1766,10 @@ class UpdatePolicy:
     def on_phi(self, phi: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
         Two consecutive samples have this phi-score.
+        """
+    def on_replaced(self) -> None:
+        """
+        The device gets another state, by hand, than the phases led to.
         """
     def on_sent(self, message: Welcome | Control | Update | Snapshot | Fault | Bye | SnapshotPart, is_repeated: bool, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -3597,7 +3617,7 @@ def box_disagreement(first: numpy.ndarray, second: numpy.ndarray) -> float:
 def build_info() -> dict:
     """
     How this package was built: version, layers (torch: the version that it was built with, or None;
-    video, x264, net), compiler, pybind11.
+    video, x264, net, store), compiler, pybind11.
     """
 def check_boxes(boxes: numpy.ndarray, class_count: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

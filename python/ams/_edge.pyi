@@ -13,7 +13,7 @@ class Device:
     """
     A device's host, link, encoder and state file; see ams.edge.
     """
-    def __init__(self, *, manifest: ams._core.Manifest, values: numpy.typing.ArrayLike, fingerprint: typing.SupportsInt | typing.SupportsIndex, active: typing.Any, inactive: typing.Any, classes: int | collections.abc.Sequence[int], state: str, host: str, port: typing.SupportsInt | typing.SupportsIndex, ca: str, accept_any_host_name: bool, uplink_bps: typing.SupportsFloat | typing.SupportsIndex, uplink_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], options: ams._core.ClientOptions) -> None:
+    def __init__(self, *, manifest: ams._core.Manifest, values: numpy.typing.ArrayLike, fingerprint: typing.SupportsInt | typing.SupportsIndex, active: typing.Any, inactive: typing.Any, task: typing.Any, state: str, host: str, port: typing.SupportsInt | typing.SupportsIndex, ca: str, accept_any_host_name: bool, uplink_bps: typing.SupportsFloat | typing.SupportsIndex, uplink_size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], options: ams._core.ClientOptions) -> None:
         ...
     def close(self, reason: str, timeout_seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -23,9 +23,9 @@ class Device:
         """
         A frame that may be sampled.
         """
-    def predict(self, frame: typing.Any) -> tuple[typing.Any, int]:
+    def predict(self, frame: typing.Any) -> typing.Any:
         """
-        Label map, and the number of the version that made it.
+        What the student says of it.
         """
     def start(self) -> None:
         """
@@ -60,6 +60,11 @@ class Device:
     def swap_seconds(self) -> list[float]:
         """
         What loading and swapping took, for the latest models.
+        """
+    @property
+    def version(self) -> ams._core.ModelVersion:
+        """
+        The ModelVersion that made the latest prediction; before, the first.
         """
 class DueFrame:
     """

@@ -62,6 +62,9 @@ class StudentBundle:
     num_classes: int
     class_names: tuple[str, ...] | None  #: num_classes of them
     selected_classes: tuple[int, ...]  #: ascending ids that labels can have; empty: all
+    mean: tuple[float, ...]  #: of RGB in 0 to 1
+    standard_deviation: tuple[float, ...]  #: likewise
+    train_batch_norm_statistics: bool
     graph: bytes = field(repr=False)  #: network.onnx with `values`
     graph_offsets: tuple[int, ...] = field(repr=False)  #: in graph, bytes, one for each tensor
 
@@ -73,6 +76,17 @@ class StudentBundle:
     def class_name(self, class_id: int) -> str:
         """Of an id below num_classes, for people."""
         return self.class_names[class_id] if self.class_names else f"class {class_id}"
+
+    def extract_network(self, folder: Path) -> Path:
+        """Writes the file with which a server opens the network. Raises as read()."""
+        name = SCRIPT if self.network == SCRIPT else WEIGHTS
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                contents = _Entries(archive).read(name, _MAX_ENTRY_BYTES)
+            (folder / name).write_bytes(contents)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise IoError(f"cannot take {name} out of the bundle '{self.path}': {error}") from error
+        return folder / name
 
     def onnx_model(self, values: np.ndarray) -> bytearray:
         """The network with these values as an ONNX model, for a runtime to open.
@@ -141,6 +155,11 @@ def _read(path: Path, file: BinaryIO) -> StudentBundle:
         num_classes=description.num_classes(),
         class_names=description.class_names(),
         selected_classes=description.selected_classes(),
+        mean=description.normalization("mean", -1000),
+        standard_deviation=description.normalization("standard_deviation", 1e-6),
+        train_batch_norm_statistics=_field(
+            description.content, "train_batch_norm_statistics", bool
+        ),
         graph=graph,
         graph_offsets=description.graph_offsets(manifest, len(graph)),
     )
@@ -208,29 +227,36 @@ class _Description:
                 f"it has version {content.get('version')!r}; this build reads version {VERSION}: "
                 "export it again, or use another version of libams"
             )
-        self._content = content
+        self.content = content
 
     def fingerprint(self) -> int:
-        text = _field(self._content, "fingerprint", str)
+        text = _field(self.content, "fingerprint", str)
         if len(text) != 16 or any(c not in "0123456789abcdef" for c in text):
             raise _wrong("fingerprint", text, "16 hexadecimal digits")
         return int(text, 16)
 
     def input_size(self) -> tuple[int, int]:
-        size = _field(self._content, "input", dict)
+        size = _field(self.content, "input", dict)
         sides = _whole(size, "width"), _whole(size, "height")
         if any(side not in _SIDES for side in sides):
             raise _wrong("input", size, "32 to 4096 pixels each")
         return sides
 
+    def normalization(self, name: str, least: float) -> tuple[float, ...]:
+        values = _field(self.content, "normalization", dict).get(name)
+        fit = isinstance(values, list) and len(values) == 3
+        if not fit or not all(type(v) in (int, float) and least <= v <= 1000 for v in values):
+            raise _wrong(f"normalization.{name}", values, f"three numbers of {least} to 1000")
+        return tuple(float(value) for value in values)
+
     def num_classes(self) -> int:
-        count = _whole(self._content, "num_classes")
+        count = _whole(self.content, "num_classes")
         if not 2 <= count <= MAX_CLASSES:
             raise _wrong("num_classes", count, f"2 to {MAX_CLASSES}")
         return count
 
     def class_names(self) -> tuple[str, ...] | None:
-        names = self._content.get("class_names")
+        names = self.content.get("class_names")
         if names is None:
             return None
         fit = isinstance(names, list) and all(
@@ -242,14 +268,14 @@ class _Description:
         return tuple(names)
 
     def selected_classes(self) -> tuple[int, ...]:
-        ids = _field(self._content, "selected_classes", list)
+        ids = _field(self.content, "selected_classes", list)
         fit = all(type(i) is int and 0 <= i < self.num_classes() for i in ids)
         if not fit or len(ids) == 1 or ids != sorted(set(ids)):
             raise _wrong("selected_classes", ids, "two or more ascending class ids, or none")
         return tuple(ids)
 
     def network(self) -> str:
-        network = _field(self._content, "network", str)
+        network = _field(self.content, "network", str)
         if network != SCRIPT and not (network.isidentifier() and len(network) <= 64):
             raise _wrong("network", network, f'"{SCRIPT}" or the name of a network')
         return network
@@ -258,12 +284,12 @@ class _Description:
         """The file with which a server opens the network."""
         if self.network() == SCRIPT:
             return SCRIPT
-        if self._content.get("weights") != WEIGHTS:
-            raise _wrong("weights", self._content.get("weights"), f'"{WEIGHTS}"')
+        if self.content.get("weights") != WEIGHTS:
+            raise _wrong("weights", self.content.get("weights"), f'"{WEIGHTS}"')
         return WEIGHTS
 
     def manifest(self) -> Manifest:
-        tensors = _field(self._content, "tensors", list)
+        tensors = _field(self.content, "tensors", list)
         specs = [
             (
                 _field(tensor, "name", str),
@@ -286,7 +312,7 @@ class _Description:
         return manifest
 
     def graph(self) -> str:
-        name = _field(_field(self._content, "onnx", dict), "file", str)
+        name = _field(_field(self.content, "onnx", dict), "file", str)
         if name != GRAPH:
             raise _wrong("onnx.file", name, f'"{GRAPH}"')
         return name
@@ -294,7 +320,7 @@ class _Description:
     def graph_offsets(self, manifest: Manifest, graph_bytes: int) -> tuple[int, ...]:
         """Where each tensor of the manifest stands in the graph."""
         offsets: dict[str, int] = {}
-        for tensor in map(_mapping, _field(self._content["onnx"], "tensors", list)):
+        for tensor in map(_mapping, _field(self.content["onnx"], "tensors", list)):
             name = _field(tensor, "name", str)
             if name in offsets:
                 raise MalformedDataError(f"{GRAPH} has the tensor '{name}' twice")
@@ -330,7 +356,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _field(content: Mapping[str, Any], name: str, kind: type) -> Any:
     value = content.get(name)
     if not isinstance(value, kind):
-        words = {str: "a text", list: "a list", dict: "an object"}
+        words = {str: "a text", list: "a list", dict: "an object", bool: "true or false"}
         raise _wrong(name, value, words[kind])
     return value
 

@@ -18,7 +18,7 @@ py::dict build_info() {
       "version"_a = version_string,
       "layers"_a = py::dict("torch"_a = torch.empty() ? py::object(py::none()) : py::str(torch),
                             "video"_a = bool(AMS_HAS_VIDEO), "x264"_a = bool(AMS_HAS_X264),
-                            "net"_a = bool(AMS_HAS_NET)),
+                            "net"_a = bool(AMS_HAS_NET), "store"_a = bool(AMS_HAS_STORE)),
       "compiler"_a = __VERSION__,
       "pybind11"_a =
           std::to_string(PYBIND11_VERSION_MAJOR) + "." + std::to_string(PYBIND11_VERSION_MINOR));
@@ -36,7 +36,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = ams::version_string;
   m.def("build_info", &build_info, R"(
 How this package was built: version, layers (torch: the version that it was built with, or None;
-video, x264, net), compiler, pybind11.)");
+video, x264, net, store), compiler, pybind11.)");
   // Types come before the functions whose signatures name them.
   bind_manifest(m);
   bind_coordinate_set(m);

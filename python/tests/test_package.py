@@ -30,7 +30,7 @@ def test_version_is_the_library_s():
     info = ams.build_info()
     assert info["version"] == ams.__version__
     assert set(info) == {"version", "layers", "compiler", "pybind11"}
-    assert set(info["layers"]) == {"torch", "video", "x264", "net"}
+    assert set(info["layers"]) == {"torch", "video", "x264", "net", "store"}
 
 
 def test_importing_it_imports_no_torch():

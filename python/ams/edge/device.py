@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import weakref
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from .. import _edge
 from .. import bundle as bundles
-from .._core import ClientCounters, ClientOptions, ModelState
+from .._core import ClientCounters, ClientOptions, Manifest, ModelState, SegmentationTask, Task
 from ..errors import InvalidArgumentError
 from ..onnx_predictor import OnnxPredictor
 
@@ -60,37 +61,27 @@ class Device:
         if not isinstance(student, bundles.StudentBundle):
             student = bundles.read(student)
         self.bundle = student
-        host, port = parse_server(server)
-        if not 1 <= uplink_kbps <= 1e6:
-            raise InvalidArgumentError(f"uplink_kbps is {uplink_kbps}; allowed are 1 to 1000000")
-        width, height = uplink_size
-        if not (16 <= width <= 2048 and 16 <= height <= 2048):
-            raise InvalidArgumentError(
-                f"uplink_size is {uplink_size}; allowed are 16 to 2048 pixels each"
-            )
-        options: dict[str, Any] = {"token": token, "seed": seed}
-        options["device_id"] = socket.gethostname() if device_id is None else device_id
-        if first_batch_seconds is not None:
-            options["first_batch_seconds"] = first_batch_seconds
-        predictors = [
-            OnnxPredictor(student, threads=threads, execution_provider=execution_provider)
-            for _ in range(2)
-        ]
-        self._device = _edge.Device(
+        self._device = open_device(
             manifest=student.manifest,
             values=student.values,
             fingerprint=student.fingerprint,
-            active=predictors[0],
-            inactive=predictors[1],
-            classes=student.shown_classes,
-            state=os.fspath(state),
-            host=host,
-            port=port,
-            ca=os.fspath(ca),
-            accept_any_host_name=insecure_accept_any_host_name,
-            uplink_bps=1000 * uplink_kbps,
-            uplink_size=(width, height),
-            options=ClientOptions(**options),
+            predictors=[
+                OnnxPredictor(student, threads=threads, execution_provider=execution_provider)
+                for _ in range(2)
+            ],
+            task=SegmentationTask(
+                student.shown_classes, [], (student.input_height, student.input_width)
+            ),
+            server=server,
+            ca=ca,
+            token=token,
+            device_id=device_id,
+            state=state,
+            uplink_kbps=uplink_kbps,
+            uplink_size=uplink_size,
+            first_batch_seconds=first_batch_seconds,
+            insecure_accept_any_host_name=insecure_accept_any_host_name,
+            seed=seed,
         )
         #: Number of the version that made the latest prediction.
         self.model_version = 0
@@ -104,7 +95,8 @@ class Device:
     def predict(self, frame: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3], RGB, to class ids, uint8 [input_height, input_width], by the newest
         model. Raises ams.InvalidArgumentError."""
-        labels, self.model_version = self._device.predict(frame)
+        labels = self._device.predict(frame)
+        self.model_version = self._device.version.number
         return labels
 
     def offer(self, capture_seconds: float, frame: np.ndarray) -> None:
@@ -158,6 +150,56 @@ class Device:
         trace: TracebackType | None,
     ) -> None:
         self.close("" if error is None else "the program failed")
+
+
+def open_device(
+    *,
+    manifest: Manifest,
+    values: np.ndarray,
+    fingerprint: int,
+    predictors: Sequence[Any],
+    task: Task,
+    server: str,
+    ca: str | os.PathLike[str],
+    token: str,
+    device_id: str | None,
+    state: str | os.PathLike[str],
+    uplink_kbps: float,
+    uplink_size: tuple[int, int],
+    first_batch_seconds: float | None,
+    insecure_accept_any_host_name: bool,
+    seed: int,
+) -> _edge.Device:
+    """The device of two copies of a student, Predictors of ams.parts. Raises as Device does."""
+    host, port = parse_server(server)
+    if not 1 <= uplink_kbps <= 1e6:
+        raise InvalidArgumentError(f"uplink_kbps is {uplink_kbps}; allowed are 1 to 1000000")
+    width, height = uplink_size
+    if not (16 <= width <= 2048 and 16 <= height <= 2048):
+        raise InvalidArgumentError(
+            f"uplink_size is {uplink_size}; allowed are 16 to 2048 pixels each"
+        )
+    options: dict[str, Any] = {"token": token, "seed": seed}
+    options["device_id"] = socket.gethostname() if device_id is None else device_id
+    if first_batch_seconds is not None:
+        options["first_batch_seconds"] = first_batch_seconds
+    active, inactive = predictors
+    return _edge.Device(
+        manifest=manifest,
+        values=values,
+        fingerprint=fingerprint,
+        active=active,
+        inactive=inactive,
+        task=task,
+        state=os.fspath(state),
+        host=host,
+        port=port,
+        ca=os.fspath(ca),
+        accept_any_host_name=insecure_accept_any_host_name,
+        uplink_bps=1000 * uplink_kbps,
+        uplink_size=(width, height),
+        options=ClientOptions(**options),
+    )
 
 
 def parse_server(server: str) -> tuple[str, int]:

@@ -119,7 +119,7 @@ class ModuleTrainer:
                     vector.zero_gradients()
                     with torch.enable_grad():
                         value = self._loss(
-                            self._module(_to_device(inputs, device)), _to_device(targets, device)
+                            self._module(to_device(inputs, device)), to_device(targets, device)
                         )
                     losses.append(finite_loss(value, number))
                     if value is None:
@@ -145,7 +145,7 @@ class ModuleTrainer:
         device = self._vector.values.device
         self._vector.load(values)
         self._module.train(False)
-        inputs, targets = (_to_device(part, device) for part in self._collate(samples))
+        inputs, targets = (to_device(part, device) for part in self._collate(samples))
         return self._score(self._module(inputs), targets)
 
     def _score_by_loss(self, outputs: Any, targets: Any) -> float | None:
@@ -157,13 +157,14 @@ class ModuleTrainer:
         return math.exp(-max(0.0, loss)) if math.isfinite(loss) else 0.0
 
 
-def _to_device(value: Any, device: torch.device) -> Any:
+def to_device(value: Any, device: torch.device) -> Any:
+    """The tensors of a value, also in lists, tuples and dictionaries, on a device."""
     if isinstance(value, torch.Tensor):
         return value.to(device)
     if isinstance(value, dict):
-        return {key: _to_device(item, device) for key, item in value.items()}
+        return {key: to_device(item, device) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_to_device(item, device) for item in value))
+        return type(value)(*(to_device(item, device) for item in value))
     if isinstance(value, (list, tuple)):
-        return type(value)(_to_device(item, device) for item in value)
+        return type(value)(to_device(item, device) for item in value)
     return value

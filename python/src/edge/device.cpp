@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,13 +11,13 @@
 #include <utility>
 
 #include "ams/device/device.hpp"
-#include "ams/segmentation/segmentation_task.hpp"
+#include "ams/session/task.hpp"
 #include "arrays.hpp"
-#include "classes.hpp"
 #include "common/log.hpp"
 #include "edge/common.hpp"
 #include "errors.hpp"
 #include "objects.hpp"
+#include "runtime/label_predictor.hpp"
 #include "runtime/parts.hpp"
 
 namespace py = pybind11;
@@ -25,32 +26,17 @@ using namespace py::literals;
 namespace ams::python {
 namespace {
 
-/// A Python predictor of label maps. A frame reaches it as it was given.
-class LabelPredictor final : public Predictor {
- public:
-  explicit LabelPredictor(const py::object& object)
-      : inner_(std::make_shared<const Reference>(object)) {}
-  const std::shared_ptr<const Manifest>& manifest() const override { return inner_.manifest(); }
-  void load(std::span<const float> values) override { inner_.load(values); }
-  Handle predict(const Handle& frame) override {
-    const py::gil_scoped_acquire gil;
-    const Handle labels = inner_.predict(frame);
-    return Handle::make(call_python([&] { return to_object(labels).cast<LabelMap>(); }));
-  }
-
- private:
-  PythonPredictor inner_;
-};
-
 /// A Device, and the version of its latest prediction. Its threads may wait for the GIL.
 class PythonDevice {
  public:
   PythonDevice(DeviceParts parts, DeviceOptions options) {
     parts.on_prediction = [this](const Handle&, const Handle&, ModelVersion version) {
-      predicting_version_ = version.number;
+      const std::lock_guard lock(version_mutex_);
+      version_ = version;
     };
     const py::gil_scoped_release no_gil;  // both predictors load
     device_.emplace(std::move(parts), std::move(options), log::logger());
+    version_ = host().client().held().version();
   }
   ~PythonDevice() {
     const py::gil_scoped_release no_gil;
@@ -59,18 +45,28 @@ class PythonDevice {
   PythonDevice(const PythonDevice&) = delete;
   PythonDevice& operator=(const PythonDevice&) = delete;
 
-  std::pair<Handle, std::uint32_t> predict(const Handle& frame) {
-    Handle labels = device_->host().predict(frame);
-    return {std::move(labels), predicting_version_};
+  Handle predict(const Handle& frame) { return host().predict(frame); }
+
+  /// Of the model that made the latest prediction; before the first one, that it begins with.
+  ModelVersion version() const {
+    const std::lock_guard lock(version_mutex_);
+    return version_;
   }
 
   Device& device() { return *device_; }
   DeviceHost& host() { return device_->host(); }
 
  private:
-  std::uint32_t predicting_version_ = 0;
+  mutable std::mutex version_mutex_;
+  ModelVersion version_;
   std::optional<Device> device_;
 };
+
+/// Of label maps, unless the task is one of Python's.
+std::shared_ptr<Predictor> to_predictor(const py::object& object, bool of_labels) {
+  if (of_labels) return std::make_shared<LabelPredictor>(object);
+  return std::make_shared<PythonPredictor>(std::make_shared<const Reference>(object));
+}
 
 py::dict stages_of(const StageTimes& stages) {
   py::dict result;
@@ -88,7 +84,7 @@ void bind_device(py::module_& m) {
                            "A device's host, link, encoder and state file; see ams.edge.")
       .def(py::init([](std::shared_ptr<Manifest> manifest, const ArrayLike& values,
                        std::uint64_t fingerprint, const py::object& active,
-                       const py::object& inactive, const ClassesLike& classes,
+                       const py::object& inactive, const py::object& task,
                        const std::string& state, const std::string& host, std::uint16_t port,
                        const std::string& ca, bool accept_any_host_name, double uplink_bps,
                        std::pair<int, int> uplink_size, ClientOptions options) {
@@ -102,16 +98,18 @@ void bind_device(py::module_& m) {
              options.student_fingerprint = fingerprint;
              device.client = std::move(options);
              device.state = state;
+             References not_counted;
+             const bool of_labels = is_label_task(task);
              DeviceParts parts{
                  .initial = ModelState(std::move(manifest), ConstFloats(values, "values").copy()),
-                 .active = std::make_shared<LabelPredictor>(active),
-                 .inactive = std::make_shared<LabelPredictor>(inactive),
+                 .active = to_predictor(active, of_labels),
+                 .inactive = to_predictor(inactive, of_labels),
                  .codec = nullptr,
-                 .task = std::make_shared<SegmentationTask>(to_classes(classes, 255))};
+                 .task = share(task.cast<PartOf<Task>>(), not_counted)};
              return std::make_unique<PythonDevice>(std::move(parts), std::move(device));
            }),
            py::kw_only(), "manifest"_a, "values"_a, "fingerprint"_a, "active"_a, "inactive"_a,
-           "classes"_a, "state"_a, "host"_a, "port"_a, "ca"_a, "accept_any_host_name"_a,
+           "task"_a, "state"_a, "host"_a, "port"_a, "ca"_a, "accept_any_host_name"_a,
            "uplink_bps"_a, "uplink_size"_a, "options"_a)
       .def(
           "start", [](PythonDevice& self) { self.device().start(); }, NoGil(), "Connects. Once.")
@@ -124,7 +122,7 @@ void bind_device(py::module_& m) {
               return self.predict(handle);
             });
           },
-          "frame"_a, "Label map, and the number of the version that made it.")
+          "frame"_a, "What the student says of it.")
       .def(
           "offer",
           [](PythonDevice& self, double capture_seconds, Frame frame) {
@@ -140,6 +138,8 @@ void bind_device(py::module_& m) {
           },
           "reason"_a, "timeout_seconds"_a, NoGil(),
           "Says goodbye, takes over what has come, saves and ends all threads.")
+      .def_property_readonly("version", &PythonDevice::version,
+                             "The ModelVersion that made the latest prediction; before, the first.")
       .def_property_readonly(
           "closed", [](PythonDevice& self) { return self.device().is_closed(); }, "After close().")
       .def_property_readonly(

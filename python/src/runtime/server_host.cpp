@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "bindings.hpp"
-#include "forwarding_policy.hpp"
 #include "runtime/parts.hpp"
+#include "runtime/policy_maker.hpp"
 #include "session/session_state.hpp"
 
 namespace py = pybind11;
@@ -18,8 +18,6 @@ using namespace py::literals;
 
 namespace ams::python {
 namespace {
-
-using MakePolicy = py::typing::Callable<PartOf<UpdatePolicy>()>;
 
 /// A host with what it refers to.
 struct PythonServerHost {
@@ -40,23 +38,6 @@ struct PythonServerHost {
 };
 
 using Host = Collectable<PythonServerHost>;
-
-std::function<std::unique_ptr<UpdatePolicy>()> policy_maker(
-    std::shared_ptr<const Reference> make_policy) {
-  return [make_policy = std::move(make_policy)]() -> std::unique_ptr<UpdatePolicy> {
-    const py::gil_scoped_acquire gil;
-    return call_python([&] {
-      const py::object made = make_policy->get()();
-      if (!py::isinstance<UpdatePolicy>(made)) {
-        throw_invalid("make_policy gave " + repr_text(made) +
-                      "; allowed is an UpdatePolicy");
-      }
-      References not_counted;
-      return std::make_unique<ForwardingPolicy>(
-          share(py::reinterpret_borrow<PartOf<UpdatePolicy>>(made), not_counted));
-    });
-  };
-}
 
 /// A session of a host.
 struct SessionView {

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,8 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "ams/segmentation/frame_resize.hpp"
+#include "ams/segmentation/segmentation_task.hpp"
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "classes.hpp"
 #include "objects.hpp"
 #include "overrides.hpp"
 
@@ -38,6 +42,19 @@ class PythonScore final : public TaskScore {
  private:
   Reference object_;
 };
+
+/// What sample() makes by default, where its frame is a picture; else two None.
+std::pair<py::object, py::object> pair_of(const py::object& sample) {
+  const auto is_picture = [](const py::handle& frame) {
+    if (!py::isinstance<py::array_t<std::uint8_t>>(frame)) return false;
+    const auto pixels = py::reinterpret_borrow<py::array>(frame);
+    return pixels.ndim() == 3 && pixels.shape(2) == 3;
+  };
+  if (!py::isinstance<py::tuple>(sample) || py::len(sample) != 2) return {py::none(), py::none()};
+  const auto pair = py::reinterpret_borrow<py::tuple>(sample);
+  if (!is_picture(pair[0])) return {py::none(), py::none()};
+  return {pair[0], pair[1]};
+}
 
 /// A task that is a Python class.
 class PythonTask final : public Task {
@@ -67,6 +84,14 @@ class PythonTask final : public Task {
     return overridden<std::optional<double>>(
         base(), "difference", [] { return std::nullopt; }, previous, current);
   }
+  std::pair<Handle, Handle> frame_and_label(const Handle& sample) const override {
+    const py::gil_scoped_acquire gil;
+    const auto pair = overridden<std::pair<py::object, py::object>>(
+        base(), "frame_and_label", [&] { return pair_of(to_object(sample)); }, sample);
+    if (pair.first.is_none()) return {};
+    return {Handle::make(call_python([&] { return pair.first.cast<Frame>(); })),
+            to_handle(pair.second)};
+  }
   std::size_t size_bytes(const Handle& sample) const override {
     return overridden<std::size_t>(
         base(), "size_bytes", [] { return std::size_t{0}; }, sample);
@@ -84,6 +109,43 @@ class PythonTask final : public Task {
  private:
   const Task* base() const { return this; }
 };
+
+/// Segmentation with samples at a student's input size.
+class SizedTask final : public SegmentationTask {
+ public:
+  SizedTask(ClassSubset classes, std::vector<std::string> names, int width, int height)
+      : SegmentationTask(std::move(classes), std::move(names)), width_(width), height_(height) {}
+
+  Handle sample(const Handle& frame, const Handle& label) const override {
+    return Handle::make(LabelledFrame{resize_area(frame.as<Frame>(), width_, height_),
+                                      resize_nearest(label.as<LabelMap>(), width_, height_)});
+  }
+
+ private:
+  int width_, height_;
+};
+
+void define_segmentation_task(py::module_& m) {
+  py::class_<SizedTask, Task, std::shared_ptr<SizedTask>>(m, "SegmentationTask", R"(
+Semantic segmentation as a Task of the library's own: labels and predictions are uint8 [H, W], class
+ids, samples LabelledFrame. It runs without the GIL. See ams.SegmentationTask.)")
+      .def(py::init([](const ClassesLike& classes, std::vector<std::string> class_names,
+                       std::pair<int, int> input_size) {
+             const auto [height, width] = input_size;
+             for (const int side : {height, width}) {
+               if (side < 32 || side > 4096) {
+                 throw_invalid("input_size is (" + std::to_string(height) + ", " +
+                               std::to_string(width) +
+                               "); allowed are (height, width) of 32 to 4096 pixels each");
+               }
+             }
+             return std::make_shared<SizedTask>(to_classes(classes, 255), std::move(class_names),
+                                                width, height);
+           }),
+           "classes"_a, "class_names"_a, "input_size"_a, R"(
+classes: how many, or their ids. class_names: of all ids, for colours; may be empty. input_size:
+(height, width) of samples, pixels. Raises InvalidArgumentError.)");
+}
 
 }  // namespace
 
@@ -130,6 +192,10 @@ always.)")
       .def("difference", &Task::difference, "previous"_a, "current"_a, R"(
 Share of two predictions that differs, in [0, 1]: a device sees scene changes by it. None where they
 cannot be compared; by default always, and no scene change is seen.)")
+      .def("frame_and_label", &Task::frame_and_label, "sample"_a, R"(
+The frame, uint8 [H, W, 3], and the label that a sample was made of, as draw() takes them; (None,
+None) where they are not there. By default those of a sample of sample()'s; an operator of ams.serve
+then sees pictures.)")
       .def("size_bytes", &Task::size_bytes, "sample"_a, R"(
 What a sample counts against SessionOptions.max_buffer_bytes, always the same for one sample. By
 default 0.)")
@@ -146,6 +212,7 @@ pairs, the main one first.)")
       .def("draw", &Task::draw, "frame"_a, "label"_a, R"(
 The frame with a label or a prediction drawn over it: uint8 [H, W, 3]. By default the frame, which
 then is such an array.)");
+  define_segmentation_task(m);
 }
 
 }  // namespace ams::python

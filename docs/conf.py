@@ -34,7 +34,7 @@ suppress_warnings = ["duplicate_declaration.cpp", "source_code_parser.cpp"]
 # ---- the way through the pages ----
 
 CHAPTERS = {
-    "Guides": ("embed", "experiment", "own-model", "teachers", "deployment", "device", "c", "detection"),
+    "Guides": ("embed", "experiment", "own-model", "serve", "teachers", "deployment", "device", "c", "detection"),
     "Reference": ("sessions", "format", "predictions", "protocol")
     + ("cpp/index", "Python <python/ams/index>"),
     "Background": ("results", "trials", "hacking"),

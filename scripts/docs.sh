@@ -14,7 +14,7 @@ fi
 rm -rf build-docs/source build-docs/doxygen
 mkdir -p build-docs/doxygen
 cp -r docs build-docs/source
-ln -sfn ../examples ../src ../tests build-docs  # pages show some of their code
+ln -sfn ../examples ../python ../src ../tests build-docs  # pages show some of their code
 doxygen docs/Doxyfile
 "$python" -m sphinx -q -W --keep-going -E -b html build-docs/source build-docs/html
 echo "wrote build-docs/html/index.html"

@@ -5,7 +5,8 @@
 
 `ams.export.bundle` writes them. A bundle is a ZIP archive: bundle.json describes the student,
 values.bin has its parameter vector, network.onnx is the network as a device runs it, and network.pt
-or weights.safetensors is the network as a server trains it. Nothing here needs more than numpy.
+or weights.safetensors is the network as a server trains it. network.pte and frozen.bin are there
+for devices on ExecuTorch, which are programs of C++. Nothing here needs more than numpy.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ FORMAT = "ams-student-bundle"
 VERSION = 1
 DESCRIPTION, VALUES, GRAPH = "bundle.json", "values.bin", "network.onnx"
 SCRIPT, WEIGHTS = "network.pt", "weights.safetensors"
+PROGRAM, FROZEN = "network.pte", "frozen.bin"
 
 MAX_CLASSES = 254
 MAX_CLASS_NAME_BYTES = 256

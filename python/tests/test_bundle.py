@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 import zipfile
 
 import numpy as np
@@ -204,6 +205,13 @@ def test_a_path_of_another_name_and_a_folder_that_is_not_there(tmp_path):
         write(SmallNet(), tmp_path / "x.pt")
     with pytest.raises(ams.IoError, match="there is no folder"):
         write(SmallNet(), tmp_path / "nowhere" / "x.bundle")
+
+
+def test_a_program_for_executorch_needs_its_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "executorch.exir", None)
+    with pytest.raises(ams.UnavailableError, match="pip install executorch"):
+        write(SmallNet(), tmp_path / "x.bundle", executorch=True)
+    assert not list(tmp_path.iterdir())
 
 
 # ---- Reading

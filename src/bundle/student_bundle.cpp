@@ -18,6 +18,7 @@
 #include "ams/core/format.hpp"
 #include "ams/session/text.hpp"
 #include "json_fields.hpp"
+#include "program_constants.hpp"
 
 namespace ams {
 namespace {
@@ -164,10 +165,11 @@ const json& element(const JsonFields& fields, const char* list, const json& item
   return item;
 }
 
-std::shared_ptr<const Manifest> read_tensors(const JsonFields& fields, const std::string& where) {
+Manifest read_tensors(const JsonFields& fields, const char* list, std::size_t least,
+                      const std::string& where) {
   std::vector<TensorSpec> tensors;
-  for (const json& item : fields.list("tensors", 1, Manifest::max_tensors, "tensors")) {
-    const JsonFields tensor(element(fields, "tensors", item), where + ": \"tensors\"");
+  for (const json& item : fields.list(list, least, Manifest::max_tensors, "tensors")) {
+    const JsonFields tensor(element(fields, list, item), fmt::format("{}: \"{}\"", where, list));
     TensorSpec spec;
     spec.name = tensor_name(tensor);
     spec.kind = kind_of(tensor);
@@ -177,7 +179,7 @@ std::shared_ptr<const Manifest> read_tensors(const JsonFields& fields, const std
     tensors.push_back(std::move(spec));
   }
   try {
-    return std::make_shared<const Manifest>(std::move(tensors));
+    return Manifest(std::move(tensors));
   } catch (const Error& error) {
     malformed(where + ": " + error.what());
   }
@@ -204,11 +206,11 @@ void read_classes(const JsonFields& fields, StudentBundle& bundle) {
   }
 }
 
-std::vector<float> read_values(const ByteVector& bytes, const Manifest& manifest,
+std::vector<float> read_values(const ByteVector& bytes, const char* entry, const Manifest& manifest,
                                const std::string& where) {
   if (bytes.size() != manifest.dimension() * sizeof(float)) {
-    malformed(fmt::format("{}: values.bin has {} bytes; its tensors have {} values of 4 bytes",
-                          where, bytes.size(), manifest.dimension()));
+    malformed(fmt::format("{}: {} has {} bytes; its tensors have {} values of 4 bytes", where,
+                          entry, bytes.size(), manifest.dimension()));
   }
   std::vector<float> values(manifest.dimension());
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -276,6 +278,20 @@ std::shared_ptr<const T> shared(T value) {
   return std::make_shared<const T>(std::move(value));
 }
 
+ExecutorchProgram read_program(const JsonFields& fields, const Manifest& manifest,
+                               const Archive& archive, const std::string& where) {
+  ExecutorchProgram program;
+  program.bytes = shared(archive.read("network.pte", max_entry_bytes));
+  program.frozen = read_tensors(fields, "frozen", 0, where);
+  if (program.frozen.dimension() > 0) {
+    program.frozen_values = read_values(archive.read("frozen.bin", max_entry_bytes), "frozen.bin",
+                                        program.frozen, archive.where());
+  }
+  program.constants =
+      read_constants(fields, manifest, program.frozen, program.bytes->size(), where);
+  return program;
+}
+
 }  // namespace
 
 bool is_bundle_path(const std::string& path) {
@@ -315,7 +331,7 @@ StudentBundle open_student_bundle(const std::filesystem::path& path) {
   bundle.standard_deviation = three(normalization, "standard_deviation", 1e-6);
   read_classes(fields, bundle);
   bundle.train_batch_norm_statistics = fields.flag("train_batch_norm_statistics");
-  bundle.manifest = read_tensors(fields, where);
+  bundle.manifest = shared(read_tensors(fields, "tensors", 1, where));
 
   bundle.network = fields.text("network", fields.need("network", "a text"), 1, 64);
   const std::string torch_file = bundle.has_torchscript() ? bundle.network : "weights.safetensors";
@@ -323,10 +339,15 @@ StudentBundle open_student_bundle(const std::filesystem::path& path) {
 
   const JsonFields graph(object_of(fields, "onnx"), where + ": \"onnx\"");
   const ByteVector values = archive.read("values.bin", max_entry_bytes);
-  bundle.values = read_values(values, *bundle.manifest, archive.where());
+  bundle.values = read_values(values, "values.bin", *bundle.manifest, archive.where());
   bundle.onnx = shared(archive.read("network.onnx", max_entry_bytes));
   bundle.onnx_offsets =
       read_offsets(graph, *bundle.manifest, values, *bundle.onnx, archive.where());
+  if (fields.find("executorch") != nullptr) {
+    const std::string inner = where + ": \"executorch\"";
+    bundle.executorch = shared(read_program(JsonFields(object_of(fields, "executorch"), inner),
+                                            *bundle.manifest, archive, inner));
+  }
   return bundle;
 }
 

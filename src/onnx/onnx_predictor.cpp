@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cctype>
-#include <cstring>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +12,7 @@
 
 #include "ams/core/format.hpp"
 #include "ams/segmentation/frame_resize.hpp"
+#include "float_bytes.hpp"
 
 namespace ams {
 namespace {
@@ -133,7 +132,7 @@ class OnnxPredictor final : public Predictor {
     }
     const auto tensors = manifest_->tensors();
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-      write(values.subspan(tensors[i].offset, tensors[i].size), graph_.data() + offsets_[i]);
+      store_floats(values.subspan(tensors[i].offset, tensors[i].size), graph_.data() + offsets_[i]);
     }
     session_ = open();
   }
@@ -161,17 +160,6 @@ class OnnxPredictor final : public Predictor {
   }
 
  private:
-  static void write(std::span<const float> values, std::byte* to) {
-    if constexpr (std::endian::native == std::endian::little) {
-      std::memcpy(to, values.data(), values.size_bytes());
-    } else {
-      for (const float value : values) {
-        const auto bits = std::bit_cast<std::uint32_t>(value);
-        for (int i = 0; i < 4; ++i) *to++ = static_cast<std::byte>(bits >> (8 * i));
-      }
-    }
-  }
-
   Ort::Session open() const {
     try {
       return {environment(), graph_.data(), graph_.size(), options_};

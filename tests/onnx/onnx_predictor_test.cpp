@@ -3,55 +3,23 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "ams/core/random.hpp"
 #include "ams/segmentation/frame_resize.hpp"
+#include "bundle/tiny_student.hpp"
 #include "core/expect_error.hpp"
 
 using namespace ams;
-using ams::test::expect_error;
+using namespace ams::test;
 
 namespace {
 
-/// Says which of red, green and blue is largest (data/make_tiny_bundle.py).
+/// Made by data/make_tiny_bundle.py.
 StudentBundle tiny() {
   return open_student_bundle(AMS_SOURCE_DIR "/tests/onnx/data/tiny.bundle");
-}
-
-/// The values of the tiny student with the first two classes exchanged.
-std::vector<float> exchanged(const StudentBundle& bundle) {
-  std::vector<float> values = bundle.values;
-  std::swap_ranges(values.begin(), values.begin() + 3, values.begin() + 3);
-  return values;
-}
-
-Frame noise(int width, int height) {
-  Random random(3);
-  Frame frame{width, height, {}, 0};
-  for (int i = 0; i < 3 * width * height; ++i) {
-    frame.rgb.push_back(static_cast<std::uint8_t>(random.below(256)));
-  }
-  return frame;
-}
-
-std::vector<std::uint8_t> ids(Predictor& predictor, const Frame& frame) {
-  return predictor.predict(Handle::make(frame)).as<LabelMap>().ids;
-}
-
-std::vector<std::uint8_t> largest(const Frame& frame, bool are_exchanged = false) {
-  std::vector<std::uint8_t> result;
-  for (std::size_t i = 0; i < frame.rgb.size(); i += 3) {
-    std::array<std::uint8_t, 3> pixel{frame.rgb[i], frame.rgb[i + 1], frame.rgb[i + 2]};
-    if (are_exchanged) std::swap(pixel[0], pixel[1]);
-    const auto best = std::max_element(pixel.begin(), pixel.end()) - pixel.begin();
-    result.push_back(static_cast<std::uint8_t>(best));
-  }
-  return result;
 }
 
 }  // namespace

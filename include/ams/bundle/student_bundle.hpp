@@ -8,14 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "ams/bundle/executorch_program.hpp"
 #include "ams/core/digest.hpp"
 #include "ams/core/manifest.hpp"
 
 namespace ams {
 
-/// A student in one file, for servers and devices: the network for libtorch and as an ONNX graph,
-/// its first values, and all that both sides must agree on. ams.export.bundle() in Python writes
-/// it. A plain value.
+/// A student in one file, for servers and devices: the network for libtorch, as an ONNX graph and,
+/// on request, as an ExecuTorch program, its first values, and all that both sides must agree on.
+/// ams.export.bundle() in Python writes it. A plain value.
 struct StudentBundle {
   std::string name;        ///< of the file, e.g. "street.bundle"
   Digest fingerprint = 0;  ///< student_fingerprint() of the student: the server asks for it
@@ -36,6 +37,9 @@ struct StudentBundle {
   /// of the manifest from onnx_offsets[i] on.
   std::shared_ptr<const std::vector<std::byte>> onnx;
   std::vector<std::size_t> onnx_offsets;
+
+  /// The same network for ExecuTorch, where the bundle was written with it; else none.
+  std::shared_ptr<const ExecutorchProgram> executorch;
 
   /// For libtorch: a built-in network's name, e.g. "edanet"; or "network.pt", a TorchScript module.
   std::string network;

@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "bundle",
         help="write all about a student as one file",
         description="Writes a student bundle: one file with which a server trains a student and a "
-        "device runs it, in libtorch or in ONNX Runtime. It is checked with every runtime that is "
-        "installed.",
+        "device runs it, in libtorch, in ONNX Runtime or, with --executorch, in ExecuTorch. It is "
+        "checked with every runtime that is installed.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -80,6 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="batch-norm statistics follow the video too",
     )
+    command.add_argument(
+        "--executorch",
+        action="store_true",
+        help="write the network for ExecuTorch too; needs the package executorch",
+    )
     flags = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -96,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             selected_classes=flags.selected_classes,
             train_batch_norm_statistics=flags.train_batch_norm,
         )
-        export.bundle(spec, flags.out, class_names=flags.class_names)
+        export.bundle(spec, flags.out, class_names=flags.class_names, executorch=flags.executorch)
     except KeyboardInterrupt:
         return 130
     except (ams.Error, ImportError) as error:

@@ -12,12 +12,20 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 import ams
 from ams import bundle as bundles
+from ams.export.executorch_program import (
+    Program,
+    ProgramRunner,
+    make_program,
+    require_executorch,
+    tensors_by_name,
+)
 from ams.export.networks import (
     _check_path,
     _check_size,
@@ -63,6 +71,7 @@ def bundle(
     class_names: Sequence[str] | None = None,
     selected_classes: Sequence[int] = (),
     train_batch_norm_statistics: bool = False,
+    executorch: bool = False,
 ) -> ExportedBundle:
     """Writes a student bundle: the one file that ams-server and a device need of a student.
 
@@ -73,17 +82,21 @@ def bundle(
     `num_classes`: 2 to 254; None: as many as the module gives, 19 of a network of the library.
     `class_names`: for people, one for each class. `selected_classes`: two or more ascending ids,
     which alone are trained and predicted; empty: all. `train_batch_norm_statistics`: as in
-    StudentSpec.
+    StudentSpec. `executorch`: write the network for ExecuTorch too, where all values stand in one
+    program with batch norm folded; needs the package executorch.
 
     Every runtime that is installed computes the labels of a few pictures, before and after a change
     of all values, and must agree with the module. Needs the package onnx.
 
     Raises ams.InvalidArgumentError with the reason when the student cannot be trained, cannot be
-    written as ONNX, has a trained tensor that updates would not reach there, or would not compute
-    the same; ams.UnavailableError without onnx, and ams.IoError when the file cannot be written.
+    written as ONNX or for ExecuTorch, has a trained tensor that updates would not reach there, or
+    would not compute the same; ams.UnavailableError without onnx or executorch, and ams.IoError
+    when the file cannot be written.
     """
     path = _check_path(path, (".bundle",))
     require_onnx()
+    if executorch:
+        require_executorch()
     with tempfile.TemporaryDirectory(prefix="ams-bundle-") as folder:
         spec = _spec_of(
             student,
@@ -99,10 +112,11 @@ def bundle(
         labels = LabelNetwork(network, spec).eval()
         tensors = _trained(network, values.manifest)
         graph, offsets = find_tensors(labels, tensors)
-        entries = _entries(spec, values, names, network, graph, offsets)
+        program = make_program(labels, tensors) if executorch else None
+        entries = _entries(spec, values, names, network, graph, offsets, program)
         with _whole_file(path) as written:
             _write(written, entries)
-            checked_with = _check(written, labels, tensors, spec)
+            checked_with = _check(written, labels, tensors, spec, program)
     _log.info(
         "wrote %s: %d parameters to train, checked with %s",
         path,
@@ -208,6 +222,7 @@ def _entries(
     network: torch.nn.Module | Network,
     graph: bytes,
     offsets: Sequence[int],
+    program: Program | None,
 ) -> dict[str, bytes]:
     """The contents by name, bundle.json first."""
     tensors = values.manifest.tensors
@@ -244,12 +259,20 @@ def _entries(
             ],
         },
     }
+    if program is not None:
+        description["executorch"] = program.description()
     entries = {bundles.DESCRIPTION: json.dumps(description, indent=1).encode()}
     if isinstance(network, Network):
         entries[bundles.WEIGHTS] = _safetensors(network)
     else:
         entries[bundles.SCRIPT] = Path(spec.network).read_bytes()
-    return entries | {bundles.GRAPH: bytes(model), bundles.VALUES: initial.tobytes()}
+    entries |= {bundles.GRAPH: bytes(model), bundles.VALUES: initial.tobytes()}
+    if program is not None:
+        by_name = tensors_by_name(np.asarray(values.values), values.manifest)
+        entries[bundles.PROGRAM] = program.with_values(by_name)
+        if program.frozen:
+            entries[bundles.FROZEN] = program.frozen_bytes()
+    return entries
 
 
 def _safetensors(network: Network) -> bytes:
@@ -291,11 +314,12 @@ def _check(
     network: LabelNetwork,
     tensors: list[tuple[str, torch.Tensor]],
     spec: StudentSpec,
+    program: Program | None,
 ) -> tuple[str, ...]:
     """Every runtime at hand gives the labels of the network, before and after an update. Gives
     their names."""
     written = bundles.read(path)
-    runtimes = {"libtorch": NetworkPredictor(spec)}
+    runtimes: dict[str, Any] = {"libtorch": NetworkPredictor(spec)}
     try:
         from ams.onnx_predictor import OnnxPredictor
 
@@ -304,6 +328,8 @@ def _check(
         _log.warning(
             "not checked with onnxruntime, which is not installed: pip install onnxruntime"
         )
+    if program is not None:
+        runtimes["executorch"] = ProgramRunner(program, written.manifest)
     for when, values in {
         "": written.values,
         " after an update": _updated(written.values, written.manifest),
@@ -366,6 +392,6 @@ def _check_labels(
             "A value that forward() derives from a trained tensor has become a constant: let "
             "forward() compute it from self, without detach(), item() or numpy()"
             if runtime.endswith("update")
-            else "The ONNX model does not express the module: simplify forward()"
+            else "What is written for it does not express the module: simplify forward()"
         )
     )

@@ -9,7 +9,7 @@ help:
 	@echo '     demo CLIP=<folder>     on a recorded clip instead of the rendered street'
 	@echo '     demo VIDEO=<file> TEACHER=<file>   on your own video and teacher network'
 	@echo '     demo STUDENT=edanet    with another student: edanet, deeplabv3_mobilenetv2, model.pt'
-	@echo "     demo DEMO_ARGS='--edge onnx'   with a device on ONNX Runtime, without libtorch"
+	@echo "     demo DEMO_ARGS='--edge onnx'   with a device on ONNX Runtime, without libtorch; executorch: on ExecuTorch"
 	@echo "     demo DEMO_ARGS='--task detection'   boxes of people and cars, in virtual time"
 	@echo 'make test                   build everything and run every test'
 	@echo 'make bench                  measure each primitive beside its plain alternative'
@@ -28,14 +28,14 @@ build: setup
 	@cmake --build build -j $(JOBS)
 
 # The device without libtorch takes a bundle, which the Python package makes.
-demo_onnx = $(filter onnx --edge=onnx,$(DEMO_ARGS))
+demo_bundle = $(firstword $(patsubst --edge=%,%,$(filter onnx executorch --edge=onnx --edge=executorch,$(DEMO_ARGS))))
 # Detection is in the Python package.
 demo_detection = $(filter detection --task=detection,$(DEMO_ARGS))
-demo_python = $(demo_onnx)$(demo_detection)
+demo_python = $(or $(demo_bundle),$(if $(demo_detection),onnx))
 
 # A build folder that is there keeps its parts: what was compiled stays.
 demo:
-	@scripts/setup.sh $(if $(demo_python),--onnx,--demo)
+	@scripts/setup.sh --$(or $(demo_python),demo)
 	@$(call configure,$(if $(wildcard build/CMakeCache.txt),-B build,--preset demo) \
 	  $(if $(demo_python),-DAMS_BUILD_PYTHON=ON))
 	@cmake --build build -j $(JOBS) --target $(if $(demo_detection),,demo) $(if $(VIDEO),ams-label) \

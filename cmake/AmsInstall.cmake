@@ -52,6 +52,6 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/amsConfigVersion.
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/package/amsConfig.cmake ${PROJECT_BINARY_DIR}/package/amsConfigVersion.cmake
               ${PROJECT_SOURCE_DIR}/cmake/AmsLibtorch.cmake ${PROJECT_SOURCE_DIR}/cmake/AmsCorePackages.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/AmsOnnxRuntime.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/AmsOnnxRuntime.cmake ${PROJECT_SOURCE_DIR}/cmake/AmsExecutorch.cmake
         DESTINATION ${_ams_package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/libams)

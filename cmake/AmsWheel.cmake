@@ -84,7 +84,7 @@ endif()
 ams_wheel_layer(STORE "${_missing}")
 
 # The package has no binding of these.
-foreach(_layer IN ITEMS BUNDLE ONNX)
+foreach(_layer IN ITEMS BUNDLE ONNX EXECUTORCH)
   set(AMS_WITH_${_layer} OFF CACHE BOOL "Chosen for the wheel")
 endforeach()
 

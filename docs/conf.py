@@ -63,6 +63,7 @@ ROOMS = {
     "store": "sessions in SQLite",
     "bundle": "student bundles",
     "onnx": "the predictor on ONNX Runtime",
+    "executorch": "the predictor on ExecuTorch",
     "device": "a device with its threads, link, encoder and state file",
     "c": "the same behind C functions",
 }

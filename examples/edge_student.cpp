@@ -1,13 +1,20 @@
-// Compiled for each device program, with the runtimes that it has: AMS_EDGE_TORCH, AMS_EDGE_ONNX.
+// Compiled for each device program, with the runtimes that it has: AMS_EDGE_TORCH, AMS_EDGE_ONNX,
+// AMS_EDGE_EXECUTORCH.
 
 #include "edge/edge_student.hpp"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
 #include "ams/segmentation/segmentation_task.hpp"
 
+#ifdef AMS_EDGE_EXECUTORCH
+#include "ams/executorch/executorch_predictor.hpp"
+#endif
 #ifdef AMS_EDGE_ONNX
 #include "ams/onnx/onnx_predictor.hpp"
 #endif
@@ -30,33 +37,51 @@ constexpr bool has_onnx = true;
 #else
 constexpr bool has_onnx = false;
 #endif
+#ifdef AMS_EDGE_EXECUTORCH
+constexpr bool has_executorch = true;
+#else
+constexpr bool has_executorch = false;
+#endif
 
 constexpr const char* how_to_bundle = "give --student x.bundle; ams.export.bundle() writes one";
 
-std::string chosen_runtime(const EdgeFlags& flags) {
+struct Runtime {
+  const char* name;
+  const char* library;
+  const char* how_to_have_it;
+  bool is_here;
+  bool wants_bundle;
+};
+
+/// Best first for a bundle.
+constexpr std::array<Runtime, 3> runtimes{
+    {{"onnx", "ONNX Runtime", "build it with -DAMS_WITH_ONNX=ON", has_onnx, true},
+     {"executorch", "ExecuTorch",
+      has_torch ? "run ams-edge-executorch, which -DAMS_WITH_EXECUTORCH=ON builds"
+                : "build it with -DAMS_WITH_EXECUTORCH=ON",
+      has_executorch, true},
+     {"torch", "libtorch", "build it with -DAMS_WITH_TORCH=ON", has_torch, false}}};
+static_assert(has_onnx || has_executorch || has_torch);
+
+const Runtime& chosen_runtime(const EdgeFlags& flags) {
   const bool bundled = flags.student.bundle() != nullptr;
   const bool is_auto = flags.runtime == "auto";
-  const std::string runtime = !is_auto                              ? flags.runtime
-                              : (bundled || !has_torch) && has_onnx ? "onnx"
-                                                                    : "torch";
-  if (runtime == "torch" && !has_torch) {
+  const Runtime& runtime = *std::find_if(runtimes.begin(), runtimes.end(), [&](const Runtime& one) {
+    if (!is_auto) return one.name == flags.runtime;
+    return one.is_here && (bundled || !has_torch || !one.wants_bundle);
+  });
+  if (!runtime.is_here) {
     throw Error(ErrorCode::unavailable,
-                "this program was built without libtorch; leave --runtime out, or build it with "
-                "-DAMS_WITH_TORCH=ON");
+                fmt::format("this program was built without {}; leave --runtime out, or {}",
+                            runtime.library, runtime.how_to_have_it));
   }
-  if (runtime == "onnx" && !has_onnx) {
-    throw Error(ErrorCode::unavailable,
-                "this program was built without ONNX Runtime; leave --runtime out, or build it "
-                "with -DAMS_WITH_ONNX=ON");
-  }
-  if (runtime == "onnx" && !bundled) {
+  if (runtime.wants_bundle && !bundled) {
     throw Error(ErrorCode::invalid_argument,
-                std::string(is_auto ? "this program was built without libtorch and runs student "
-                                      "bundles alone: "
-                                    : "--runtime onnx runs student bundles alone: ") +
-                    how_to_bundle);
+                (is_auto ? "this program was built without libtorch and"
+                         : fmt::format("--runtime {}", runtime.name)) +
+                    " runs student bundles alone: " + how_to_bundle);
   }
-  if (runtime == "torch" && !flags.execution_providers.empty()) {
+  if (std::string_view(runtime.name) != "onnx" && !flags.execution_providers.empty()) {
     throw Error(ErrorCode::invalid_argument,
                 std::string("--execution-provider is for --runtime onnx: ") + how_to_bundle);
   }
@@ -66,16 +91,26 @@ std::string chosen_runtime(const EdgeFlags& flags) {
 }  // namespace
 
 EdgeStudent open_edge_student(const EdgeFlags& flags, const std::vector<int>& default_classes) {
-  const std::string runtime = chosen_runtime(flags);
+  const std::string runtime = chosen_runtime(flags).name;
   StudentSpec spec = flags.student.spec(default_classes);
+  [[maybe_unused]] const auto bundled = [&](auto make_predictor) {
+    const StudentBundle& bundle = *flags.student.bundle();
+    return EdgeStudent{std::move(spec),
+                       {bundle.manifest, bundle.values, bundle.fingerprint},
+                       runtime,
+                       [bundle, make_predictor] { return make_predictor(bundle); }};
+  };
 #ifdef AMS_EDGE_ONNX
   if (runtime == "onnx") {
-    const StudentBundle& bundle = *flags.student.bundle();
     const OnnxPredictorOptions options{std::max(1, flags.threads), flags.execution_providers};
-    return {std::move(spec),
-            {bundle.manifest, bundle.values, bundle.fingerprint},
-            runtime,
-            [bundle, options] { return make_onnx_predictor(bundle, options); }};
+    return bundled([options](const auto& bundle) { return make_onnx_predictor(bundle, options); });
+  }
+#endif
+#ifdef AMS_EDGE_EXECUTORCH
+  if (runtime == "executorch") {
+    const ExecutorchPredictorOptions options{.all_cores = flags.threads > 1};
+    return bundled(
+        [options](const auto& bundle) { return make_executorch_predictor(bundle, options); });
   }
 #endif
 #ifdef AMS_EDGE_TORCH
@@ -84,7 +119,7 @@ EdgeStudent open_edge_student(const EdgeFlags& flags, const std::vector<int>& de
   return {student.spec, student.values, runtime,
           [student] { return make_predictor(student.spec); }};
 #else
-  throw Error(ErrorCode::unavailable, "this program has no runtime");
+  throw Error(ErrorCode::unavailable, "this program has no runtime " + runtime);
 #endif
 }
 

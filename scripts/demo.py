@@ -62,9 +62,9 @@ def parse_arguments():
     parser.add_argument("--task", choices=("segmentation", "detection"), default="segmentation",
                         help="what the student does (default segmentation); detection takes other flags, which "
                              "--task detection --help says")
-    parser.add_argument("--edge", choices=("torch", "onnx"), default="torch",
-                        help="what computes the device's student: libtorch (default), or ONNX Runtime in a process "
-                             "without libtorch: the student is exported as a bundle, which both ends take")
+    parser.add_argument("--edge", choices=("torch", "onnx", "executorch"), default="torch",
+                        help="what computes the device's student: libtorch (default), or ONNX Runtime or ExecuTorch in "
+                             "a process without libtorch: the student is exported as a bundle, which both ends take")
     parser.add_argument("--server-args", default="", help="more flags for ams-server, as one string")
     parser.add_argument("--edge-args", default="", help="more flags for ams-edge, as one string")
     parser.add_argument("--seed", type=int, default=1, help="seed of the run (default 1)")
@@ -96,9 +96,10 @@ def flag_of(name):
 
 
 def edge_program(arguments):
-    """The device's program: with --edge onnx the one without libtorch, which a build without libtorch calls ams-edge."""
-    without_torch = arguments.bin / "ams-edge-onnx"
-    return without_torch if arguments.edge == "onnx" and without_torch.is_file() else arguments.bin / "ams-edge"
+    """The device's program. Of --edge onnx and executorch it is the one without libtorch, which is called ams-edge where
+    the build has no libtorch."""
+    without_torch = arguments.bin / f"ams-edge-{arguments.edge}"
+    return without_torch if without_torch.is_file() else arguments.bin / "ams-edge"
 
 
 def run_exporter(arguments, flags):
@@ -113,7 +114,9 @@ def export_bundle(arguments, student, clip):
     path = arguments.out / "student.bundle"
     info = json.loads((clip / "clip.json").read_text(encoding="utf-8-sig"))
     print("Exporting the student as a bundle ...")
-    done = run_exporter(arguments, [*student, "--selected-classes", ",".join(map(str, sorted(info["eval_classes"]))), path])
+    classes = ",".join(map(str, sorted(info["eval_classes"])))
+    for_edge = ["--executorch"] if arguments.edge == "executorch" else []
+    done = run_exporter(arguments, [*student, *for_edge, "--selected-classes", classes, path])
     if done.returncode != 0:
         fail(f"the student cannot be exported:\n{done.stderr}")
     return ["--student", str(path)]
@@ -142,14 +145,15 @@ def check_before(arguments):
             fail(f"{arguments.bin / name} is not there; `make build` makes it, --bin names another folder")
     if arguments.clip and not (arguments.clip / "clip.json").is_file():
         fail(f"{arguments.clip} is not a clip folder (it has no clip.json)")
-    if arguments.edge == "onnx":
+    if arguments.edge != "torch":
         exporter = run_exporter(arguments, ["--help"])
         if exporter.returncode != 0:
-            fail(f"--edge onnx exports the student in Python, which fails:\n{exporter.stderr}\n"
-                 "scripts/setup.sh --onnx installs what it needs; `make build` makes the package")
+            fail(f"--edge {arguments.edge} exports the student in Python, which fails:\n{exporter.stderr}\n"
+                 f"scripts/setup.sh --{arguments.edge} installs what it needs; `make build` makes the package")
         libraries = subprocess.run(["ldd", edge_program(arguments)], capture_output=True, text=True).stdout
         if "libtorch" in libraries:
-            fail(f"{edge_program(arguments)} links libtorch; `make build` makes one that does not")
+            fail(f"{edge_program(arguments)} links libtorch, and there is none beside it that does not: `make demo "
+                 f"DEMO_ARGS='--edge {arguments.edge}'` makes it")
     try:
         import matplotlib.pyplot  # noqa: F401
     except ImportError as error:
@@ -297,7 +301,7 @@ def server_command(arguments, certificates):
 def stream(arguments, student, clip, out):
     """Runs both processes to the end of the video; gives their two reports."""
     student = [*(str(flag) for flag in student), "--input", input_size(arguments, clip)]
-    if arguments.edge == "onnx":
+    if arguments.edge != "torch":
         student = export_bundle(arguments, student, clip)
     certificates, port_file, token_file = out / "tls", out / "port", out / "token"
     for stale in (port_file, out / "server.json", out / "edge.json", out / "timeline.csv", out / "server.trace",
@@ -317,11 +321,12 @@ def stream(arguments, student, clip, out):
     edge = None
     try:
         port = wait_for_port(port_file, server, server_log)
+        runtime = [] if arguments.edge == "torch" else ["--runtime", arguments.edge]
         edge_command = [
             edge_program(arguments), "--server", f"127.0.0.1:{port}", "--ca", certificates / "certificate.pem",
             "--token-file", token_file, "--device-id", "demo", "--clip", clip, "--compare", "--record",
             out / "recorded", "--timeline", out / "timeline.csv", "--report", out / "edge.json", "--trace", out / "edge.trace", "--seed",
-            arguments.seed, *student, *arguments.edge_args.split()]
+            arguments.seed, *student, *runtime, *arguments.edge_args.split()]
         edge = subprocess.Popen([str(part) for part in edge_command])
         if edge.wait() != 0:
             sys.stderr.write(server_log.read_text()[-4000:])

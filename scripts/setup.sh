@@ -5,6 +5,7 @@
 #   scripts/setup.sh           for `make build`: every library, program and benchmark, and the Python package
 #   scripts/setup.sh --demo    for `make demo`: the programs alone
 #   scripts/setup.sh --onnx    for `make demo DEMO_ARGS='--edge onnx'`: those, and what makes student bundles
+#   scripts/setup.sh --executorch   the same for `make demo DEMO_ARGS='--edge executorch'`
 #   scripts/setup.sh --test    for `make test`: everything, the second compiler and 64-bit Arm
 #   scripts/setup.sh --docs    for `make docs`
 #
@@ -13,6 +14,8 @@
 #   PIP_INDEX_URL, PIP_EXTRA_INDEX_URL are honoured, e.g. to take a CPU-only build of torch
 set -euo pipefail
 cd "$(dirname "$0")/.."
+programs_alone=false
+case ${1:-} in --demo | --onnx | --executorch) programs_alone=true ;; esac
 
 packages=(
   build-essential cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
@@ -23,9 +26,9 @@ packages=(
   libzip-dev                                                                            # bundle
   libcli11-dev nlohmann-json3-dev                                                       # programs
 )
-if [ "${1:-}" = "--onnx" ]; then
+if [ "${1:-}" = "--onnx" ] || [ "${1:-}" = "--executorch" ]; then
   packages+=(python3-dev)  # Python package
-elif [ "${1:-}" != "--demo" ]; then
+elif ! $programs_alone; then
   packages+=(python3-dev doctest-dev zlib1g-dev liblzma-dev libbrotli-dev)  # Python package, tests, benchmarks
 fi
 if [ "${1:-}" = "--test" ]; then
@@ -63,13 +66,13 @@ fi
 
 # What Python needs, as "module:requirement".
 python_packages=(numpy:'numpy>=1.26,<3' matplotlib:'matplotlib>=3.8,<4')
-if [ "${1:-}" = "--onnx" ] || [ "${1:-}" = "--test" ]; then
+if [[ "${1:-}" == --onnx || "${1:-}" == --executorch || "${1:-}" == --test ]]; then
   python_packages+=(onnx:'onnx>=1.16,<2' onnxruntime:'onnxruntime>=1.20,<2')
 fi
-if [[ "${1:-}" != --demo && "${1:-}" != --onnx ]]; then
+if ! $programs_alone; then
   python_packages+=(tqdm:'tqdm>=4.66,<5')
 fi
-if [ "${1:-}" = "--test" ] || { [[ "${1:-}" != --demo && "${1:-}" != --onnx ]] && [ -z "${AMS_PYTHON:-}" ]; }; then
+if [ "${1:-}" = "--test" ] || { ! $programs_alone && [ -z "${AMS_PYTHON:-}" ]; }; then
   python_packages+=(cv2:'opencv-python-headless>=4.8,<6')  # experiments
 fi
 if [ "${1:-}" = "--test" ]; then
@@ -78,6 +81,15 @@ if [ "${1:-}" = "--test" ]; then
     scikit_build_core:'scikit-build-core>=0.11,<2' pybind11:'pybind11>=2.13,<4'
     transformers:'transformers>=4.49,<6')
 fi
+# What else its wheel asks for is for other processors and for tests.
+executorch_packages=()
+if [ "${1:-}" = "--executorch" ]; then
+  executorch_packages=(executorch:executorch==1.5.1 torchao:torchao==0.18.0 flatbuffers:flatbuffers tabulate:tabulate
+    yaml:pyyaml ruamel.yaml:ruamel.yaml)
+fi
+fetch_runtimes() {  # fetch_runtimes <flag> <python>: the libraries of devices
+  case ${1:-} in --demo) ;; --executorch) scripts/executorch.sh "$2" ;; *) scripts/onnxruntime.sh "$2" ;; esac
+}
 find_missing() {  # find_missing <python>: sets `wanted` to the requirements that it lacks
   wanted=()
   for package in "${python_packages[@]}"; do
@@ -90,12 +102,13 @@ if [ -n "${AMS_PYTHON:-}" ]; then
     echo "error: AMS_PYTHON=$AMS_PYTHON needs torch >= 2.7" >&2
     exit 1
   }
+  python_packages+=("${executorch_packages[@]}")
   find_missing "$AMS_PYTHON"
   if [ ${#wanted[@]} -gt 0 ]; then
     echo "error: AMS_PYTHON=$AMS_PYTHON lacks: ${wanted[*]}" >&2
     exit 1
   fi
-  [ "${1:-}" = "--demo" ] || scripts/onnxruntime.sh "$AMS_PYTHON"
+  fetch_runtimes "${1:-}" "$AMS_PYTHON"
   exit 0
 fi
 [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -113,4 +126,9 @@ if [ "${1:-}" = "--test" ] && ! .venv/bin/python -m pip show --quiet torchvision
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
     "torchvision==0.$release.*" || echo "No torchvision 0.$release: its tests are skipped"
 fi
-[ "${1:-}" = "--demo" ] || scripts/onnxruntime.sh .venv/bin/python
+python_packages=("${executorch_packages[@]}")
+find_missing .venv/bin/python
+if [ ${#wanted[@]} -gt 0 ]; then
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "${wanted[@]}"
+fi
+fetch_runtimes "${1:-}" .venv/bin/python

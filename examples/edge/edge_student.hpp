@@ -16,7 +16,7 @@ namespace ams {
 struct EdgeStudent {
   StudentSpec spec;
   StudentValues values;
-  std::string runtime;  ///< "torch" or "onnx"
+  std::string runtime;  ///< "torch", "onnx" or "executorch"
   std::function<std::unique_ptr<Predictor>()> make_predictor;
 };
 

@@ -105,14 +105,16 @@ void EdgeFlags::add_to(CLI::App& app) {
   app.add_option("--state", state,
                  "keep the adapted student in this file, to resume after a restart; it may not "
                  "exist yet");
-  app.add_option("--threads", threads, "compute threads of the student")
+  app.add_option("--threads", threads,
+                 "compute threads of the student; ExecuTorch has 1 or, for more, one a core")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   app.add_option("--runtime", runtime,
-                 "what computes the student: torch (libtorch), onnx (ONNX Runtime; student bundles "
-                 "alone), or auto: onnx for a bundle where this program has it")
+                 "what computes the student: torch (libtorch), onnx (ONNX Runtime) and executorch "
+                 "(ExecuTorch; of a bundle that was written with --executorch), which run student "
+                 "bundles alone, or auto: onnx for a bundle where this program has it")
       ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "torch", "onnx"}));
+      ->check(CLI::IsMember({"auto", "torch", "onnx", "executorch"}));
   app.add_option("--execution-provider", execution_providers,
                  "of ONNX Runtime, best first, comma-separated: e.g. CUDA, TensorRT, XNNPACK, "
                  "CoreML (default: CPU)")

@@ -54,7 +54,7 @@ class Libams(ConanFile):
         CMakeDeps(self).generate()
         toolchain = CMakeToolchain(self)
         for room, wanted in {
-            "TORCH": False, "VIDEO": False, "BUNDLE": False, "ONNX": False,
+            "TORCH": False, "VIDEO": False, "BUNDLE": False, "ONNX": False, "EXECUTORCH": False,
             "NET": self.options.net, "STORE": self.options.store
         }.items():
             toolchain.cache_variables[f"AMS_WITH_{room}"] = bool(wanted)

@@ -1,5 +1,6 @@
 """One file for both ends: a server and a device without libtorch take the same student bundle."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -17,6 +18,9 @@ import ams.video  # noqa: E402
 DEVICE = "ams-edge-onnx"
 # Another machine's under an emulator, for example (preset aarch64-device).
 C_DEVICE = shlex.split(os.environ.get("AMS_C_DEVICE", "")) or [BIN / "c_device"]
+EXECUTORCH_DEVICE = "ams-edge-executorch"
+# This build has the device, and this Python what writes its programs.
+HAS_EXECUTORCH = (BIN / EXECUTORCH_DEVICE).is_file() and importlib.util.find_spec("executorch") is not None
 
 
 class Bundles(ProgramsTest):
@@ -27,7 +31,8 @@ class Bundles(ProgramsTest):
         super().setUpClass()
         cls.bundle = cls.folder / "student.bundle"
         done = subprocess.run(
-            [sys.executable, "-m", "ams.export", "bundle", *(str(part) for part in STUDENT), str(cls.bundle)],
+            [sys.executable, "-m", "ams.export", "bundle", *(["--executorch"] if HAS_EXECUTORCH else []),
+             *(str(part) for part in STUDENT), str(cls.bundle)],
             env={**os.environ, "PYTHONPATH": str(BIN.parent / "python")}, capture_output=True, text=True)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
@@ -40,16 +45,23 @@ class Bundles(ProgramsTest):
         return done.stderr
 
     def test_a_device_without_libtorch_follows_its_server(self):
+        self.follow_server(DEVICE, "onnx", "onnxruntime")
+
+    @unittest.skipUnless(HAS_EXECUTORCH, "ExecuTorch is not there")
+    def test_so_does_one_on_executorch(self):
+        self.follow_server(EXECUTORCH_DEVICE, "executorch", "executorch")
+
+    def follow_server(self, program, runtime, library):
         server = self.start_server(student=self.student)
-        edge = self.start_edge(student=self.student, program=DEVICE)
+        edge = self.start_edge(student=self.student, program=program)
         self.wait_until(lambda: self.events("edge", "model"), 60, "the device has an update", edge, server)
         mapped = Path(f"/proc/{edge.pid}/maps").read_text()
-        self.assertIn("onnxruntime", mapped)
+        self.assertIn(f"lib{library}.so", mapped)
         self.assertNotIn("libtorch", mapped)
         self.finish(edge)
         sessions = self.stop_server(server)["sessions"]
         report = self.report()
-        self.assertEqual(report["runtime"], "onnx")
+        self.assertEqual(report["runtime"], runtime)
         self.assertEqual(report["student"], "student.bundle")
         self.assertGreaterEqual(report["updates"], 1)
         self.assertEqual(report["frames_dropped"], 0)
@@ -81,14 +93,17 @@ class Bundles(ProgramsTest):
         self.assertGreater(int(re.search(r"model (\d+)", lines[-1])[1]), 0)
         self.assertTrue((self.work / "c.state").is_file())
 
-    def test_libtorch_and_onnx_runtime_say_the_same_of_a_video(self):
+    def test_all_runtimes_say_the_same_of_a_video(self):
         self.port = NOBODY
         scores = {}
-        for runtime in ("torch", "onnx"):
-            self.finish(self.start_edge("--runtime", runtime, name=runtime, student=self.student))
+        programs = {"torch": "ams-edge", "onnx": "ams-edge"}
+        if HAS_EXECUTORCH:
+            programs["executorch"] = EXECUTORCH_DEVICE
+        for runtime, program in programs.items():
+            self.finish(self.start_edge("--runtime", runtime, name=runtime, student=self.student, program=program))
             scores[runtime] = self.report(runtime)["miou"]
             self.assertEqual(self.report(runtime)["runtime"], runtime)
-        self.assertAlmostEqual(scores["torch"], scores["onnx"], delta=0.3)
+            self.assertAlmostEqual(scores["torch"], scores[runtime], delta=0.3)
 
     def test_flags_that_do_not_go_with_a_bundle_are_refused(self):
         source = ["--video", "none.mp4", "--token", "x"]
@@ -100,9 +115,16 @@ class Bundles(ProgramsTest):
                 (DEVICE, [*self.student, "--weights", "w"], "--weights does not go with student.bundle"),
                 ("ams-edge", [*STUDENT, "--runtime", "onnx"], "--runtime onnx runs student bundles alone"),
                 ("ams-edge", [*STUDENT, "--execution-provider", "CPU"], "--execution-provider is for --runtime onnx"),
+                ("ams-edge", [*self.student, "--runtime", "executorch"], "run ams-edge-executorch"),
                 ("ams-edge", ["--student", "none.bundle"], "cannot read the student bundle 'none.bundle'")):
             with self.subTest(program=program, flags=flags):
                 self.assertIn(message, self.refused(program, *source, *flags))
+
+    @unittest.skipUnless(HAS_EXECUTORCH, "ExecuTorch is not there")
+    def test_a_bundle_without_a_program_says_how_to_write_one(self):
+        bundle = Path(__file__).parents[1] / "onnx" / "data" / "tiny.bundle"
+        self.assertIn("ams.export bundle --executorch", self.refused(
+            EXECUTORCH_DEVICE, "--video", "none.mp4", "--token", "x", "--student", bundle))
 
     def test_a_bundle_that_is_not_the_student_it_names_is_refused_by_the_server(self):
         data = self.bundle.read_bytes()

@@ -89,7 +89,7 @@ def run(
     module = copy.deepcopy(network).eval()
     period = frames[1].seconds - frames[0].seconds if len(frames) > 1 else 1.0
     seconds = frames[-1].seconds + period
-    score = _Score(task)
+    score = Score(task)
 
     def play(begin: Callable[[DriveFrame], None], end: Callable[[DriveFrame], None]) -> None:
         for frame in frames:
@@ -183,7 +183,7 @@ def _device(
     )
 
 
-class _Score:
+class Score:
     """Of what a device shows."""
 
     def __init__(self, task: DetectionTask) -> None:

@@ -84,7 +84,8 @@ TEST_CASE("every layout of RGB is read exactly, without padding and alpha") {
           {PixelFormat::bgr24, 3, {2, 1, 0}},
           {PixelFormat::rgba, 4, {0, 1, 2}},
           {PixelFormat::bgra, 4, {2, 1, 0}}}) {
-      CAPTURE(static_cast<int>(format));
+      const int number = static_cast<int>(format);  // clang 14 captures no structured binding
+      CAPTURE(number);
       const Pixels picture(pixel_bytes, order);
       const Frame frame = reader.read({.format = format,
                                        .width = picture.width,

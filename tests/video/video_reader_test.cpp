@@ -218,7 +218,8 @@ TEST_CASE("all eight orientations of a display matrix are applied") {
                                                     {0, -1, -1, 0},
                                                     {0, 1, -1, 0},
                                                     {0, -1, 1, 0}}};
-  for (const auto& [a, b, c, d] : matrices) {
+  for (const auto& m : matrices) {
+    const int a = m[0], b = m[1], c = m[2], d = m[3];
     CAPTURE(a);
     CAPTURE(b);
     CAPTURE(c);
@@ -258,12 +259,13 @@ TEST_CASE("a display matrix between two orientations is the nearest one") {
     std::array<std::int32_t, 4> matrix;
     std::array<int, 4> nearest;
   };
-  for (const auto& [m, n] :
+  for (const Case& turn :
        {Case{{64000, 11000, -11000, 64000}, {1, 0, 0, 1}},   // 10 degrees
         Case{{11000, 64000, -64000, 11000}, {0, 1, -1, 0}},  // 80 degrees
         Case{{-131072, 0, 0, 65536}, {-1, 0, 0, 1}},         // mirrored, and twice as wide
         Case{{0, 0, 0, 0}, {1, 0, 0, 1}},                    // nonsense
         Case{{0, most, most, 0}, {0, 1, 1, 0}}}) {
+    const auto &m = turn.matrix, &n = turn.nearest;
     CAPTURE(m[0]);
     CAPTURE(m[1]);
     video.display_matrix = {m[0], m[1], 0, m[2], m[3], 0, 0, 0, 1 << 30};

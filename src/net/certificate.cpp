@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "ams/core/error.hpp"
+#include "ams/core/format.hpp"
 #include "credentials.hpp"
 #include "openssl_pointers.hpp"
 
@@ -100,9 +101,17 @@ CertificatePtr make_certificate(EVP_PKEY* key, const std::vector<std::string>& h
   const std::string common_name = hosts.front().substr(0, 64);  // X.509 has no room for more
   check(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
                                    reinterpret_cast<const unsigned char*>(common_name.data()),
-                                   static_cast<int>(common_name.size()), -1, 0) == 1 &&
-            X509_set_issuer_name(x509, name) == 1,
+                                   static_cast<int>(common_name.size()), -1, 0) == 1,
         "cannot set the name");
+  // A file with an old and a new certificate needs names that differ: OpenSSL finds one by its name.
+  std::string number_text;
+  for (const unsigned char byte : serial) number_text += fmt::format("{:02x}", byte);
+  check(X509_NAME_add_entry_by_txt(
+            name, "serialNumber", MBSTRING_ASC,
+            reinterpret_cast<const unsigned char*>(number_text.data()),
+            static_cast<int>(number_text.size()), -1, 0) == 1 &&
+            X509_set_issuer_name(x509, name) == 1,
+        "cannot set the name's number");
 
   add_extension(x509, NID_basic_constraints, "critical,CA:FALSE");
   add_extension(x509, NID_key_usage, "critical,digitalSignature");

@@ -73,7 +73,7 @@ void connect(Client& client, double now = 0, Welcome welcome = ten_seconds()) {
 }
 
 Actions frame(Client& client, double capture_seconds, double now) {
-  return client.on_frame(capture_seconds, Handle::make(static_cast<int>(capture_seconds)), now);
+  return client.on_frame(capture_seconds, Handle::make(capture_seconds), now);
 }
 
 std::vector<std::byte> bitstream() {
@@ -209,7 +209,7 @@ TEST_CASE("one buffer is encoded at a time, and a late encoder loses nothing") {
     if (next == nullptr) break;
     id = next->batch_id;
     CHECK(next->frames.size() <= 4);
-    CHECK(next->frames.front().as<int>() == static_cast<int>(frames));
+    CHECK(next->frames.front().as<double>() == static_cast<double>(frames));
     frames += next->frames.size();
   }
   CHECK(frames == 31);

@@ -74,8 +74,8 @@ const T* find_message(const ServerActions& actions) {
 std::vector<TimedSample> samples_for(const std::vector<double>& times) {
   std::vector<TimedSample> samples;
   for (const double time : times) {
-    samples.push_back({time, Handle::make(toy::observe(
-                                 static_cast<std::size_t>(std::abs(time) * 10) % 10000, 600))});
+    const double tenths = std::isfinite(time) ? std::fmod(std::abs(time) * 10, 10000) : 0;
+    samples.push_back({time, Handle::make(toy::observe(static_cast<std::size_t>(tenths), 600))});
   }
   return samples;
 }

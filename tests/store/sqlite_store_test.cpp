@@ -11,6 +11,8 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "core/expect_error.hpp"
 #include "store/kept_session.hpp"
@@ -375,4 +377,28 @@ TEST_CASE("samples are kept with their session, and those that cannot be read ar
   record.samples.clear();
   store.save(record);
   CHECK(store.load("camera 1")->samples.empty());
+}
+
+TEST_CASE("several threads save and load at once, each its own device") {
+  const Folder folder;
+  SqliteStore store(folder.text(), manifest());
+  SqliteStore of_another_student(store, manifest(), 9);
+  std::vector<Session> sessions(4);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    threads.emplace_back([&, i] {
+      SqliteStore& own = i % 2 == 0 ? store : of_another_student;
+      const std::string id = "camera " + std::to_string(i);
+      for (int update = 0; update < 20; ++update) {
+        sessions[i].train();
+        own.save(sessions[i].record(id));
+        CHECK(own.load(id));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    const std::string id = "camera " + std::to_string(i);
+    check_equal(*(i % 2 == 0 ? store : of_another_student).load(id), sessions[i].record(id));
+  }
 }

@@ -84,9 +84,12 @@ inline Frame scene(int width, int height, int time, double texture = 12) {
       const double noise = grain[static_cast<std::size_t>((static_cast<int>(sy) & 63) * 64 +
                                                           (static_cast<int>(sx) & 63))];
       std::uint8_t* pixel = &frame.rgb[(static_cast<std::size_t>(y) * width + x) * 3];
-      pixel[0] = static_cast<std::uint8_t>(128 + 70 * std::sin(sx / 23) + noise);
-      pixel[1] = static_cast<std::uint8_t>(128 + 70 * std::sin(sy / 17) + noise);
-      pixel[2] = static_cast<std::uint8_t>(128 + 70 * std::sin((sx + sy) / 31) + noise);
+      const auto shade = [noise](double wave) {
+        return static_cast<std::uint8_t>(std::clamp(128 + 70 * wave + noise, 0.0, 255.0));
+      };
+      pixel[0] = shade(std::sin(sx / 23));
+      pixel[1] = shade(std::sin(sy / 17));
+      pixel[2] = shade(std::sin((sx + sy) / 31));
     }
   }
   return frame;

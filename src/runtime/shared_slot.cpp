@@ -5,15 +5,34 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <atomic>
+#include <cerrno>
 #include <cstring>
 
 namespace ams::detail {
 
+namespace {
+
+#ifdef __ANDROID__  // which has no memory by name
+int open_memory(const char*) {
+  errno = ENOSYS;
+  return -1;
+}
+void remove_memory(const char*) {}
+#else
+int open_memory(const char* name) {
+  return ::shm_open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+}
+void remove_memory(const char* name) {
+  ::shm_unlink(name);
+}
+#endif
+
+}  // namespace
+
 SharedSlot::SharedSlot(const std::string& where, const std::string& name,
                        std::size_t max_record_bytes)
     : name_("/" + name),
-      memory_(::shm_open(name_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)),
+      memory_(open_memory(name_.c_str())),
       bytes_(sizeof(Header) + max_record_bytes) {
   const auto refuse = [&](const char* reason) {
     throw Error(ErrorCode::io_error, "cannot write to '" + where + "': " + reason);
@@ -45,12 +64,12 @@ SharedSlot::SharedSlot(const std::string& where, const std::string& name,
 SharedSlot::~SharedSlot() {
   header_->is_alive = 0;
   ::munmap(header_, bytes_);
-  ::shm_unlink(name_.c_str());
+  remove_memory(name_.c_str());
 }
 
 bool SharedSlot::write(std::span<const std::byte> record) {
   if (record.size() > bytes_ - sizeof(Header)) return false;
-  const std::atomic_ref sequence(header_->sequence);
+  std::atomic<std::uint64_t>& sequence = header_->sequence;
   // A writer that died while it wrote has left an odd one.
   const std::uint64_t odd = sequence.load(std::memory_order_relaxed) | 1;
   sequence.store(odd, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 // One record in shared memory; the layout stands in record_sink.hpp. Private to ams::runtime.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,12 +29,12 @@ class SharedSlot {
   struct Header {
     char magic[4];
     std::uint32_t layout;
-    std::uint64_t sequence;
+    std::atomic<std::uint64_t> sequence;
     std::uint64_t record_bytes;
     std::uint32_t is_alive;
     std::uint8_t zeros[36];
   };
-  static_assert(sizeof(Header) == 64);
+  static_assert(sizeof(Header) == 64 && std::atomic<std::uint64_t>::is_always_lock_free);
 
   std::string name_;
   Descriptor memory_;

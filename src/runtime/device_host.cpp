@@ -16,26 +16,17 @@
 #include "ams/core/model_holder.hpp"
 #include "ams/runtime/newest_value.hpp"
 #include "ams/session/cut_detector.hpp"
+#include "current_error.hpp"
+#include "wall_seconds.hpp"
 
 namespace ams {
 namespace {
 
+using detail::current_error;
+using detail::wall_seconds;
+
 constexpr std::size_t max_swaps_reported = 100000;
 constexpr std::size_t max_noted_samples = 512;
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::string current_message() {
-  try {
-    throw;
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "an unknown exception";
-  }
-}
 
 DeviceParts checked(DeviceParts parts) {
   if (!parts.active || !parts.inactive) {
@@ -101,7 +92,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       difference = parts_.task->difference(previous, prediction);
     } catch (...) {  // the device must go on
-      log_.warning("predictions_not_compared", {{"message", current_message()}});
+      log_.warning("predictions_not_compared", {{"message", current_error().what()}});
     }
     if (!difference || !cuts_.on_difference(*difference, executor_.now_seconds())) return;
     executor_.post([weak = weak_from_this()] {
@@ -280,7 +271,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       perform(event(client_, executor_.now_seconds()), todo);
     } catch (...) {  // the device must go on
-      log_.error("client_failed", {{"message", current_message()}});
+      log_.error("client_failed", {{"message", current_error().what()}});
     }
     save_when_due(todo);
     note_status();
@@ -381,7 +372,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
       reduced = parts_.codec->reduce(frame);
       return WorkCost{.frames = 1, .measured_seconds = wall_seconds() - begin};
     } catch (...) {
-      log_.warning("frame_not_sampled", {{"message", current_message()}});
+      log_.warning("frame_not_sampled", {{"message", current_error().what()}});
       const std::lock_guard lock(mutex_);
       is_reducing_ = false;
       return std::nullopt;
@@ -437,7 +428,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       piece.bitstream = parts_.codec->encode(piece.buffer.frames, piece.buffer.period_seconds);
     } catch (...) {
-      log_.warning("encoding_failed", {{"message", current_message()}});
+      log_.warning("encoding_failed", {{"message", current_error().what()}});
     }
     piece.buffer.frames.clear();
     cost.measured_seconds = wall_seconds() - begin;
@@ -468,7 +459,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       load(state);
     } catch (...) {  // the model before goes on serving
-      log_.error("model_not_loaded", {{"message", current_message()}});
+      log_.error("model_not_loaded", {{"message", current_error().what()}});
       return;
     }
     {
@@ -512,7 +503,7 @@ class DeviceHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       parts_.save(*taken.state, taken.updates);
     } catch (...) {
-      log_.warning("state_not_saved", {{"message", current_message()}});
+      log_.warning("state_not_saved", {{"message", current_error().what()}});
       const std::lock_guard lock(mutex_);
       unsaved_.leads_on = false;  // not from what was saved
       unsaved_.updates.clear();

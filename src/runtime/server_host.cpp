@@ -2,85 +2,40 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <exception>
-#include <limits>
 #include <map>
 #include <mutex>
-#include <span>
 #include <utility>
 #include <variant>
 
 #include "ams/core/error.hpp"
 #include "ams/core/format.hpp"
-#include "ams/core/manifest_difference.hpp"
-#include "ams/runtime/frame_allowance.hpp"
 #include "ams/session/text.hpp"
 #include "ams/session/write_update.hpp"
-#include "device_history.hpp"
+#include "current_error.hpp"
+#include "device_pictures.hpp"
+#include "hosted_device.hpp"
+#include "labelling.hpp"
 #include "server_metrics.hpp"
+#include "student_parts.hpp"
 
 namespace ams {
 namespace {
 
-constexpr std::size_t max_phases_reported = 10000;
-constexpr std::size_t max_unacknowledged = 64;
+using detail::current_error;
+using detail::require;
+using detail::store_of;
+using detail::StudentPtr;
+using Device = detail::HostedDevice;
+
 /// A connection that was heard of so lately is alive: no other address takes it over.
 constexpr double alive_seconds = 10;
-/// One device that comes back does not throw out a connection that is alive as often as this.
-constexpr int most_takeovers = 3;
-constexpr double takeovers_seconds = 60;
-constexpr double earlier_state_period_seconds = 300;
 /// Samples wait so long for an update to be saved with.
 constexpr double longest_unsaved_seconds = 10;
 constexpr double metrics_period_seconds = 1, least_metrics_period_seconds = 0.05;
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// What is being handled, as an Error of the library.
-Error current_error() {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return Error(ErrorCode::unavailable, error.what());
-  } catch (...) {
-    return Error(ErrorCode::unavailable, "an unknown exception");
-  }
-}
-
-template <class Pointer>
-void require(const Pointer& pointer, const char* name) {
-  if (pointer) return;
-  throw Error(ErrorCode::invalid_argument, std::string("ServerHost: the ") + name + " is null");
-}
-
 NoLog no_log;
-NoStore no_store;
-
-/// Throws Error(invalid_argument) on what is null, and for a trainer of another network.
-void check(const StudentParts& student) {
-  require(student.task, "task");
-  require(student.teacher, "teacher");
-  require(student.trainer, "trainer");
-  require(student.initial.manifest_ptr(), "initial model's manifest");
-  require(student.trainer->manifest(), "trainer's manifest");
-  const std::string difference =
-      manifest_difference(student.initial.manifest(), *student.trainer->manifest(),
-                          "the initial model", "the trainer's");
-  if (difference.empty()) return;
-  throw Error(ErrorCode::manifest_mismatch,
-              "ServerHost: the trainer trains another network: " + difference);
-}
-
-SessionStore& store_of(const StudentParts& student) {
-  return student.store ? *student.store : no_store;
-}
 
 }  // namespace
 
@@ -99,7 +54,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         std::move(parts_.initial), std::move(parts_.task), std::move(parts_.teacher),
         std::move(parts_.trainer), std::move(parts_.store), std::move(parts_.predictor),
         options_.student_fingerprint, options_.student_name, options_.wrong_student_text});
-    check(*student_);
+    detail::check(*student_);
     validate(options_.session);
     if (options_.max_devices < 1) {
       throw Error(ErrorCode::invalid_argument,
@@ -120,8 +75,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       event();
     } catch (...) {
-      log_.error("connection_failed", {{"connection", std::uint64_t{connection}},
-                                       {"message", current_error().what()}});
+      log_.error("connection_failed",
+                 {{"connection", std::uint64_t{connection}}, {"message", current_error().what()}});
       const std::lock_guard lock(mutex_);
       if (!ended_) close(connection, "the server has failed on a message");
     }
@@ -187,7 +142,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       device.ended_links.downlink_bytes += bytes.downlink_bytes;
       if (device.connection != connection) return;  // another one has taken over
       device.connection.reset();
-      device.unacknowledged.clear();
+      device.forget_updates();
       device.last_seen_seconds = executor_.now_seconds();
       log_.info("disconnected", {{"device", device_id}, {"reason", reason}});
       drive(*found, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
@@ -298,7 +253,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                         if (!self || self->stopped_) return std::nullopt;
                         try {
                           const DevicePictures pictures =
-                              self->draw(*look.student, look.sample, *look.held);
+                              detail::draw(*look.student, look.sample, *look.held);
                           done(&pictures, nullptr);
                         } catch (...) {
                           const Error error = current_error();
@@ -352,38 +307,6 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     bool is_closing = false;  ///< turned away, or replaced by a newer one of its device
   };
 
-  using StudentPtr = std::shared_ptr<const StudentParts>;
-
-  /// One device: its session lives on while the device is away.
-  struct Device {
-    ServerSession session;
-    StudentPtr student;
-    std::optional<ConnectionId> connection = {};
-    LinkCounters ended_links = {};
-    std::deque<double> phase_seconds = {};
-    bool has_reserved_place = false;
-    double last_seen_seconds = 0;
-    double heard_seconds = 0;  ///< the latest message
-    int takeovers = 0;         ///< of a connection that was alive, since takeovers_since
-    double takeovers_since = 0;
-    DeviceHistory history = {};
-    std::optional<double> loss = {};                             ///< last of the latest phase
-    std::optional<double> label_seconds = {};                    ///< when the newest label came
-    std::deque<std::shared_ptr<const ModelState>> earlier = {};  ///< for roll_back(), newest last
-    double earlier_seconds = 0;                                  ///< when the newest was kept
-    FrameAllowance allowance = {};                               ///< of the teacher's time
-    std::uint64_t batches_beyond = 0;                            ///< that it did not allow
-    StageTimes stages = {};
-    std::optional<double> labelled_seconds = {};  ///< since then labels wait for a phase
-    double phase_begin_seconds = 0;               ///< of the phase that runs
-    std::deque<std::pair<std::uint64_t, double>> unacknowledged = {};  ///< version, when it left
-    std::string last_failure = {};  ///< of the session; the same one is logged once
-    bool is_pinned = false;         ///< paused by what it has of its own (DeviceSetup)
-    bool is_saving = false;         ///< the store is at work, without the lock
-    std::string save_failure = {};  ///< why the latest save failed; told when that begins and ends
-    std::uint64_t saves_failed = 0;
-    std::optional<double> unsaved_seconds = {};  ///< since then samples wait to be saved
-  };
   using Entry = std::pair<const std::string, Device>;
 
   /// Work that the actions ask for, to be submitted without the lock.
@@ -463,68 +386,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   DeviceStatus status(const std::string& id, const Device& device, double now) const {
-    const ServerSession& session = device.session;
-    DeviceStatus status;
-    status.device_id = id;
-    status.student = device.student->name;
-    status.is_connected = session.connected();
-    if (device.connection) status.peer = links_.at(*device.connection).peer;
-    status.is_paused = session.is_paused();
-    status.held = session.held().version();
-    status.confirmed = session.confirmed();
-    status.counters = session.counters();
-    status.batches_beyond_rate = device.batches_beyond;
-    status.batches_waiting = session.pending_batches();
-    status.labels_waiting_seconds = now - device.labelled_seconds.value_or(now);
-    status.saves_failed = device.saves_failed;
-    status.save_failure = device.save_failure;
-    status.buffered_samples = session.buffered_samples();
-    status.sampling_rate_fps = session.sampling_rate_fps();
-    status.update_interval_seconds = session.update_interval_seconds();
-    status.unheard_seconds = now - device.heard_seconds;
-    if (device.label_seconds) status.label_age_seconds = now - *device.label_seconds;
-    status.loss = device.loss;
-    status.links = links(device);
-    status.uplink_kbps = device.history.uplink_kbps();
-    status.downlink_kbps = device.history.downlink_kbps();
-    status.phases_per_second = device.history.phases_per_second();
-    status.labels_per_second = device.history.labels_per_second();
-    status.last_error = session.last_error();
-    return status;
-  }
-
-  void remember(Device& device, double now) {
-    const SessionCounters& counters = device.session.counters();
-    device.history.measure(now, {links(device), counters.phases, counters.samples});
-    const auto small = [](double value) { return static_cast<float>(value); };
-    constexpr float unknown = std::numeric_limits<float>::quiet_NaN();
-    const bool is_scored = counters.trials > 0;
-    device.history.add({now, is_scored ? small(counters.score_held) : unknown,
-                        is_scored ? small(counters.score_initial) : unknown,
-                        device.loss ? small(*device.loss) : unknown,
-                        small(device.history.uplink_kbps()), small(device.history.downlink_kbps()),
-                        small(device.session.update_interval_seconds())});
-  }
-
-  /// Slow: two predictions.
-  DevicePictures draw(const StudentParts& student, const Handle& sample, const ModelState& held) {
-    const auto [frame, label] =
-        sample ? student.task->frame_and_label(sample) : std::pair<Handle, Handle>();
-    if (!frame || !label) {
-      throw Error(ErrorCode::unavailable, sample ? "samples of this task have no pictures"
-                                                 : "no frame of this device is labelled yet");
-    }
-    DevicePictures pictures;
-    pictures.held = held.version();
-    pictures.sample = frame.as<Frame>();
-    pictures.teacher = student.task->draw(frame, label);
-    if (student.predictor) {
-      student.predictor->load(held.values());
-      pictures.adapted = student.task->draw(frame, student.predictor->predict(frame));
-      student.predictor->load(student.initial.values());
-      pictures.initial = student.task->draw(frame, student.predictor->predict(frame));
-    }
-    return pictures;
+    return device.status(id, device.connection ? links_.at(*device.connection).peer : std::string(),
+                         links(device), now);
   }
 
   void submit(Todo todo) {
@@ -610,11 +473,11 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     if (!devices_.contains(hello.device_id)) {
       if (!make_room(is_reserved)) {
         const double seconds = options_.busy_retry_seconds;
-        return turn_away(connection,
-                         {ErrorCode::limit_exceeded,
-                          fmt::format("{}: come back in {:.0f} s", options_.full_text, seconds),
-                          seconds},
-                         hello.device_id);
+        return turn_away(
+            connection,
+            {ErrorCode::limit_exceeded,
+             fmt::format("{}: come back in {:.0f} s", options_.full_text, seconds), seconds},
+            hello.device_id);
       }
       try {
         Device begun = begin_session(hello.device_id, std::move(record));
@@ -641,7 +504,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                                       "another device of this id is connected: give each device "
                                       "an id of its own (--device-id)"});
       }
-      if (is_alive) note_takeover(entry, link->second.peer);
+      if (is_alive && device.is_contested(executor_.now_seconds())) {
+        log_.warning("two_devices_of_one_id",
+                     {{"device", hello.device_id},
+                      {"peer", link->second.peer},
+                      {"message",
+                       "devices behind one address take this id from each other, or its link drops "
+                       "often: give each device an id of its own (--device-id)"}});
+      }
       drive(entry, todo, [](ServerSession& s, double now) { return s.on_disconnect(now); });
       links_.at(*device.connection).is_closing = true;  // its bytes count until it is closed
       close(*device.connection, "the device has connected again");
@@ -654,24 +524,6 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
                         {"held_version", hello.held.number},
                         {"server_version", device.session.held().version().number}});
     hear(entry, hello, todo);
-  }
-
-  /// Of two devices behind one address each throws the other out.
-  void note_takeover(Entry& entry, const std::string& peer) {
-    Device& device = entry.second;
-    const double now = executor_.now_seconds();
-    if (device.takeovers == 0 || now - device.takeovers_since > takeovers_seconds) {
-      device.takeovers = 0;
-      device.takeovers_since = now;
-    }
-    if (++device.takeovers < most_takeovers) return;
-    device.takeovers = 0;
-    log_.warning("two_devices_of_one_id",
-                 {{"device", entry.first},
-                  {"peer", peer},
-                  {"message",
-                   "devices behind one address take this id from each other, or its link drops "
-                   "often: give each device an id of its own (--device-id)"}});
   }
 
   /// What the store has of a device, if it fits this server's model. False: it may have something,
@@ -701,7 +553,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     if (parts_.of_device) own = parts_.of_device(device_id);
     if (!own) own = DeviceSetup{parts_.make_policy(), options_.session};
     if (own->student) {
-      check(*own->student);
+      detail::check(*own->student);
     } else {
       own->student = student_;
     }
@@ -740,9 +592,9 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   bool make_room(bool is_reserved) {
     if (!is_reserved && options_.reserved_places) {
       const std::size_t reserved = std::min(options_.reserved_places(), options_.max_devices);
-      const auto others = static_cast<std::size_t>(std::count_if(
-          devices_.begin(), devices_.end(),
-          [](const Entry& entry) { return !entry.second.has_reserved_place; }));
+      const auto others = static_cast<std::size_t>(
+          std::count_if(devices_.begin(), devices_.end(),
+                        [](const Entry& entry) { return !entry.second.has_reserved_place; }));
       if (others >= options_.max_devices - reserved) return forget_longest_absent(is_reserved);
     }
     return devices_.size() < options_.max_devices || forget_longest_absent(is_reserved);
@@ -846,8 +698,8 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       transport_.close(connection, reason);
     } catch (...) {
-      log_.error("connection_not_closed", {{"connection", std::uint64_t{connection}},
-                                           {"message", current_error().what()}});
+      log_.error("connection_not_closed",
+                 {{"connection", std::uint64_t{connection}}, {"message", current_error().what()}});
     }
   }
 
@@ -865,23 +717,15 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void note_ack(Entry& entry, std::uint64_t version) {
-    auto& sent = entry.second.unacknowledged;
-    while (!sent.empty() && sent.front().first <= version) {
-      const auto [number, left_seconds] = sent.front();
-      sent.pop_front();
-      if (number != version) continue;  // a newer one took its place before it was swapped in
-      stage(entry, Stage::acknowledge, executor_.now_seconds() - left_seconds, number);
+    const double now = executor_.now_seconds();
+    if (const auto took = entry.second.acknowledged(version, now)) {
+      stage(entry, Stage::acknowledge, *took, version);
     }
   }
 
   void note(Entry& entry, const ServerMessage& message) {
     if (const auto* update = std::get_if<Update>(&message)) {
-      std::deque<std::pair<std::uint64_t, double>>& sent = entry.second.unacknowledged;
-      const std::uint64_t number = entry.second.session.held().version().number;
-      // After a reconnection several are sent again; the last one counts.
-      if (!sent.empty() && sent.back().first == number) sent.pop_back();
-      sent.emplace_back(number, executor_.now_seconds());
-      if (sent.size() > max_unacknowledged) sent.pop_front();
+      entry.second.update_left(executor_.now_seconds());
       log_.info("update_sent", {{"device", entry.first},
                                 {"version", entry.second.session.held().version().number},
                                 {"bytes", update->bytes.size()}});
@@ -898,69 +742,23 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
 
   // ---- labelling ----
 
-  struct Labelling {
-    StudentPtr student;
-    LabelBatch batch;
-    std::vector<TimedSample> samples;
-    std::optional<Error> failure;
-    double begin_seconds = 0, decoded_seconds = 0;
-  };
-
   Work label_work(const std::string& id, StudentPtr student, LabelBatch batch) {
-    auto piece = std::make_shared<Labelling>();
+    auto piece = std::make_shared<detail::Labelling>();
     piece->student = std::move(student);
     piece->batch = std::move(batch);
     return {WorkKind::label, id,
             [weak = weak_from_this(), piece]() -> std::optional<WorkCost> {
               const auto self = weak.lock();
-              return self ? self->label(*piece) : std::nullopt;
+              if (!self) return std::nullopt;
+              return detail::label(*piece, *self->parts_.codec, self->executor_, self->stopped_,
+                                   self->log_);
             },
             [weak = weak_from_this(), id, piece] {
               if (const auto self = weak.lock()) self->labelled(id, std::move(*piece));
             }};
   }
 
-  /// The long part. Nothing when the host stops meanwhile.
-  std::optional<WorkCost> label(Labelling& piece) {
-    const double begin = wall_seconds();
-    piece.begin_seconds = piece.decoded_seconds = executor_.now_seconds();
-    const std::vector<double>& times = piece.batch.capture_seconds;
-    WorkCost cost;
-    cost.frames = times.size();
-    try {
-      const std::vector<Handle> frames = parts_.codec->decode(piece.batch.bitstream.span(), times);
-      piece.batch.bitstream = {};
-      piece.decoded_seconds = executor_.now_seconds();
-      if (frames.size() != times.size()) {
-        throw Error(ErrorCode::malformed_data,
-                    fmt::format("{} frames were decoded of {}", frames.size(), times.size()));
-      }
-      const StudentParts& student = *piece.student;
-      const std::size_t most = std::max<std::size_t>(1, student.teacher->max_frames());
-      for (std::size_t first = 0; first < frames.size(); first += most) {
-        if (stopped_) return std::nullopt;
-        const std::size_t count = std::min(most, frames.size() - first);
-        const std::vector<Handle> labels = student.teacher->label_frames(
-            std::span(frames).subspan(first, count), std::span(times).subspan(first, count));
-        if (labels.size() != count) {
-          throw Error(ErrorCode::invalid_argument,
-                      fmt::format("the teacher gave {} labels of {} frames", labels.size(), count));
-        }
-        for (std::size_t i = 0; i < count; ++i) {
-          if (!labels[i]) continue;
-          const std::size_t at = first + i;
-          piece.samples.push_back({times[at], student.task->sample(frames[at], labels[i]),
-                                   pack_label(student, labels[i])});
-        }
-      }
-    } catch (...) {
-      piece.failure = current_error();
-    }
-    cost.measured_seconds = wall_seconds() - begin;
-    return cost;
-  }
-
-  void labelled(const std::string& id, Labelling piece) {
+  void labelled(const std::string& id, detail::Labelling piece) {
     Todo todo;
     StudentPtr student;
     std::optional<SessionRecord> record;
@@ -1016,62 +814,24 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  /// For the store; nothing where it cannot be.
-  Bytes pack_label(const StudentParts& student, const Handle& label) const {
-    if (!store_of(student).keeps()) return {};
-    try {
-      return student.task->pack_label(label);
-    } catch (...) {
-      log_.warning("label_not_kept", {{"message", current_error().what()}});
-      return {};
-    }
-  }
-
   // ---- samples of a session that the store had ----
 
-  struct Restoring {
-    StudentPtr student;
-    LabelledBatch batch;
-    std::vector<TimedSample> samples;
-    std::optional<Error> failure;
-  };
-
   Work restore_work(const std::string& id, StudentPtr student, LabelledBatch batch) {
-    auto piece = std::make_shared<Restoring>();
+    auto piece = std::make_shared<detail::Restoring>();
     piece->student = std::move(student);
     piece->batch = std::move(batch);
     return {WorkKind::label, id,
             [weak = weak_from_this(), piece]() -> std::optional<WorkCost> {
               const auto self = weak.lock();
-              return self ? self->restore(*piece) : std::nullopt;
+              if (!self || self->stopped_) return std::nullopt;
+              return detail::restore(*piece, *self->parts_.codec);
             },
             [weak = weak_from_this(), id, piece] {
               if (const auto self = weak.lock()) self->restored(id, std::move(*piece));
             }};
   }
 
-  /// As it was labelled, without the teacher.
-  std::optional<WorkCost> restore(Restoring& piece) {
-    if (stopped_) return std::nullopt;
-    const double begin = wall_seconds();
-    const LabelledBatch& batch = piece.batch;
-    const Task& task = *piece.student->task;
-    const std::vector<double>& times = batch.capture_seconds;
-    try {
-      const std::vector<Handle> frames = parts_.codec->decode(batch.bitstream.span(), times);
-      for (std::size_t i = 0; i < std::min(frames.size(), times.size()); ++i) {
-        if (batch.labels[i].empty()) continue;
-        const Handle label = task.unpack_label(batch.labels[i].span());
-        piece.samples.push_back({times[i], task.sample(frames[i], label)});
-      }
-    } catch (...) {  // the disk's fault: the batch is lost, the session goes on
-      piece.failure = current_error();
-      piece.samples.clear();
-    }
-    return WorkCost{.frames = times.size(), .measured_seconds = wall_seconds() - begin};
-  }
-
-  void restored(const std::string& id, Restoring piece) {
+  void restored(const std::string& id, detail::Restoring piece) {
     Todo todo;
     {
       const std::lock_guard lock(mutex_);
@@ -1127,7 +887,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         job = device.session.begin_phase(now);
         device.phase_begin_seconds = now;
         if (const auto since = std::exchange(device.labelled_seconds, std::nullopt)) {
-          stage(*found, Stage::queue, now - *since, next_version(device));
+          stage(*found, Stage::queue, now - *since, device.next_version());
         }
       }
       cost.iterations = job->mini_batches.size();
@@ -1155,7 +915,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
         note_phase(*found, *piece.result);
         Device& device = found->second;
         stage(*found, Stage::train, executor_.now_seconds() - device.phase_begin_seconds,
-              next_version(device));
+              device.next_version());
         try {
           ServerSession::Trained trained =
               found->second.session.on_trained(std::move(*piece.result), executor_.now_seconds());
@@ -1186,7 +946,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       Entry& entry = settled(id, lock);  // nobody forgets a device whose phase runs
       if (failure) return phase_failed(entry, *failure, todo);
       Device& device = entry.second;
-      stage(entry, Stage::write, executor_.now_seconds() - begin, next_version(device));
+      stage(entry, Stage::write, executor_.now_seconds() - begin, device.next_version());
       student = device.student;
       if (written->next && store_of(*student).keeps()) {
         record = begin_save(entry, device.session.record_with(*written));
@@ -1208,7 +968,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     Device& device = entry.second;
     const bool is_withheld = written->next == nullptr;
     const std::size_t bytes = written->bytes.size();
-    keep_earlier(device);
+    device.keep_earlier(options_.earlier_states, executor_.now_seconds());
     ServerActions actions;
     try {
       actions = device.session.on_written(std::move(*written), executor_.now_seconds());
@@ -1218,18 +978,6 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     if (!is_withheld) histograms_.update_bytes.add(static_cast<double>(bytes));
     hasten_metrics(executor_.now_seconds());
     perform(entry, std::move(actions), todo);
-  }
-
-  /// Before the model moves on.
-  void keep_earlier(Device& device) {
-    const double now = executor_.now_seconds();
-    auto& kept = device.earlier;
-    if (options_.earlier_states == 0) return;
-    if (!kept.empty() && now - device.earlier_seconds < earlier_state_period_seconds) return;
-    if (!kept.empty() && kept.back() == device.session.held_ptr()) return;
-    if (kept.size() == options_.earlier_states) kept.pop_front();
-    kept.push_back(device.session.held_ptr());
-    device.earlier_seconds = now;
   }
 
   // ---- the store: records are made under the lock, and saved without it ----
@@ -1277,22 +1025,14 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     end_save(known(record.device_id), unsaved);
   }
 
-  /// The version that the phase at hand leads to.
-  static std::uint64_t next_version(const Device& device) {
-    return std::uint64_t{device.session.held().version().number} + 1;
-  }
-
   void phase_failed(Entry& entry, const Error& error, Todo& todo) {
     log_.warning("phase_failed", {{"device", entry.first}, {"message", error.what()}});
     drive(entry, todo, [&](ServerSession& s, double now) { return s.on_phase_failed(error, now); });
   }
 
   void note_phase(Entry& entry, const TrainingResult& result) {
-    std::deque<double>& seconds = entry.second.phase_seconds;
-    seconds.push_back(result.seconds);
-    if (seconds.size() > max_phases_reported) seconds.pop_front();
+    entry.second.note_phase(result);
     const std::vector<double>& losses = result.losses;
-    if (!losses.empty()) entry.second.loss = losses.back();
     log_.info("phase", {{"device", entry.first},
                         {"seconds", result.seconds},
                         {"first_loss", losses.empty() ? 0 : losses.front()},
@@ -1315,7 +1055,7 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
     try {
       std::vector<DeviceStatus> rows;
       for (auto& [id, device] : devices_) {
-        remember(device, now);
+        device.remember(links(device), now);
         rows.push_back(status(id, device, now));
       }
       text = server_metrics(rows, histograms_);

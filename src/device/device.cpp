@@ -65,7 +65,7 @@ Device::Device(DeviceParts parts, DeviceOptions options, LogSink& log)
                 "samples: configure with -DAMS_WITH_X264=ON (needs x264, GPL)");
   }
   parts.initial = starting_state(journal_, std::move(parts.initial), log);
-  parts.codec = std::make_shared<H264Codec>(options.codec);
+  parts.codec = std::make_shared<H264Encoder>(options.codec);
   if (journal_) {
     parts.save = [this](const ModelState& state, std::span<const Bytes> updates) {
       journal_->save(state, updates);

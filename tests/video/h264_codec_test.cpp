@@ -38,6 +38,10 @@ TEST_CASE("a buffer comes back with its times, in the size of its newest frame")
   CHECK(error_of([&] {
           codec.decode(bytes.span(), std::vector<double>{1, 2});
         }) == "malformed_data");
+  // A device's half encodes the same.
+  const H264Encoder encoder({.encoder = {.target_bps = 2e6, .preset = "veryfast"}});
+  CHECK(encoder.encode(frames, 3) == bytes);
+  CHECK(error_of([&] { encoder.decode(bytes.span(), times); }) == "unavailable");
   CHECK(error_of([&] { codec.encode(std::vector{Handle::make(7)}, 3); }) == "invalid_argument");
 }
 

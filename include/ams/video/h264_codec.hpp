@@ -20,10 +20,11 @@ struct H264CodecOptions {
   SampleDecoderLimits decoder = {};
 };
 
-/// Frames of type Frame as H.264, encode_samples() and decode_samples().
-class H264Codec final : public FrameCodec {
+/// A device's half: frames of type Frame to H.264, encode_samples(). It needs x264 and libswscale,
+/// and none of libav's decoders and containers.
+class H264Encoder : public FrameCodec {
  public:
-  explicit H264Codec(H264CodecOptions options = {}) : options_(options) {}
+  explicit H264Encoder(H264CodecOptions options = {}) : options_(options) {}
 
   /// The frame, no larger than max_width x max_height; never enlarged, that would only cost bits.
   Handle reduce(const Handle& frame) const override;
@@ -32,12 +33,25 @@ class H264Codec final : public FrameCodec {
   /// encode_samples().
   Bytes encode(std::span<const Handle> frames, double period_seconds) const override;
 
-  /// Throws as decode_samples().
+  /// Throws Error(unavailable): a device decodes no samples.
   std::vector<Handle> decode(std::span<const std::byte> bitstream,
                              std::span<const double> capture_seconds) const override;
 
+ protected:
+  const H264CodecOptions& options() const noexcept { return options_; }
+
  private:
   H264CodecOptions options_;
+};
+
+/// Both halves.
+class H264Codec final : public H264Encoder {
+ public:
+  using H264Encoder::H264Encoder;
+
+  /// decode_samples(). Throws as that.
+  std::vector<Handle> decode(std::span<const std::byte> bitstream,
+                             std::span<const double> capture_seconds) const override;
 };
 
 }  // namespace ams

@@ -122,7 +122,7 @@ std::string StudentFlags::name() const {
   return std::filesystem::path(spec_.network).filename().string();
 }
 
-void TeacherFlags::add_to(CLI::App& app, const std::string& what) {
+CLI::App* TeacherFlags::add_to(CLI::App& app, const std::string& what) {
   auto* group = app.add_option_group("Teacher", "The large network that labels frames");
   group->add_option("--teacher", text_, what);
   group
@@ -135,10 +135,15 @@ void TeacherFlags::add_to(CLI::App& app, const std::string& what) {
       ->check(CLI::Range(1, 254));
   group->add_option("--device", device_, "where networks compute: cpu, cuda, cuda:1, ...")
       ->capture_default_str();
+  return group;
 }
 
 std::string TeacherFlags::clip_folder() const {
   return text_.starts_with("clip:") ? text_.substr(5) : "";
+}
+
+std::string TeacherFlags::python_factory() const {
+  return text_.starts_with("python:") ? text_.substr(7) : "";
 }
 
 NetworkTeacherSpec TeacherFlags::network() const {
@@ -169,10 +174,10 @@ std::string read_token(const std::string& token, const std::string& token_file) 
   const auto permissions = std::filesystem::status(token_file, unknown).permissions();
   if (!unknown && std::filesystem::is_regular_file(token_file, unknown) &&
       (permissions & std::filesystem::perms::others_read) != std::filesystem::perms::none) {
-    log::warning("token_readable_by_others",
-                 {{"file", token_file},
-                  {"message",
-                   "every user of this machine can read the token: chmod 600 " + token_file}});
+    log::warning(
+        "token_readable_by_others",
+        {{"file", token_file},
+         {"message", "every user of this machine can read the token: chmod 600 " + token_file}});
   }
   std::ifstream file(token_file);
   std::string line;

@@ -53,15 +53,18 @@ class StudentFlags {
 /// --teacher --teacher-input --teacher-classes --device
 class TeacherFlags {
  public:
-  /// `what` is the help of --teacher.
-  void add_to(CLI::App& app, const std::string& what);
+  /// `what` is the help of --teacher. Gives the group of its flags.
+  CLI::App* add_to(CLI::App& app, const std::string& what);
 
   /// The text of --teacher.
   const std::string& text() const noexcept { return text_; }
   const std::string& device() const noexcept { return device_; }
 
-  /// The folder of "clip:<folder>"; empty for a network.
+  /// The folder of "clip:<folder>"; empty for another teacher.
   std::string clip_folder() const;
+
+  /// "module:factory" of "python:module:factory"; empty for another teacher.
+  std::string python_factory() const;
 
   /// "fddwnet:<weights>", "<network>:<weights>", a TorchScript ".pt" or an AOTInductor ".pt2".
   /// Throws Error(invalid_argument) for anything else.

@@ -66,7 +66,7 @@ void ServerFlags::set_of_device(const options::Section& section) {
     clip.clear();
   }
   student.add_to(app);
-  teacher.add_to(app, "");
+  add_teacher_to(app, "");
   app.add_option("--downlink-kbps", downlink_kbps)->check(CLI::PositiveNumber);
   app.add_option("--strategy", strategy);
   app.add_option("--profile", profile);
@@ -105,9 +105,8 @@ void ServerFlags::set_of_device(const options::Section& section) {
         ErrorCode::invalid_argument,
         "with downlink-kbps the policy chooses strategy and profile: give one or the other");
   }
-  const bool is_trained_otherwise = std::any_of(
-      section.begin(), section.end(),
-      [&](const auto& item) {
+  const bool is_trained_otherwise =
+      std::any_of(section.begin(), section.end(), [&](const auto& item) {
         return item.first != "pinned" && item.first != "max-buffer-mib" &&
                is_direct(app, app.get_option("--" + item.first));
       });
@@ -118,7 +117,7 @@ void ServerFlags::set_of_device(const options::Section& section) {
   }
   if (chooses) downlink_kbps = 0;
   has_own_teacher_ = names("teacher") || names("teacher-input") || names("teacher-classes") ||
-                     names("device");
+                     names("device") || names("python") || names("teacher-timeout-seconds");
   for (const std::string& item : of_student) own_student_ += item + "\n";
 }
 

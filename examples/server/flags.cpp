@@ -87,10 +87,12 @@ std::string student_flags(const StudentSpec& spec) {
 void ServerFlags::add_to(CLI::App& app) {
   add_network_to(app);
   student.add_to(app);
-  teacher.add_to(
+  add_teacher_to(
       app,
-      "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript) or "
-      "model.pt2 (AOTInductor)");
+      "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript), "
+      "model.pt2 (AOTInductor), or python:<module>:<function that makes a teacher>, in a process "
+      "of "
+      "its own");
   app.add_option("--clip", clip, "select the classes of this clip folder");
   add_data_to(app);
   options::take_sections("device", device_sections);
@@ -142,6 +144,18 @@ void ServerFlags::add_data_to(CLI::App& app) {
                  "keep the sessions in this folder, to go on after a restart; one server a folder; "
                  "none: keep nothing")
       ->capture_default_str();
+}
+
+void ServerFlags::add_teacher_to(CLI::App& app, const std::string& what) {
+  CLI::App* const group = teacher.add_to(app, what);
+  group->add_option("--python", python, "the interpreter of a python: teacher; it needs libams")
+      ->envname("AMS_PYTHON")
+      ->capture_default_str();
+  group
+      ->add_option("--teacher-timeout-seconds", teacher_timeout_seconds,
+                   "a python: teacher that needs longer for a batch is ended and started again")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
 }
 
 void ServerFlags::add_training_to(CLI::App& app) {
@@ -318,9 +332,9 @@ void ServerFlags::check() {
   validate(session);
   if (teacher.text().empty())
     refuse(
-        "--teacher is required: clip:<folder>, fddwnet:<weights.safetensors>, model.pt or "
-        "model.pt2");
-  if (teacher.clip_folder().empty()) teacher.network();  // throws on what is no teacher
+        "--teacher is required: clip:<folder>, fddwnet:<weights.safetensors>, model.pt, model.pt2 "
+        "or python:<module>:<function>");
+  if (is_network_teacher()) teacher.network();  // throws on what is no teacher
   if (network.certificate_file.empty() || network.private_key_file.empty()) {
     refuse(
         "--certificate and --private-key are required; `ams-server --generate-certificate "
@@ -350,7 +364,7 @@ StudentSpec ServerFlags::student_spec() const {
   }
   StudentSpec spec = student.spec(default_classes);
   spec.roles = roles;
-  if (teacher.clip_folder().empty()) require_labels_for(spec, teacher.network().num_classes);
+  if (is_network_teacher()) require_labels_for(spec, teacher.network().num_classes);
   return spec;
 }
 
@@ -392,14 +406,24 @@ ServerHostOptions ServerFlags::host_options() const {
   return options;
 }
 
-std::shared_ptr<Teacher> ServerFlags::make_teacher() const {
+bool ServerFlags::is_network_teacher() const {
+  return teacher.clip_folder().empty() && !teacher.text().starts_with("python:");
+}
+
+std::shared_ptr<Teacher> ServerFlags::make_teacher(std::shared_ptr<const Task> task) const {
   const std::string folder = teacher.clip_folder();
   if (!folder.empty()) return std::make_shared<LabelFileTeacher>(Clip::open(folder));
-  return make_network_teacher(teacher.network());
+  if (is_network_teacher()) return make_network_teacher(teacher.network());
+  return std::make_shared<ProcessTeacher>(
+      std::move(task),
+      ProcessTeacherOptions{
+          .command = {python, "-m", "ams.teachers.child", teacher.python_factory()},
+          .answer_timeout_seconds = teacher_timeout_seconds},
+      &log::logger());
 }
 
 std::shared_ptr<SqliteStore> ServerFlags::make_store(std::shared_ptr<const Manifest> manifest,
-                                                      Digest student_fingerprint) const {
+                                                     Digest student_fingerprint) const {
   if (data_dir == "none") return nullptr;
   SqliteStoreOptions options{.student_fingerprint = student_fingerprint};
   options.on_damaged = [](const std::string& file) {

@@ -16,9 +16,11 @@
 #include "ams/net/server.hpp"
 #include "ams/policy/learning_rates.hpp"
 #include "ams/policy/pace.hpp"
+#include "ams/runtime/process_teacher.hpp"
 #include "ams/runtime/server_host.hpp"
 #include "ams/runtime/teacher.hpp"
 #include "ams/session/session_options.hpp"
+#include "ams/session/task.hpp"
 #include "ams/session/update_policy.hpp"
 #include "ams/store/sqlite_store.hpp"
 #include "ams/torch/segmentation_trainer.hpp"
@@ -39,6 +41,8 @@ struct ServerFlags {
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
   options::TeacherFlags teacher;
+  std::string python = "python3";  ///< runs a teacher of Python
+  double teacher_timeout_seconds = ProcessTeacherOptions().answer_timeout_seconds;
   std::string strategy, profile = "compact";  ///< no strategy: the recommended one
   bool paper = false;
   GivenMultipliers multipliers;  ///< of the learning rate
@@ -90,7 +94,8 @@ struct ServerFlags {
   /// What a device that has another student is told.
   std::string wrong_student_text() const;
 
-  std::shared_ptr<Teacher> make_teacher() const;
+  /// task: of the student that it is for.
+  std::shared_ptr<Teacher> make_teacher(std::shared_ptr<const Task> task) const;
 
   /// Where sessions are kept; null: nowhere.
   std::shared_ptr<SqliteStore> make_store(std::shared_ptr<const Manifest> manifest,
@@ -101,6 +106,7 @@ struct ServerFlags {
   nlohmann::json training_report(const Manifest& manifest) const;
 
  private:
+  bool is_network_teacher() const;
   StrategyPtr named_strategy() const;                              // null: the recommended one
   CLI::App* training_ = nullptr;                                   // the group of these flags
   std::map<std::string, std::shared_ptr<const ServerFlags>> own_;  // of device_sections
@@ -109,6 +115,7 @@ struct ServerFlags {
   bool has_own_teacher_ = false;
   void read_device_sections();
   void set_of_device(const options::Section& section);
+  void add_teacher_to(CLI::App& app, const std::string& what);
   void add_network_to(CLI::App& app);
   void add_data_to(CLI::App& app);
   void add_training_to(CLI::App& app);

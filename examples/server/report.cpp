@@ -24,6 +24,7 @@ nlohmann::json report_of(const SessionReport& session) {
           {"resumed_with_updates", c.resumed_with_updates},
           {"resumed_with_snapshot", c.resumed_with_snapshot},
           {"refusals", c.refusals},
+          {"batches_failed", c.batches_failed},
           {"phases_failed", c.phases_failed},
           {"phases_withheld", c.phases_withheld},
           {"phase_seconds", percentiles(session.phase_seconds)},

@@ -35,7 +35,7 @@ std::shared_ptr<StudentParts> open_student(const ServerFlags& flags) {
 
 Students::Students(const ServerFlags& flags) : flags_(flags) {
   const auto own = open_student(flags);
-  own->teacher = flags.make_teacher();
+  own->teacher = flags.make_teacher(own->task);
   own->store = store_ = flags.make_store(own->initial.manifest_ptr(), own->fingerprint);
   own_ = own;
   std::map<std::string, Shared> opened;  // by what sections say
@@ -45,7 +45,8 @@ Students::Students(const ServerFlags& flags) : flags_(flags) {
       Shared& student = opened[device->own_student()];
       if (!student) {
         const auto other = open_student(*device);
-        other->teacher = device->has_own_teacher() ? device->make_teacher() : own->teacher;
+        other->teacher =
+            device->has_own_teacher() ? device->make_teacher(other->task) : own->teacher;
         if (store_) {
           other->store = std::make_shared<SqliteStore>(*store_, other->initial.manifest_ptr(),
                                                        other->fingerprint);

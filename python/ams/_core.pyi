@@ -1480,6 +1480,10 @@ class SegmentationTask(Task):
         classes: how many, or their ids. class_names: of all ids, for colours; may be empty. input_size:
         (height, width) of samples, pixels. Raises InvalidArgumentError.
         """
+    def pack_label(self, label: numpy.ndarray) -> bytes:
+        """
+        A label map, uint8 [H, W], as bytes for a store.
+        """
 class Random:
     """
     Random numbers that are the same on every machine for a session's seed; good within plan().

@@ -17,6 +17,7 @@ from .class_map import ClassMap, class_map
 from .class_names import class_names
 from .kserve_teacher import KServeTeacher
 from .onnx_teacher import OnnxTeacher
+from .process_teacher import ProcessTeacher
 from .torchvision_teacher import TorchvisionTeacher
 from .transformers_teacher import TransformersTeacher
 
@@ -24,6 +25,7 @@ __all__ = [
     "ClassMap",
     "KServeTeacher",
     "OnnxTeacher",
+    "ProcessTeacher",
     "TorchvisionTeacher",
     "TransformersTeacher",
     "class_map",

@@ -144,7 +144,13 @@ ids, samples LabelledFrame. It runs without the GIL. See ams.SegmentationTask.)"
            }),
            "classes"_a, "class_names"_a, "input_size"_a, R"(
 classes: how many, or their ids. class_names: of all ids, for colours; may be empty. input_size:
-(height, width) of samples, pixels. Raises InvalidArgumentError.)");
+(height, width) of samples, pixels. Raises InvalidArgumentError.)")
+      .def(
+          "pack_label",
+          [](const SizedTask& self, LabelMap label) {
+            return to_bytes(self.pack_label(Handle::make(std::move(label))));
+          },
+          "label"_a, "A label map, uint8 [H, W], as bytes for a store.");
 }
 
 }  // namespace

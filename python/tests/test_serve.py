@@ -472,18 +472,27 @@ def test_help_is_enough():
         assert word in text
 
 
-def test_the_example():
-    example = Path(__file__).parents[1] / "examples/two_devices.py"
+@pytest.mark.parametrize("name", ["segmentation", "detection"])
+def test_the_examples(name, tmp_path):
+    """At most thirty lines, two devices, of which one is killed and comes back."""
+    pytest.importorskip("torchvision_support")
+    pytest.importorskip("transformers")
+    example = Path(__file__).parents[1] / "examples" / f"{name}.py"
+    assert len(example.read_text().splitlines()) <= 30
+    (tmp_path / "sitecustomize.py").write_text("import torchvision_support")
+    paths = [str(tmp_path), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     ran = subprocess.run(
         [sys.executable, example],
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,
         check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
     )
     assert ran.returncode == 0, ran.stderr
-    versions = dict(re.findall(r"\(.(left|right)., (\d+)\)", ran.stdout))
-    assert set(versions) == {"left", "right"} and min(map(int, versions.values())) >= 2
+    versions = dict(re.findall(r"'([ab])': (\d+)", ran.stdout))
+    assert set(versions) == {"a", "b"} and min(map(int, versions.values())) >= 2
+    assert "'failures': 0" in ran.stdout
 
 
 @pytest.fixture(autouse=True)

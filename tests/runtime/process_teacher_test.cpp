@@ -174,7 +174,8 @@ TEST_CASE("whatever goes wrong over there costs batches until it is started agai
       {"half an answer", "status 0"},
       {"another kind", "no kind"},
   };
-  for (const auto& [mode, text] : modes) {
+  for (const auto& mode_and_text : modes) {
+    const std::string &mode = mode_and_text.first, &text = mode_and_text.second;
     CAPTURE(mode);
     const Folder folder;
     RecordingLog log;

@@ -24,6 +24,7 @@ from ams._functions import present_functions as _present_functions
 
 from .boxes import boxes_from_pixels, no_boxes
 from .task import DetectionTask
+from .torchvision_task import TorchvisionDetectionTask
 
 __all__ = [
     "AveragePrecision",
@@ -31,6 +32,7 @@ __all__ = [
     "HardBoxLoss",
     "PrecisionSummary",
     "SlidingPrecision",
+    "TorchvisionDetectionTask",
     "box_disagreement",
     "boxes_from_pixels",
     "check_boxes",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,15 @@ from ams._core import (
     unpack_boxes,
 )
 
+from ..serving.task import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION, ModuleTask
+
 if TYPE_CHECKING:
     import torch
 
 _loss = HardBoxLoss()
 
 
-class DetectionTask(ams.Task):
+class DetectionTask(ModuleTask):
     """Objects as boxes. Frames are uint8 [H, W, 3]; labels and predictions float32 [n, 6] (left,
     top, right, bottom as shares of the picture, class, score); samples (frame, boxes).
 
@@ -36,8 +37,10 @@ class DetectionTask(ams.Task):
     any threads.
     """
 
-    mean = (0.485, 0.456, 0.406)
-    standard_deviation = (0.229, 0.224, 0.225)
+    label_text = "boxes, float32 [n, 6]"
+    name = "detection"  #: for logs and reports
+    mean = IMAGENET_MEAN
+    standard_deviation = IMAGENET_STANDARD_DEVIATION
 
     def __init__(
         self,
@@ -63,11 +66,6 @@ class DetectionTask(ams.Task):
         self.input_size = input_size
         self.min_score = min_score
         self.shown_score = shown_score
-
-    @property
-    def name(self) -> str:
-        """For logs and reports."""
-        return "detection"
 
     # ---- labels ----
 
@@ -95,10 +93,6 @@ class DetectionTask(ams.Task):
         """HardBoxLoss of two consecutive samples' boxes."""
         return _loss(current[1], previous[1])
 
-    def size_bytes(self, sample: tuple[np.ndarray, np.ndarray]) -> int:
-        """Of the frame and its boxes."""
-        return sum(part.nbytes for part in sample)
-
     # ---- training ----
 
     def collate(self, samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[Any, Any]:
@@ -110,10 +104,6 @@ class DetectionTask(ams.Task):
         from .centre_head import centre_loss
 
         return centre_loss(outputs, labels, len(self.classes))
-
-    def accuracy(self, outputs: torch.Tensor, labels: Sequence[np.ndarray]) -> float:
-        """exp(-loss), in [0, 1]: tells which of some states a phase starts from."""
-        return math.exp(-float(self.loss(outputs, labels).detach()))
 
     # ---- both ends ----
 

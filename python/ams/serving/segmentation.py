@@ -149,6 +149,10 @@ class SegmentationTask(_core.SegmentationTask):
         """float32 [N, 3, height, width]: scaled to `input_size` and normalised."""
         return normalized(frames, self.input_size, self.mean, self.standard_deviation)
 
+    def forward(self, module: Any, inputs: Any) -> Any:
+        """What the module gives: module(inputs)."""
+        return module(inputs)
+
     def predict(self, outputs: Any) -> list[np.ndarray]:
         """uint8 [height, width] for each frame."""
         places = self._logits(outputs, self.input_size).argmax(1).cpu().numpy()

@@ -71,7 +71,8 @@ class ModulePredictor:
         from ..torch.module_trainer import to_device
 
         with torch.no_grad():
-            outputs = self._module(to_device(self._task.inputs([frame]), self._device))
+            inputs = to_device(self._task.inputs([frame]), self._device)
+            outputs = self._task.forward(self._module, inputs)
             predictions = self._task.predict(outputs)
         if len(predictions) != 1:
             raise InvalidArgumentError(
@@ -104,6 +105,7 @@ class Student:
             loss=self.task.loss,
             collate=self.task.collate,
             score=self.task.accuracy,
+            forward=self.task.forward,
             **self.roles.options(),
         )
 
@@ -148,7 +150,7 @@ def check_task(task: Any) -> None:
     """Raises ams.InvalidArgumentError unless it is a name or an object that serving can use."""
     if task == "segmentation":
         return
-    wanted = ("check_label", "collate", "loss", "accuracy", "inputs", "predict")
+    wanted = ("check_label", "collate", "loss", "accuracy", "inputs", "forward", "predict")
     if not isinstance(task, Task) or not all(hasattr(task, name) for name in wanted):
         raise InvalidArgumentError(
             f'the task is {task!r:.100}; allowed are "segmentation", an ams.SegmentationTask, and '

@@ -87,6 +87,11 @@ class ModuleTask(Task):
         dictionaries, are moved to where the module is."""
         return self.inputs([frame for frame, _ in samples]), [label for _, label in samples]
 
+    def forward(self, module: Any, inputs: Any) -> Any:
+        """What the module gives for inputs(), on both ends, and for collate()'s; by default
+        module(inputs)."""
+        return module(inputs)
+
     def loss(self, outputs: Any, labels: Any) -> torch.Tensor | None:
         """The scalar to minimise; None for a mini-batch that says nothing. `outputs`: what the
         module gives for collate()'s inputs, in eval mode; `labels`: what collate() gave."""

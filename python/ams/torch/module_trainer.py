@@ -31,6 +31,9 @@ class ModuleTrainer:
     that are such pairs (`torch.utils.data.default_collate`). Tensors in them, also in lists, tuples
     and dictionaries, are moved to `device` (default: where the module is).
 
+    `forward(module, inputs)` gives the outputs where `module(inputs)` does not, e.g. for a module that
+    takes several arguments.
+
     `score(outputs, targets)`: how good outputs are, in [0, 1], or None; it decides from which of
     the states that a policy offers a phase starts. By default exp(-loss).
 
@@ -50,13 +53,16 @@ class ModuleTrainer:
         loss: Loss,
         collate: Collate | None = None,
         score: Callable[[Any, Any], float | None] | None = None,
+        forward: Callable[[Any, Any], Any] | None = None,
         device: torch.device | str | None = None,
         with_statistics: bool = False,
         normalization: Sequence[str] = (),
         head: Sequence[str] = (),
     ) -> None:
-        if not callable(loss) or not (collate is None or callable(collate)):
-            raise ams.InvalidArgumentError("loss and collate must be callable")
+        if not all(part is None or callable(part) for part in (collate, score, forward)):
+            raise ams.InvalidArgumentError("collate, score and forward must be callable")
+        if not callable(loss):
+            raise ams.InvalidArgumentError("loss must be callable")
         require_free(module, trains=True)
         if device is not None:
             module.to(torch.device(device))
@@ -64,6 +70,7 @@ class ModuleTrainer:
         self._loss = loss
         self._score = score or self._score_by_loss
         self._collate = collate or default_collate
+        self._forward = forward or _call
         self._with_statistics = with_statistics
         self._vector = ParameterVector(
             module,
@@ -118,9 +125,8 @@ class ModuleTrainer:
                     inputs, targets = self._collate(list(samples))
                     vector.zero_gradients()
                     with torch.enable_grad():
-                        value = self._loss(
-                            self._module(to_device(inputs, device)), to_device(targets, device)
-                        )
+                        outputs = self._forward(self._module, to_device(inputs, device))
+                        value = self._loss(outputs, to_device(targets, device))
                     losses.append(finite_loss(value, number))
                     if value is None:
                         continue
@@ -146,7 +152,7 @@ class ModuleTrainer:
         self._vector.load(values)
         self._module.train(False)
         inputs, targets = (to_device(part, device) for part in self._collate(samples))
-        return self._score(self._module(inputs), targets)
+        return self._score(self._forward(self._module, inputs), targets)
 
     def _score_by_loss(self, outputs: Any, targets: Any) -> float | None:
         value = self._loss(outputs, targets)
@@ -155,6 +161,10 @@ class ModuleTrainer:
         # What has diverged is worth nothing.
         loss = float(value) if value.numel() == 1 else math.nan
         return math.exp(-max(0.0, loss)) if math.isfinite(loss) else 0.0
+
+
+def _call(module: Any, inputs: Any) -> Any:
+    return module(inputs)
 
 
 def to_device(value: Any, device: torch.device) -> Any:

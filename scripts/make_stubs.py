@@ -12,12 +12,22 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
-import shutil
+import re
 import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
 
+# What pybind11 writes of a type says nothing of its parts, and mypy --strict wants them.
+PARTS = {
+    "dict": "[str, typing.Any]",
+    "list": "[typing.Any]",
+    "tuple": "[typing.Any, ...]",
+    "os.PathLike": "[str]",
+    "collections.abc.Callable": "[..., typing.Any]",
+    "collections.abc.Iterable": "[typing.Any]",
+}
+BARE = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, PARTS))})(?![\w.\[(])")
 MODULES = ("_core", "_edge", "_net", "_serve", "_torch", "_video")
 
 
@@ -49,7 +59,24 @@ def main() -> None:
                 ]
             )
         for name in MODULES:
-            shutil.copy(Path(scratch, "ams", f"{name}.pyi"), folder)
+            text = Path(scratch, "ams", f"{name}.pyi").read_text()
+            (folder / f"{name}.pyi").write_text(strict(text))
+
+
+def strict(stub: str) -> str:
+    """The stub as mypy --strict wants it."""
+    lines = []
+    is_text = False  # within a docstring
+    for line in stub.splitlines():
+        if not is_text and not line.lstrip().startswith(("#", '"""')):
+            line = BARE.sub(lambda found: found[1] + PARTS[found[1]], line)
+            line = re.sub(r"(def __(?:eq|ne)__\(self, \w+): [^)]*\)", r"\1: object)", line)
+            line = line.replace("*args)", "*args: typing.Any)")
+            if "__hash__: typing.ClassVar[None]" in line:
+                line += "  # type: ignore[assignment]"
+        is_text ^= line.count('"""') % 2 == 1
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def show_own_static_methods(module: ModuleType) -> None:

@@ -77,6 +77,7 @@ if [ "${1:-}" = "--test" ] || { ! $programs_alone && [ -z "${AMS_PYTHON:-}" ]; }
 fi
 if [ "${1:-}" = "--test" ]; then
   python_packages+=(pytest:'pytest>=8,<10' pycocotools:'pycocotools>=2.0.8,<3' pybind11_stubgen:'pybind11-stubgen==3.0.0'
+    mypy:'mypy>=1.18,<2'
     nbclient:'nbclient>=0.10,<1' nbformat:'nbformat>=5.10,<6' ipykernel:'ipykernel>=6.29,<8'
     scikit_build_core:'scikit-build-core>=0.11,<2' pybind11:'pybind11>=2.13,<4'
     transformers:'transformers>=4.49,<6')

@@ -35,7 +35,7 @@ class TensorSpec:
         For strategies and learning rates by group: 'normalization' (scale or shift of a normalisation layer), 'head' (the classifier) or 'weight' (whatever else).
         """
     @property
-    def shape(self) -> tuple:
+    def shape(self) -> tuple[typing.Any, ...]:
         """
         The extents; empty for a scalar.
         """
@@ -54,13 +54,13 @@ class Manifest:
         Manifest([("conv.weight", (8, 3, 3, 3)), ("bn.running_mean", (8,), "statistic")])
         Manifest([("bn.weight", (8,), "parameter", "normalization")])
     """
-    def __eq__(self, arg0: Manifest) -> bool:
+    def __eq__(self, arg0: object) -> bool:
         ...
-    def __getstate__(self) -> tuple[list]:
+    def __getstate__(self) -> tuple[list[typing.Any]]:
         ...
     def __hash__(self) -> int:
         ...
-    def __init__(self, tensors: collections.abc.Iterable) -> None:
+    def __init__(self, tensors: collections.abc.Iterable[typing.Any]) -> None:
         """
         tensors: (name, shape) each, in the order of the vector, or with more behind it, (name, shape, kind,
         role); kind is 'parameter' or 'statistic', role is 'weight', 'normalization' or 'head'. Raises
@@ -69,7 +69,7 @@ class Manifest:
         """
     def __repr__(self) -> str:
         ...
-    def __setstate__(self, arg0: tuple) -> None:
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
         ...
     def difference(self, other: Manifest, own_name: str = 'this', other_name: str = 'the other') -> str:
         """
@@ -111,7 +111,7 @@ class CoordinateSet:
     A set of coordinates of a parameter vector: the I_n of Algorithm 2. Immutable; safe to read from any
     thread. len() is the number of coordinates, | the union of two sets of one dimension.
     """
-    __hash__: typing.ClassVar[None] = None
+    __hash__: typing.ClassVar[None] = None  # type: ignore[assignment]
     @staticmethod
     def all(dimension: typing.SupportsInt | typing.SupportsIndex) -> CoordinateSet:
         """
@@ -123,7 +123,7 @@ class CoordinateSet:
         indices: strictly ascending integers [n] below `dimension`, or a boolean mask [dimension]. Raises
         InvalidArgumentError on anything else.
         """
-    def __eq__(self, arg0: CoordinateSet) -> bool:
+    def __eq__(self, arg0: object) -> bool:
         ...
     def __getstate__(self) -> tuple[int, bool, numpy.typing.NDArray[numpy.uint32]]:
         ...
@@ -133,7 +133,7 @@ class CoordinateSet:
         ...
     def __repr__(self) -> str:
         ...
-    def __setstate__(self, arg0: tuple) -> None:
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
         ...
     @property
     def dimension(self) -> int:
@@ -155,7 +155,7 @@ class ModelVersion:
     Names what a device holds: the number of updates since version 0, and the digest of the values and
     of what profile 'compact' has learned.
     """
-    def __eq__(self, arg0: ModelVersion) -> bool:
+    def __eq__(self, arg0: object) -> bool:
         ...
     def __getstate__(self) -> tuple[int, int]:
         ...
@@ -165,7 +165,7 @@ class ModelVersion:
         ...
     def __repr__(self) -> str:
         ...
-    def __setstate__(self, arg0: tuple) -> None:
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
         ...
     @property
     def digest(self) -> int:
@@ -187,7 +187,7 @@ class ModelState:
     """
     def __copy__(self) -> ModelState:
         ...
-    def __deepcopy__(self, memo: dict) -> ModelState:
+    def __deepcopy__(self, memo: dict[str, typing.Any]) -> ModelState:
         ...
     def __getstate__(self) -> tuple[Manifest, bytes]:
         ...
@@ -197,7 +197,7 @@ class ModelState:
         """
     def __repr__(self) -> str:
         ...
-    def __setstate__(self, arg0: tuple) -> None:
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None:
         ...
     def copy(self) -> ModelState:
         """
@@ -266,7 +266,7 @@ class EncodeOptions:
         """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -385,12 +385,12 @@ class GradientGuidedAdam:
         """
         For each tensor of the manifest: must step() be given its gradient?
         """
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict[str, typing.Any]) -> None:
         """
         Continues from a state() of an object with the same manifest, exactly as that one would have. Raises
         InvalidArgumentError, with nothing changed.
         """
-    def state(self) -> dict:
+    def state(self) -> dict[str, typing.Any]:
         """
         What persists over phases, copied: for restore(), or a file.
         """
@@ -473,7 +473,7 @@ class SamplingRateController:
         """
         Goes on from a state(): restore(**state).
         """
-    def state(self) -> dict:
+    def state(self) -> dict[str, typing.Any]:
         """
         All that it remembers, for restore().
         """
@@ -509,7 +509,7 @@ class TrainingRateController:
         """
         Goes on from a state(): restore(**state).
         """
-    def state(self) -> dict:
+    def state(self) -> dict[str, typing.Any]:
         """
         All that it remembers, for restore().
         """
@@ -555,7 +555,7 @@ class HorizonReplayBuffer:
         `batch_count` lists of `batch_size` samples of [now_seconds - horizon_seconds, now_seconds]; empty
         when there are none.
         """
-    def entries(self) -> list:
+    def entries(self) -> list[typing.Any]:
         """
         (time_seconds, sample) of all that is held, oldest first.
         """
@@ -570,7 +570,7 @@ class ModelReadGuard:
     """
     def __enter__(self) -> typing.Any:
         ...
-    def __exit__(self, *args) -> None:
+    def __exit__(self, *args: typing.Any) -> None:
         ...
     @property
     def generation(self) -> int:
@@ -631,8 +631,8 @@ class ConfusionMatrix:
     1]. A pixel counts when its true class is one of the classes; a prediction outside them is a miss of
     the true class. Not thread-safe.
     """
-    __hash__: typing.ClassVar[None] = None
-    def __eq__(self, arg0: ConfusionMatrix) -> bool:
+    __hash__: typing.ClassVar[None] = None  # type: ignore[assignment]
+    def __eq__(self, arg0: object) -> bool:
         ...
     def __iadd__(self, arg0: ConfusionMatrix) -> ConfusionMatrix:
         ...
@@ -1075,7 +1075,7 @@ class TrainingResult:
     """
     What a training phase gives back.
     """
-    def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> None:
+    def __init__(self, *, parameters: numpy.typing.ArrayLike, adam: AdamState, losses: collections.abc.Iterable[typing.Any], seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> None:
         """
         parameters: w_n after K iterations, float32 [dimension]; values outside the job's coordinates are
         unchanged, but for statistics. adam: AdamState after them. losses: of the K mini-batches. seconds:
@@ -1117,7 +1117,7 @@ class TrainingJob:
             losses.append(loss)
         return job.result(losses=losses, seconds=...)
     """
-    def result(self, *, losses: collections.abc.Iterable, seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> TrainingResult:
+    def result(self, *, losses: collections.abc.Iterable[typing.Any], seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0, scores: StartScores | None = None) -> TrainingResult:
         """
         The TrainingResult of parameters and adam as they are now. scores: what try_starts() gave.
         """
@@ -1127,7 +1127,7 @@ class TrainingJob:
         of the loss at parameters. Raises InvalidArgumentError, with nothing changed. Runs without the
         GIL.
         """
-    def try_starts(self, score: collections.abc.Callable) -> StartScores | None:
+    def try_starts(self, score: collections.abc.Callable[..., typing.Any]) -> StartScores | None:
         """
         Lets `parameters` start from the best of the states that the policy offers. score(values, samples):
         the score in [0, 1] of a student with these values, float32 [dimension], on these samples; None
@@ -1140,7 +1140,7 @@ class TrainingJob:
         Adam's memory, an AdamState.
         """
     @property
-    def adam_options(self) -> dict:
+    def adam_options(self) -> dict[str, typing.Any]:
         """
         learning_rate, beta1, beta2, epsilon, epsilon_placement, and the multipliers by role that learning_rates come from.
         """
@@ -1198,7 +1198,7 @@ class SessionOptions:
         """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -1296,7 +1296,7 @@ class ClientOptions:
         """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -1616,7 +1616,7 @@ class PhasePlan:
         """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -1919,7 +1919,7 @@ class PaperPolicy(UpdatePolicy):
         """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -2109,7 +2109,7 @@ class FixedPolicy(UpdatePolicy):
         """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -2350,7 +2350,7 @@ class BudgetPolicy(UpdatePolicy):
         """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -2580,7 +2580,7 @@ class SessionCounters:
     """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -2814,7 +2814,7 @@ class ServerSession:
         """
         The batch is lost.
         """
-    def on_labelled(self, batch_id: typing.SupportsInt | typing.SupportsIndex, samples: collections.abc.Iterable, now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
+    def on_labelled(self, batch_id: typing.SupportsInt | typing.SupportsIndex, samples: collections.abc.Iterable[typing.Any], now_seconds: typing.SupportsFloat | typing.SupportsIndex) -> list[SendToDevice | LabelBatch | TrainingDue | DisconnectDevice]:
         """
         The answer to LabelBatch. samples: (capture_seconds, sample) each, with capture times of that batch,
         strictly ascending; frames without a label may be left out.
@@ -2995,7 +2995,7 @@ class ClientCounters:
     """
     def __repr__(self) -> str:
         ...
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, typing.Any]:
         """
         All arguments by name.
         """
@@ -3417,7 +3417,7 @@ class ModelJournal:
     many as the snapshot, a new snapshot takes the place of both. DeviceHost takes it as `save`. A kill
     at any moment costs at most the updates of the save under way. Not thread-safe.
     """
-    def __init__(self, path: os.PathLike | str | bytes, manifest: Manifest, *, student_fingerprint: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    def __init__(self, path: os.PathLike[str] | str | bytes, manifest: Manifest, *, student_fingerprint: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
         Touches no file. student_fingerprint: keeps apart the students of one manifest.
         """
@@ -3618,7 +3618,7 @@ def box_disagreement(first: numpy.ndarray, second: numpy.ndarray) -> float:
     the sum of the IoUs of matched boxes. Boxes of one class are matched one to one, the pair of largest
     IoU first. The same both ways round. Two empty sets are equal.
     """
-def build_info() -> dict:
+def build_info() -> dict[str, typing.Any]:
     """
     How this package was built: version, layers (torch: the version that it was built with, or None;
     video, x264, net, store), compiler, pybind11.
@@ -3756,7 +3756,7 @@ def random_fraction(gamma: typing.SupportsFloat | typing.SupportsIndex) -> Strat
     """
     The Strategy of another random fraction in every phase, in (0, 1].
     """
-def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05, weight_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, normalization_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, head_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict:
+def recommended_multipliers(*, strategy: str, gamma: typing.SupportsFloat | typing.SupportsIndex = 0.05, weight_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, normalization_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None, head_multiplier: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict[str, typing.Any]:
     """
     Factors of a learning rate that suits the whole model, for what a strategy trains:
     

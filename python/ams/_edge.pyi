@@ -47,12 +47,12 @@ class Device:
         The ModelState at the end. After close().
         """
     @property
-    def stages(self) -> dict:
+    def stages(self) -> dict[str, typing.Any]:
         """
         mean, max (seconds) and count of every stage that occurred.
         """
     @property
-    def status(self) -> dict:
+    def status(self) -> dict[str, typing.Any]:
         """
         How the device stands, by name.
         """
@@ -95,7 +95,7 @@ class VideoSource:
     The frames of a video, each when it is due. A recording plays at its own pace; of a live source the
     newest frame comes, and one that is lost is opened again.
     """
-    def __init__(self, address: os.PathLike | str | bytes, *, fps: typing.SupportsFloat | typing.SupportsIndex = 0.0, live: bool | None = None) -> None:
+    def __init__(self, address: os.PathLike[str] | str | bytes, *, fps: typing.SupportsFloat | typing.SupportsIndex = 0.0, live: bool | None = None) -> None:
         """
         As of ams.video.VideoReader. Raises as it does.
         """
@@ -154,7 +154,7 @@ class PredictionOutput:
         Whether nobody reads standard output any more.
         """
     @property
-    def report(self) -> dict:
+    def report(self) -> dict[str, typing.Any]:
         """
         Records by what became of them.
         """

@@ -11,7 +11,7 @@ class Server:
     """
     A server's host, link and store; see ams.Server.
     """
-    def __init__(self, *, initial: ams._core.ModelState, task: typing.Any, make_policy: collections.abc.Callable[[], ams._core.UpdatePolicy], teacher: typing.Any, teacher_frames: typing.SupportsInt | typing.SupportsIndex, trainer: typing.Any, predictor: typing.Any, fingerprint: typing.SupportsInt | typing.SupportsIndex, session: ams._core.SessionOptions, max_devices: typing.SupportsInt | typing.SupportsIndex, wrong_student_text: str, data_dir: os.PathLike | str | bytes | None, address: str, port: typing.SupportsInt | typing.SupportsIndex, certificate: os.PathLike | str | bytes, private_key: os.PathLike | str | bytes, tokens: collections.abc.Sequence[str], credentials: os.PathLike | str | bytes | None, log: typing.Any, log_level: str) -> None:
+    def __init__(self, *, initial: ams._core.ModelState, task: typing.Any, make_policy: collections.abc.Callable[[], ams._core.UpdatePolicy], teacher: typing.Any, teacher_frames: typing.SupportsInt | typing.SupportsIndex, trainer: typing.Any, predictor: typing.Any, fingerprint: typing.SupportsInt | typing.SupportsIndex, session: ams._core.SessionOptions, max_devices: typing.SupportsInt | typing.SupportsIndex, wrong_student_text: str, data_dir: os.PathLike[str] | str | bytes | None, address: str, port: typing.SupportsInt | typing.SupportsIndex, certificate: os.PathLike[str] | str | bytes, private_key: os.PathLike[str] | str | bytes, tokens: collections.abc.Sequence[str], credentials: os.PathLike[str] | str | bytes | None, log: typing.Any, log_level: str) -> None:
         """
         Listens, but accepts nothing before start().
         """
@@ -53,7 +53,7 @@ class Server:
         """
         The port listened on.
         """
-def write_self_signed_certificate(certificate: os.PathLike | str | bytes, private_key: os.PathLike | str | bytes, hosts: collections.abc.Sequence[str], days: typing.SupportsInt | typing.SupportsIndex) -> None:
+def write_self_signed_certificate(certificate: os.PathLike[str] | str | bytes, private_key: os.PathLike[str] | str | bytes, hosts: collections.abc.Sequence[str], days: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     A new key and its certificate, as ams-server --generate-certificate makes them.
     """

@@ -25,7 +25,7 @@ class StudentSpec:
         types of the layers tell are not the right ones; only who trains needs them
     Raises InvalidArgumentError that names the field and its range.
     """
-    def __init__(self, *, network: os.PathLike | str | bytes = 'edanet', weights: os.PathLike | str | bytes = '', num_classes: typing.SupportsInt | typing.SupportsIndex = 19, input_width: typing.SupportsInt | typing.SupportsIndex = 256, input_height: typing.SupportsInt | typing.SupportsIndex = 128, selected_classes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], mean: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.485, 0.456, 0.406], standard_deviation: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.229, 0.224, 0.225], train_batch_norm_statistics: bool = False, seed: typing.SupportsInt | typing.SupportsIndex = 1, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> None:
+    def __init__(self, *, network: os.PathLike[str] | str | bytes = 'edanet', weights: os.PathLike[str] | str | bytes = '', num_classes: typing.SupportsInt | typing.SupportsIndex = 19, input_width: typing.SupportsInt | typing.SupportsIndex = 256, input_height: typing.SupportsInt | typing.SupportsIndex = 128, selected_classes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], mean: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.485, 0.456, 0.406], standard_deviation: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.229, 0.224, 0.225], train_batch_norm_statistics: bool = False, seed: typing.SupportsInt | typing.SupportsIndex = 1, normalization: collections.abc.Sequence[str] = [], head: collections.abc.Sequence[str] = []) -> None:
         ...
     def __repr__(self) -> str:
         ...
@@ -195,7 +195,7 @@ class TensorAdam:
         """
         Those of the steps to come.
         """
-    def state(self) -> dict:
+    def state(self) -> dict[str, typing.Any]:
         """
         A copy on the host, as the arguments of TensorAdam: float32 numpy arrays, and a number.
         """
@@ -317,7 +317,7 @@ class NetworkTeacher:
     released. Raises InvalidArgumentError, IoError, MalformedDataError, ManifestMismatchError,
     UnavailableError.
     """
-    def __init__(self, network: os.PathLike | str | bytes, *, weights: os.PathLike | str | bytes = '', num_classes: typing.SupportsInt | typing.SupportsIndex = 19, input_width: typing.SupportsInt | typing.SupportsIndex = 1024, input_height: typing.SupportsInt | typing.SupportsIndex = 512, selected_classes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], mean: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.485, 0.456, 0.406], standard_deviation: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.229, 0.224, 0.225], device: typing.Any = 'cpu') -> None:
+    def __init__(self, network: os.PathLike[str] | str | bytes, *, weights: os.PathLike[str] | str | bytes = '', num_classes: typing.SupportsInt | typing.SupportsIndex = 19, input_width: typing.SupportsInt | typing.SupportsIndex = 1024, input_height: typing.SupportsInt | typing.SupportsIndex = 512, selected_classes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], mean: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.485, 0.456, 0.406], standard_deviation: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"] = [0.229, 0.224, 0.225], device: typing.Any = 'cpu') -> None:
         ...
     def label(self, frame: numpy.ndarray, capture_seconds: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> numpy.ndarray:
         """
@@ -332,7 +332,7 @@ def load_student_values(spec: StudentSpec) -> StudentValues:
     Raises InvalidArgumentError (a network that cannot be trained, with the reason), IoError,
     MalformedDataError, ManifestMismatchError (weights of another network).
     """
-def open_network(network: os.PathLike | str | bytes, *, num_classes: typing.SupportsInt | typing.SupportsIndex = 19, weights: os.PathLike | str | bytes = '', seed: typing.SupportsInt | typing.SupportsIndex = 1) -> Network:
+def open_network(network: os.PathLike[str] | str | bytes, *, num_classes: typing.SupportsInt | typing.SupportsIndex = 19, weights: os.PathLike[str] | str | bytes = '', seed: typing.SupportsInt | typing.SupportsIndex = 1) -> Network:
     """
     Opens any network that the programs can open.
     
@@ -343,7 +343,7 @@ def open_network(network: os.PathLike | str | bytes, *, num_classes: typing.Supp
     outputs of a named network Raises InvalidArgumentError, IoError, MalformedDataError,
     ManifestMismatchError, UnavailableError.
     """
-def pretrain(spec: StudentSpec, dataset: typing.Any, output: os.PathLike | str | bytes, *, steps: typing.SupportsInt | typing.SupportsIndex = 1000, batch_size: typing.SupportsInt | typing.SupportsIndex = 8, learning_rate: typing.SupportsFloat | typing.SupportsIndex = 0.001, warmup_steps: typing.SupportsInt | typing.SupportsIndex = 50, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0001, schedule: str = 'cosine', horizontal_flip: bool = True, color_jitter: typing.SupportsFloat | typing.SupportsIndex = 0.2, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255, bfloat16: bool = False, seed: typing.SupportsInt | typing.SupportsIndex = 1, stored_as: str = 'f16', on_step: collections.abc.Callable | None = None) -> PretrainResult:
+def pretrain(spec: StudentSpec, dataset: typing.Any, output: os.PathLike[str] | str | bytes, *, steps: typing.SupportsInt | typing.SupportsIndex = 1000, batch_size: typing.SupportsInt | typing.SupportsIndex = 8, learning_rate: typing.SupportsFloat | typing.SupportsIndex = 0.001, warmup_steps: typing.SupportsInt | typing.SupportsIndex = 50, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0001, schedule: str = 'cosine', horizontal_flip: bool = True, color_jitter: typing.SupportsFloat | typing.SupportsIndex = 0.2, ignore_id: typing.SupportsInt | typing.SupportsIndex = 255, bfloat16: bool = False, seed: typing.SupportsInt | typing.SupportsIndex = 1, stored_as: str = 'f16', on_step: collections.abc.Callable[..., typing.Any] | None = None) -> PretrainResult:
     ...
 def set_compute_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

@@ -24,7 +24,7 @@ class VideoReader:
     file over HTTP), and live where it tells neither. Frames of a live stream that carries no times
     (MJPEG, raw H.264) have the times at which they come.
     """
-    def __init__(self, source: str | os.PathLike, *, width: int = 0, height: int = 0, scaling: str = 'area', fps: float = 0.0, live: bool | None = None, timeout_seconds: float = 10.0, camera_width: int = 0, camera_height: int = 0, camera_fps: float = 0.0, max_width: int = 8192, max_height: int = 8192, threads: int = 1) -> None:
+    def __init__(self, source: str | os.PathLike[str], *, width: int = 0, height: int = 0, scaling: str = 'area', fps: float = 0.0, live: bool | None = None, timeout_seconds: float = 10.0, camera_width: int = 0, camera_height: int = 0, camera_fps: float = 0.0, max_width: int = 8192, max_height: int = 8192, threads: int = 1) -> None:
         """
         source: a file's path; a folder of pictures, 'f%03d.png' or 'f*.png' with fps; 'camera:0'; an rtsp(s)://, http(s)://, rtmp(s)://, rtp://, udp://, tcp:// or srt:// address; a FIFO's path, or '-' for standard input. A picture alone is a video of one frame.
             width: of the frames that come out, pixels; 0 x 0 keeps the video's own
@@ -106,7 +106,7 @@ class LabelTrackReader:
     """
     def __getitem__(self, index: typing.SupportsInt | typing.SupportsIndex) -> numpy.ndarray:
         ...
-    def __init__(self, path: os.PathLike | str | bytes) -> None:
+    def __init__(self, path: os.PathLike[str] | str | bytes) -> None:
         """
         Raises IoError, MalformedDataError or LimitExceededError.
         """
@@ -247,7 +247,7 @@ class Clip:
     A recorded clip: a folder with video.mp4, labels.mkv and clip.json. A value: the description and
     where the files are.
     """
-    def __init__(self, folder: os.PathLike | str | bytes) -> None:
+    def __init__(self, folder: os.PathLike[str] | str | bytes) -> None:
         """
         Reads clip.json and holds it against the two files: sizes, counts, a constant frame rate, ids.
         Raises IoError, MalformedDataError or LimitExceededError.
@@ -285,7 +285,7 @@ class ClipWriter:
         ...
     def __exit__(self, arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
         ...
-    def __init__(self, folder: os.PathLike | str | bytes, info: ClipInfo, *, crf: typing.SupportsFloat | typing.SupportsIndex = 18.0, preset: str = 'medium', replace: bool = False) -> None:
+    def __init__(self, folder: os.PathLike[str] | str | bytes, info: ClipInfo, *, crf: typing.SupportsFloat | typing.SupportsIndex = 18.0, preset: str = 'medium', replace: bool = False) -> None:
         """
         folder: must not exist, its parent must. replace: folder may be a clip folder, which stays until
         finish(). info: all but counts and sizes. crf: 0 (best) to 51. preset: x264's. Raises
@@ -315,7 +315,7 @@ class VideoWriter:
         ...
     def __exit__(self, arg0: typing.Any, arg1: typing.Any, arg2: typing.Any) -> None:
         ...
-    def __init__(self, path: os.PathLike | str | bytes, *, width: typing.SupportsInt | typing.SupportsIndex, height: typing.SupportsInt | typing.SupportsIndex, fps: typing.SupportsFloat | typing.SupportsIndex = 25.0, crf: typing.SupportsFloat | typing.SupportsIndex = 20.0, preset: str = 'medium') -> None:
+    def __init__(self, path: os.PathLike[str] | str | bytes, *, width: typing.SupportsInt | typing.SupportsIndex, height: typing.SupportsInt | typing.SupportsIndex, fps: typing.SupportsFloat | typing.SupportsIndex = 25.0, crf: typing.SupportsFloat | typing.SupportsIndex = 20.0, preset: str = 'medium') -> None:
         """
         Sizes in pixels, even, 16 to 8192. fps: 0.01 to 1000. crf: 0 (best) to 51. Raises
         InvalidArgumentError, IoError or UnavailableError (built without x264).

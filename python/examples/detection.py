@@ -16,15 +16,15 @@ def camera(name: str, server: str, certificate: str) -> None:
             device.predict(frame)  # boxes, float32 [n, 6]
             device.offer(frame)
 if __name__ == "__main__":
-    config = YolosConfig(num_labels=2, num_hidden_layers=2)  # or the name of a pretrained one
+    config = YolosConfig(id2label=dict(enumerate(TASK.classes)), num_hidden_layers=2)
     teacher = teachers.TransformersTeacher(YolosForObjectDetection(config), min_score=0.3)
     with ams.Server(STUDENT, teacher, TASK, head=["head.*list.*.1.*"], port=0) as server:
-        link = f"127.0.0.1:{server.port}", str(server.certificate)
-        process = get_context("spawn").Process
-        first, other, again = [process(target=camera, args=(n, *link)) for n in ("a", "b", "a")]
-        first.start(), other.start()
-        while server.status()["updates"] == 0:
-            other.join(0.1)
-        first.kill(), again.start()  # its session goes on
-        other.join(), again.join()
-        print(server.status(), {device["id"]: device["version"] for device in server.devices()})
+        link, process = f"127.0.0.1:{server.port}", get_context("spawn").Process
+        ends = [(name, link, str(server.certificate)) for name in ("a", "b", "a")]
+        devices = [process(target=camera, args=end) for end in ends]
+        for device in devices[:2]: device.start()
+        while server.status()["updates"] == 0: devices[1].join(0.1)
+        devices[0].kill()
+        devices[2].start()  # its session goes on
+        for device in devices: device.join()
+        print(server.status(), {found["id"]: found["version"] for found in server.devices()})

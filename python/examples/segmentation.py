@@ -8,23 +8,23 @@ import ams
 from ams.teachers import TransformersTeacher
 torch.manual_seed(1)  # both ends begin with the same weights: yours come from a file
 STUDENT = lraspp_mobilenet_v3_large(num_classes=3, weights_backbone=None)
-OPTIONS = {"classes": ["road", "person", "car"], "input_size": (64, 128)}
+TASK = ams.SegmentationTask(["road", "person", "car"], input_size=(64, 128))
 def camera(name: str, server: str, certificate: str) -> None:
-    with ams.Device(server, STUDENT, device_id=name, ca=certificate, **OPTIONS) as device:
+    with ams.Device(server, STUDENT, TASK, device_id=name, ca=certificate) as device:
         while device.version < 2:
             frame = np.random.randint(0, 256, (64, 128, 3), np.uint8)
-            device.predict(frame)
+            device.predict(frame)  # class ids, uint8 [64, 128]
             device.offer(frame)
 if __name__ == "__main__":
-    config = SegformerConfig(num_labels=3)  # or the name of a pretrained one
+    config = SegformerConfig(id2label=dict(enumerate(TASK.class_names)))  # or a name
     teacher = TransformersTeacher(SegformerForSemanticSegmentation(config))
-    with ams.Server(STUDENT, teacher, head=["*classifier*"], port=0, **OPTIONS) as server:
-        link = f"127.0.0.1:{server.port}", str(server.certificate)
-        process = get_context("spawn").Process
-        first, other, again = [process(target=camera, args=(n, *link)) for n in ("a", "b", "a")]
-        first.start(), other.start()
-        while server.status()["updates"] == 0:
-            other.join(0.1)
-        first.kill(), again.start()  # its session goes on
-        other.join(), again.join()
-        print(server.status(), {device["id"]: device["version"] for device in server.devices()})
+    with ams.Server(STUDENT, teacher, TASK, head=["*classifier*"], port=0) as server:
+        link, process = f"127.0.0.1:{server.port}", get_context("spawn").Process
+        ends = [(name, link, str(server.certificate)) for name in ("a", "b", "a")]
+        devices = [process(target=camera, args=end) for end in ends]
+        for device in devices[:2]: device.start()
+        while server.status()["updates"] == 0: devices[1].join(0.1)
+        devices[0].kill()
+        devices[2].start()  # its session goes on
+        for device in devices: device.join()
+        print(server.status(), {found["id"]: found["version"] for found in server.devices()})

@@ -5,22 +5,17 @@
 
 #include <torch/torch.h>
 
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
-#include "ams/core/random.hpp"
 #include "ams/core/selection.hpp"
 #include "ams/torch/image.hpp"
 #include "ams/torch/parameter_vector.hpp"
 #include "ams/torch/runtime.hpp"
 #include "ams/torch/student.hpp"
 #include "harness.hpp"
+#include "training.hpp"
 
 namespace {
 
@@ -30,27 +25,8 @@ struct Case {
   const char* network;
   double multiplications_per_pixel;  // of the input, forward
 };
-constexpr Case cases[] = {{"edanet", 16847}, {"deeplabv3_mobilenetv2", 9931}};
-
-/// Multiply-adds per second of libtorch's matrix product with the threads that are set.
-double multiplications_per_second() {
-  const torch::NoGradGuard no_gradients;
-  constexpr std::int64_t n = 768;
-  const torch::Tensor a = torch::rand({n, n}), b = torch::rand({n, n});
-  torch::Tensor c = torch::empty({n, n});
-  return static_cast<double>(n * n * n) / median_seconds([&] { torch::mm_out(c, a, b); });
-}
-
-ams::LabelledFramePtr noise(int width, int height, std::uint64_t seed) {
-  ams::Random random(seed);
-  auto sample = std::make_shared<ams::LabelledFrame>();
-  const auto pixels = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
-  sample->frame = {width, height, std::vector<std::uint8_t>(3 * pixels), 0};
-  sample->labels = {width, height, std::vector<std::uint8_t>(pixels)};
-  for (auto& value : sample->frame.rgb) value = static_cast<std::uint8_t>(random.below(256));
-  for (auto& id : sample->labels.ids) id = static_cast<std::uint8_t>(random.below(19));
-  return sample;
-}
+constexpr Case cases[] = {{"edanet", edanet_multiplications_per_pixel},
+                          {"deeplabv3_mobilenetv2", 9931}};
 
 /// The layers as they are written, batch norm for itself: what a user without libams runs.
 double plain_forward_seconds(const ams::Student& student, const ams::Frame& frame) {
@@ -85,27 +61,6 @@ double step_seconds(ams::Trainer& trainer, const ams::StudentValues& start,
       },
       runs, 0);
   return phase / iterations;
-}
-
-/// A field of /proc/self/status, in bytes; 0 where there is none.
-double status_bytes(const std::string& field) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(field + ":")) return 1024 * std::stod(line.substr(field.size() + 1));
-  }
-  return 0;
-}
-
-/// How far memory in use rises above where it was while f() runs; 0 where that cannot be told.
-template <class F>
-double peak_bytes(F&& f) {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-  std::ofstream("/proc/self/clear_refs") << "5";  // forgets the highest so far
-  const double before = status_bytes("VmRSS");
-  f();
-  return status_bytes("VmHWM") - before;
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
+#include "ams/torch/takes_own_values.hpp"
 #include "layers.hpp"
 
 namespace ams {
@@ -31,7 +33,7 @@ class DownsamplingImpl : public nn::Module, public PreparesInference {
     if (!is_training() && layers::fold_pays(conv_->weight, *norm_))
       return folded_forward(x, fold());
     const Tensor convolved = torch::conv2d(x, conv_->weight, {}, 2, 1);
-    return norm_(torch::cat({convolved, pool(x)}, 1)).relu_();
+    return layers::normalize(norm_, torch::cat({convolved, pool(x)}, 1)).relu_();
   }
 
   void prepare_inference() override {
@@ -119,7 +121,7 @@ class DenseStageImpl : public nn::Module {
 };
 TORCH_MODULE(DenseStage);
 
-class EdanetImpl : public nn::Module {
+class EdanetImpl : public nn::Module, public TakesOwnValues {
  public:
   explicit EdanetImpl(int num_classes) {
     stage1_ = register_module("stage1", Downsampling(3, 15));
@@ -133,10 +135,26 @@ class EdanetImpl : public nn::Module {
   }
 
   Tensor forward(const Tensor& x) {
-    return project_(stage3_(stage3_down_(stage2_(stage2_down_(stage1_(x))))));
+    return layers::project(project_, stage3_(stage3_down_(stage2_(stage2_down_(stage1_(x))))));
+  }
+
+  std::vector<Tensor> own_parameters() const override {
+    std::vector<Tensor> parameters;
+    for (const Tensor* own : own()) parameters.push_back(*own);
+    return parameters;
+  }
+
+  Tensor forward_each(const Tensor& x, const std::vector<Tensor>& values) override {
+    const layers::OwnValues in_place(own(), values);
+    return forward(x);
   }
 
  private:
+  std::vector<Tensor*> own() const {
+    auto& self = const_cast<EdanetImpl&>(*this);
+    return layers::own_parameters(self, *self.project_);
+  }
+
   Downsampling stage1_{nullptr};
   Downsampling stage2_down_{nullptr};
   DenseStage stage2_{nullptr};

@@ -12,7 +12,7 @@ enum class Activation { none, relu, relu6 };
 
 torch::Tensor activate(torch::Tensor x, Activation activation);
 
-/// Scale and shift that a frozen batch norm amounts to.
+/// Scale and shift that a frozen batch norm amounts to: [C], or [N, C] within OwnValues.
 struct Affine {
   torch::Tensor scale;
   torch::Tensor shift;
@@ -22,6 +22,32 @@ Affine frozen_affine(const torch::nn::BatchNorm2dImpl& norm);
 /// Whether a frozen batch norm goes into the weights of the convolution before it: cheaper, but the
 /// gradient of its scale then asks for that of all weights.
 bool fold_pays(const torch::Tensor& convolution_weight, const torch::nn::BatchNorm2dImpl& norm);
+
+/// norm(x). Within OwnValues: each picture with its own scale and shift.
+torch::Tensor normalize(torch::nn::BatchNorm2d& norm, const torch::Tensor& x);
+
+/// convolution(x), which is 1 x 1. Within OwnValues: each picture with its own.
+torch::Tensor project(torch::nn::Conv2d& convolution, const torch::Tensor& x);
+
+/// The parameters of all batch norms of `module` and those of `head`, where their modules keep
+/// them.
+std::vector<torch::Tensor*> own_parameters(torch::nn::Module& module, torch::nn::Conv2dImpl& head);
+
+/// While it lives, values [N, ...] are in the place of parameters, one for each; normalize() and
+/// project() understand them.
+class OwnValues {
+ public:
+  OwnValues(std::vector<torch::Tensor*> parameters, std::vector<torch::Tensor> values);
+  ~OwnValues();
+  OwnValues(const OwnValues&) = delete;
+  OwnValues& operator=(const OwnValues&) = delete;
+
+ private:
+  void swap() noexcept;
+
+  std::vector<torch::Tensor*> parameters_;
+  std::vector<torch::Tensor> others_;  // which are not in place now
+};
 
 /// Convolution, batch norm, activation; tensors under "0" and "1".
 class ConvNormImpl : public torch::nn::Module, public PreparesInference {

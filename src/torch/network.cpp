@@ -13,6 +13,7 @@
 #include "ams/core/digest.hpp"
 #include "ams/core/error.hpp"
 #include "ams/core/random.hpp"
+#include "ams/torch/takes_own_values.hpp"
 #include "file_kind.hpp"
 #include "tensor_roles.hpp"
 #include "translate_errors.hpp"
@@ -20,7 +21,7 @@
 namespace ams {
 namespace {
 
-class ModuleNetwork final : public Network {
+class ModuleNetwork : public Network {
  public:
   ModuleNetwork(std::shared_ptr<torch::nn::Module> module,
                 std::function<torch::Tensor(const torch::Tensor&)> forward, bool align_corners)
@@ -51,6 +52,23 @@ class ModuleNetwork final : public Network {
   std::shared_ptr<torch::nn::Module> module_;
   std::function<torch::Tensor(const torch::Tensor&)> forward_;
   bool align_corners_;
+};
+
+/// Of a module that takes own values.
+class OwnValuesNetwork final : public ModuleNetwork, public TakesOwnValues {
+ public:
+  OwnValuesNetwork(TakesOwnValues& own, std::shared_ptr<torch::nn::Module> module,
+                   std::function<torch::Tensor(const torch::Tensor&)> forward, bool align_corners)
+      : ModuleNetwork(std::move(module), std::move(forward), align_corners), own_(own) {}
+
+  std::vector<torch::Tensor> own_parameters() const override { return own_.own_parameters(); }
+  torch::Tensor forward_each(const torch::Tensor& input,
+                             const std::vector<torch::Tensor>& values) override {
+    return own_.forward_each(input, values);
+  }
+
+ private:
+  TakesOwnValues& own_;  // the module, which ModuleNetwork keeps
 };
 
 class TorchscriptNetwork final : public Network {
@@ -206,6 +224,10 @@ std::string some_of(const std::vector<std::string>& names) {
 std::shared_ptr<Network> wrap_module(std::shared_ptr<torch::nn::Module> module,
                                      std::function<torch::Tensor(const torch::Tensor&)> forward,
                                      bool align_corners) {
+  if (auto* own = dynamic_cast<TakesOwnValues*>(module.get())) {
+    return std::make_shared<OwnValuesNetwork>(*own, std::move(module), std::move(forward),
+                                              align_corners);
+  }
   return std::make_shared<ModuleNetwork>(std::move(module), std::move(forward), align_corners);
 }
 

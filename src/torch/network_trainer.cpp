@@ -2,6 +2,7 @@
 
 #include <ATen/autocast_mode.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <span>
@@ -11,8 +12,10 @@
 #include "ams/core/error.hpp"
 #include "ams/core/manifest_difference.hpp"
 #include "ams/torch/open_device.hpp"
+#include "ams/torch/takes_own_values.hpp"
 #include "ams/torch/tensor_adam.hpp"
 #include "autocast.hpp"
+#include "own_columns.hpp"
 #include "translate_errors.hpp"
 
 namespace ams {
@@ -42,6 +45,21 @@ bool trains_spatial_kernels(const Manifest& manifest, const std::vector<bool>& r
     if (required[t] && shape.size() == 4 && shape[2] * shape[3] > 1) return true;
   }
   return false;
+}
+
+[[noreturn]] void refuse_loss(const std::string& where, const AdamOptions& options) {
+  refuse("the loss of " + where + " is not finite; lower the learning rate (" +
+         std::to_string(options.learning_rate) + ", times its multipliers) or look at the labels");
+}
+
+void require_finite(const torch::Tensor& parameters, const AdamOptions& options) {
+  if (parameters.isfinite().all().item<bool>()) return;
+  refuse("training led to parameters that are not finite; lower the learning rate (" +
+         std::to_string(options.learning_rate) + ", times its multipliers)");
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void check(const TrainingJob& job, const Manifest& own) {
@@ -125,7 +143,11 @@ NetworkTrainer::NetworkTrainer(std::shared_ptr<Network> network, TrainingTask ta
       task_(std::move(task)),
       options_(options),
       vector_(*network_, options.train_batch_norm_statistics),
-      cache_(options.cache_bytes) {}
+      cache_(options.cache_bytes),
+      own_network_(dynamic_cast<TakesOwnValues*>(network_.get())) {
+  if (own_network_ != nullptr && !options_.train_batch_norm_statistics)
+    own_columns_ = OwnColumns::of(*own_network_, vector_);
+}
 
 TrainingBatch NetworkTrainer::batch(const std::vector<Handle>& samples) {
   std::vector<PreparedSample> prepared;
@@ -167,16 +189,28 @@ std::optional<StartScores> NetworkTrainer::try_starts(const StartTrial& trial) {
                           });
 }
 
+const std::vector<float>& NetworkTrainer::start_of(const TrainingJob& job,
+                                                   std::optional<StartScores>& scores) {
+  if (job.trial) scores = try_starts(*job.trial);
+  if (!scores || scores->start == 0) return job.parameters;
+  return *job.trial->others[scores->start - 1].parameters;
+}
+
+/// Inputs come in channels-last memory. On a GPU (an H200) that is a tenth slower in float32. On a
+/// CPU oneDNN (of torch 2.13) gives infinite bfloat16 weight gradients of dilated kernels in it.
+bool NetworkTrainer::wants_contiguous(const std::vector<bool>& required_gradients) const {
+  const bool on_cpu = vector_.values().is_cpu();
+  return options_.bfloat16 ? on_cpu && trains_spatial_kernels(*manifest(), required_gradients)
+                           : !on_cpu;
+}
+
 TrainingResult NetworkTrainer::train(TrainingJob job) {
   cache_.drop_expired();
   const auto start = std::chrono::steady_clock::now();
   check(job, *manifest());
   at::init_num_threads();  // this thread may be new, see set_compute_threads()
-  std::optional<StartScores> scores;
-  if (job.trial) scores = try_starts(*job.trial);
-  const bool starts_elsewhere = scores && scores->start > 0;
-  vector_.load(starts_elsewhere ? *job.trial->others[scores->start - 1].parameters
-                                : job.parameters);
+  TrainingResult result;
+  vector_.load(start_of(job, result.scores));
   vector_.set_required_gradients(job.required_gradients);
   network_->train(options_.train_batch_norm_statistics);
   if (options_.train_batch_norm_statistics) {
@@ -188,14 +222,8 @@ TrainingResult NetworkTrainer::train(TrainingJob job) {
   adam.begin_phase(std::move(job.coordinates));
 
   const torch::Device device = vector_.values().device();
-  // Inputs come in channels-last memory. On a GPU (an H200) that is a tenth slower in float32. On a
-  // CPU oneDNN (of torch 2.13) gives infinite bfloat16 weight gradients of dilated kernels in it.
-  const bool contiguous =
-      options_.bfloat16
-          ? device.is_cpu() && trains_spatial_kernels(*manifest(), job.required_gradients)
-          : !device.is_cpu();
+  const bool contiguous = wants_contiguous(job.required_gradients);
 
-  TrainingResult result;
   result.losses.reserve(job.mini_batches.size());
   for (std::size_t k = 0; k < job.mini_batches.size(); ++k) {
     const auto where = [k] { return "mini-batch " + std::to_string(k + 1); };
@@ -215,22 +243,147 @@ TrainingResult NetworkTrainer::train(TrainingJob job) {
           if (value.requires_grad()) value.backward();
           return true;
         });
-    if (!std::isfinite(result.losses.back())) {
-      refuse("the loss of " + where() + " is not finite; lower the learning rate (" +
-             std::to_string(job.adam_options.learning_rate) +
-             ", times its multipliers) or look at the labels");
-    }
+    if (!std::isfinite(result.losses.back())) refuse_loss(where(), job.adam_options);
     if (stepped) adam.step(vector_.values(), vector_.gradients());
   }
-  if (!vector_.values().isfinite().all().item<bool>()) {
-    refuse("training led to parameters that are not finite; lower the learning rate (" +
-           std::to_string(job.adam_options.learning_rate) + ", times its multipliers)");
-  }
+  require_finite(vector_.values(), job.adam_options);
   result.parameters = vector_.copy();
   result.adam = adam.state();
-  result.scores = std::move(scores);
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = seconds_since(start);
   return result;
+}
+
+bool NetworkTrainer::can_join(const TrainingJob& job) const {
+  check(job, *manifest());
+  return own_columns_ != nullptr && own_columns_->obstacle(job).empty();
+}
+
+std::vector<TrainingResult> NetworkTrainer::train_together(const std::vector<TrainingJob>& jobs) {
+  const auto start = std::chrono::steady_clock::now();
+  cache_.drop_expired();
+  at::init_num_threads();  // this thread may be new, see set_compute_threads()
+  if (own_columns_ == nullptr) {
+    refuse(
+        "this network cannot train several jobs together: it has no parameters in which devices "
+        "may differ (TakesOwnValues), one of them is frozen, or it trains batch-norm statistics");
+  }
+  const OwnColumns& own = *own_columns_;
+  const torch::Device device = vector_.values().device();
+  const auto name = [](std::size_t j) { return "training job " + std::to_string(j + 1); };
+
+  // A row of these is one job's own parameters.
+  std::vector<TrainingResult> results(jobs.size());
+  std::vector<TensorAdam> optimisers;
+  std::vector<torch::Tensor> rows, required;
+  std::size_t steps = 0;
+  for (std::size_t j = 0; j < jobs.size(); ++j) {
+    const TrainingJob& job = jobs[j];
+    check(job, *manifest());
+    if (const std::string obstacle = own.obstacle(job); !obstacle.empty()) {
+      refuse(name(j) + " cannot be trained together with others: " + obstacle +
+             ", which all of them share; train it alone");
+    }
+    results[j].parameters = start_of(job, results[j].scores);
+    if (!own.equal_elsewhere(results[j].parameters, results.front().parameters)) {
+      refuse(name(j) +
+             " cannot be trained together with the first: their shared parameters differ; train it "
+             "alone");
+    }
+    rows.push_back(torch::tensor(own.gather(results[j].parameters)));
+    required.push_back(torch::tensor(own.required(job.required_gradients)));
+    AdamState state;
+    state.first_moment = own.gather(job.adam.first_moment);
+    state.second_moment = own.gather(job.adam.second_moment);
+    state.step_count = job.adam.step_count;
+    optimisers.emplace_back(std::move(state), job.adam_options, device,
+                            TensorAdam::Arithmetic::automatic, own.ranges(job.learning_rates));
+    optimisers.back().begin_phase(own.coordinates(job.coordinates));
+    steps = std::max(steps, job.mini_batches.size());
+  }
+  if (jobs.empty()) return results;
+  vector_.load(results.front().parameters);
+  vector_.set_required_gradients(std::vector<bool>(vector_.tensors().size()));
+  network_->train(false);
+  const bool contiguous = wants_contiguous(std::vector<bool>(vector_.tensors().size()));
+  const torch::Tensor values = torch::stack(rows).to(device);
+  const torch::Tensor mask = torch::stack(required).to(device);
+  torch::Tensor leaf = values.detach().requires_grad_();  // the same memory
+
+  for (std::size_t k = 0; k < steps; ++k) {
+    std::vector<std::size_t> active;
+    std::vector<TrainingBatch> batches;
+    std::vector<torch::Tensor> inputs, losses, defined;
+    std::vector<std::int64_t> row_of_picture;
+    const auto where = [&](std::size_t j) {
+      return "mini-batch " + std::to_string(k + 1) + " of " + name(j);
+    };
+    translate_errors(
+        ErrorCode::invalid_argument,
+        "mini-batches " + std::to_string(k + 1) + " cannot be trained on together", [&] {
+          for (std::size_t j = 0; j < jobs.size(); ++j) {
+            if (k >= jobs[j].mini_batches.size()) continue;
+            TrainingBatch next = batch(jobs[j].mini_batches[k]);
+            if (!next.inputs.defined()) refuse(where(j) + " is empty");
+            next = placed(std::move(next), contiguous);
+            row_of_picture.insert(row_of_picture.end(),
+                                  static_cast<std::size_t>(next.inputs.size(0)),
+                                  static_cast<std::int64_t>(j));
+            inputs.push_back(next.inputs);
+            batches.push_back(std::move(next));
+            active.push_back(j);
+          }
+          leaf.mutable_grad() = torch::Tensor();
+          const Autocast autocast(options_.bfloat16, device);
+          const torch::Tensor outputs = own_network_->forward_each(
+              torch::cat(inputs),
+              own.split(leaf.index_select(0, torch::tensor(row_of_picture).to(device))));
+          std::int64_t done = 0;
+          for (const TrainingBatch& one : batches) {
+            const std::int64_t pictures = one.inputs.size(0);
+            losses.push_back(task_.loss(outputs.narrow(0, done, pictures), one));
+            if (losses.back().defined()) defined.push_back(losses.back());
+            done += pictures;
+          }
+        });
+    torch::Tensor all, host;
+    if (!defined.empty()) {
+      all = torch::stack(defined);
+      host = all.detach().to(torch::kCPU, torch::kDouble);
+    }
+    for (std::size_t a = 0, d = 0; a < active.size(); ++a) {
+      results[active[a]].losses.push_back(
+          losses[a].defined() ? host[static_cast<std::int64_t>(d++)].item<double>() : 0.0);
+      if (!std::isfinite(results[active[a]].losses.back()))
+        refuse_loss(where(active[a]), jobs[active[a]].adam_options);
+    }
+    if (defined.empty()) continue;
+    const torch::Tensor gradients =
+        translate_errors(ErrorCode::invalid_argument, "the gradients cannot be computed", [&] {
+          if (all.requires_grad()) all.sum().backward();
+          return leaf.grad().defined() ? leaf.grad().contiguous().mul_(mask)
+                                       : torch::zeros_like(values);
+        });
+    for (std::size_t a = 0; a < active.size(); ++a) {
+      const auto j = static_cast<std::int64_t>(active[a]);
+      if (losses[a].defined()) optimisers[active[a]].step(values[j], gradients[j]);
+    }
+  }
+
+  const torch::Tensor trained = values.cpu();
+  for (std::size_t j = 0; j < jobs.size(); ++j) {
+    const torch::Tensor row = trained[static_cast<std::int64_t>(j)];
+    require_finite(row, jobs[j].adam_options);
+    own.scatter(row.data_ptr<float>(), results[j].parameters);
+    const AdamState state = optimisers[j].state();
+    results[j].adam = jobs[j].adam;
+    own.scatter(state.first_moment.data(), results[j].adam.first_moment);
+    own.scatter(state.second_moment.data(), results[j].adam.second_moment);
+    own.decay_elsewhere(results[j].adam, jobs[j].adam_options,
+                        state.step_count - jobs[j].adam.step_count);
+    results[j].adam.step_count = state.step_count;
+    results[j].seconds = seconds_since(start);
+  }
+  return results;
 }
 
 }  // namespace ams

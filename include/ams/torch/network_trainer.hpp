@@ -86,6 +86,9 @@ struct NetworkTrainerOptions {
   std::size_t cache_bytes = std::size_t{256} << 20;
 };
 
+class OwnColumns;
+class TakesOwnValues;
+
 /// Runs training phases (Algorithm 2) of any network on any task. Throws as
 /// make_segmentation_trainer().
 class NetworkTrainer final : public Trainer {
@@ -97,7 +100,23 @@ class NetworkTrainer final : public Trainer {
 
   TrainingResult train(TrainingJob job) override;
 
+  /// Whether train_together() takes this job: the network is a TakesOwnValues, batch norm is frozen,
+  /// and the job's coordinates and required gradients are of the parameters in which devices may
+  /// differ (for EDANet: batch norms and head). Throws as train() for a job that fits no network.
+  bool can_join(const TrainingJob& job) const;
+
+  /// Phases of several devices at once: step k is one forward and one backward over the k-th
+  /// mini-batches of all jobs that have one. A result is what train() gives of the job alone, within
+  /// rounding; `seconds` is that of all. Memory grows with the number of pictures in a step.
+  /// Throws as train() when one of the jobs does, and Error(invalid_argument), naming the job, for
+  /// one that cannot join and for one whose other parameters are not those of the first job. No
+  /// job has a result then; each can be trained alone.
+  std::vector<TrainingResult> train_together(const std::vector<TrainingJob>& jobs);
+
  private:
+  /// Where the phase starts: choose_start() of its trial, whose scores it gives.
+  const std::vector<float>& start_of(const TrainingJob& job, std::optional<StartScores>& scores);
+  bool wants_contiguous(const std::vector<bool>& required_gradients) const;
   TrainingBatch batch(const std::vector<Handle>& samples);
   std::optional<StartScores> try_starts(const StartTrial& trial);
   TrainingBatch placed(TrainingBatch batch, bool contiguous) const;
@@ -107,6 +126,8 @@ class NetworkTrainer final : public Trainer {
   NetworkTrainerOptions options_;
   ParameterVector vector_;
   PreparedSampleCache cache_;
+  TakesOwnValues* own_network_ = nullptr;          // network_, where it is one
+  std::shared_ptr<const OwnColumns> own_columns_;  // null: no job can join
 };
 
 }  // namespace ams

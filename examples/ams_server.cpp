@@ -23,6 +23,7 @@
 #include "server/damaging_transport.hpp"
 #include "server/flags.hpp"
 #include "server/operator_api.hpp"
+#include "server/python_server.hpp"
 #include "server/report.hpp"
 #include "server/shutdown.hpp"
 #include "server/students.hpp"
@@ -129,6 +130,7 @@ int serve() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  become_python_server(argc, argv);  // where the task is one of Python
   prepare_signals();
   options::allow_many_files();
   CLI::App app(

@@ -87,6 +87,10 @@ std::string student_flags(const StudentSpec& spec) {
 void ServerFlags::add_to(CLI::App& app) {
   add_network_to(app);
   student.add_to(app);
+  app.add_option("--task", task_name,
+                 "segmentation, or python:<module>:<function that makes an ams.ModuleTask>: this "
+                 "program then becomes `python -m ams.server`, which has flags of its own")
+      ->capture_default_str();
   add_teacher_to(
       app,
       "clip:<folder> (its label file), fddwnet:<weights.safetensors>, model.pt (TorchScript), "
@@ -330,6 +334,13 @@ void ServerFlags::check() {
   make_policy()();  // throws on values out of range
   session.limits.max_buffer_bytes = max_buffer_mib << 20;
   validate(session);
+  if (task_name.starts_with("python:")) {
+    refuse("a task of Python is given on the command line: --task " + task_name);
+  }
+  if (task_name != "segmentation") {
+    refuse("--task is '" + task_name +
+           "'; allowed are segmentation and python:<module>:<function>");
+  }
   if (teacher.text().empty())
     refuse(
         "--teacher is required: clip:<folder>, fddwnet:<weights.safetensors>, model.pt, model.pt2 "

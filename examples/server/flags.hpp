@@ -40,6 +40,7 @@ struct ServerFlags {
   bool check_only = false;
   std::vector<std::string> certificate_hosts{"localhost", "127.0.0.1", "::1"};
   options::StudentFlags student;
+  std::string task_name = "segmentation";
   options::TeacherFlags teacher;
   std::string python = "python3";  ///< runs a teacher of Python
   double teacher_timeout_seconds = ProcessTeacherOptions().answer_timeout_seconds;

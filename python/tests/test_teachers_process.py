@@ -117,7 +117,7 @@ def test_what_goes_wrong_costs_a_batch(module):
     [
         ("lab_teacher:broken", "RuntimeError: no weights"),
         ("lab_teacher:absent", "has no attribute 'absent'"),
-        ("lab_teacher:nothing", "gives NoneType; wanted is a function without arguments"),
+        ("lab_teacher:nothing", "is NoneType; wanted is a function without arguments"),
         ("no_such_lab:make", "No module named 'no_such_lab'"),
     ],
 )

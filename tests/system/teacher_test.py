@@ -1,11 +1,21 @@
 """ams-server with a teacher in Python, in a process of its own: what the operator sees when it goes wrong, and that
 devices go on and adapt."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import unittest
+
+try:
+    import numpy as np
+
+    import ams
+    import ams.torch
+except ImportError:  # a build without the Python package
+    ams = None
 
 from programs import BIN, STUDENT, TRAINING, ProgramsTest
 
@@ -38,6 +48,27 @@ def broken():
     raise RuntimeError("weights.bin is missing")
 
 number = 7
+'''
+
+
+TASK = '''
+import ams, torch
+
+class Brightness(ams.ModuleTask):
+    input_size = (32, 64)
+
+    def loss(self, outputs, labels):
+        return ((outputs.mean((1, 2, 3)) - torch.tensor(labels)) ** 2).mean()
+
+    def predict(self, outputs):
+        return [float(mean) for mean in outputs.mean((1, 2, 3))]
+
+def student():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 1, 1))
+
+def teacher():
+    return lambda frames: [float(frame.mean() / 255) for frame in frames]
 '''
 
 
@@ -110,13 +141,60 @@ class TeacherTest(ProgramsTest):
             with self.assertRaises(ProcessLookupError):
                 os.kill(process, 0)
 
+    @unittest.skipIf(ams is None, "a task of Python needs the package ams with torch, video, net and store")
+    def test_the_program_takes_a_task_of_python(self):
+        (self.work / "my_task.py").write_text(TASK)
+        port, report = self.work / "port", self.work / "server.json"
+        server = self.start("server", [
+            BIN / "ams-server", "--python", sys.executable, "--task", "python:my_task:Brightness", "--student",
+            "python:my_task:student", "--teacher=python:my_task:teacher", "--port", "0", "--port-file", port, "--token",
+            "correct horse", "--data-dir", self.work / "data", "--update-interval-seconds", "1", "--report", report])
+        self.wait_until(lambda: port.is_file() and port.read_text().strip(), 60, "the server listens", server)
+        sys.path.insert(0, str(self.work))
+        self.addCleanup(sys.path.remove, str(self.work))
+        import my_task
+
+        random = np.random.default_rng(1)
+        with ams.Device(f"127.0.0.1:{int(port.read_text())}", my_task.student(), my_task.Brightness(),
+                        ca=self.work / "data" / "tls" / "certificate.pem", token="correct horse") as device:
+            deadline = time.monotonic() + 60
+            while device.version < 2 and time.monotonic() < deadline:
+                frame = random.integers(0, 256, (64, 128, 3), np.uint8)
+                device.predict(frame)
+                device.offer(frame)
+                time.sleep(0.05)
+            self.assertGreaterEqual(device.version, 2, self.logs())
+        server.send_signal(signal.SIGTERM)
+        self.finish(server)
+        status = json.loads(report.read_text())["status"]
+        self.assertEqual((status["devices"], status["failures"]), (1, 0), status)
+
+    def test_what_a_task_of_python_cannot_have_is_told(self):
+        (self.work / "my_task.py").write_text(TASK)
+        task = ["--task", "python:my_task:Brightness", "--python", sys.executable]
+        mine = ["--student", "python:my_task:student", "--teacher", "python:my_task:teacher", "--check"]
+        for flags, word in (
+            ([*task, "--student", "python:my_task:absent", *mine[2:]], "has no attribute 'absent'"),
+            ([*task, *mine[:2], "--teacher", "clip:street"], "allowed is python:MODULE:FACTORY"),
+            ([*task, *mine, "--strategy", "full"], "unrecognized arguments: --strategy full"),
+            ([*task, *mine, "--address", "0.0.0.0"], "give a token"),
+            ([*task, *mine, "--batch-size", "0"], "batch_size"),
+            ([*task[:2], *mine, "--python", "/no/python"], "'/no/python' cannot be started"),
+            (["--task", "detection", "--teacher", "a.pt", "--student", "edanet"], "allowed are segmentation and python:"),
+        ):
+            with self.subTest(flags):
+                ended = subprocess.run([str(part) for part in [BIN / "ams-server", *flags]], capture_output=True,
+                                       text=True, timeout=60)
+                self.assertNotEqual(ended.returncode, 0)
+                self.assertIn(word, ended.stderr)
+
     def test_a_teacher_that_cannot_be_made_is_told_before_anybody_is_let_in(self):
         common = [BIN / "ams-server", "--address", "127.0.0.1", "--port", "0", "--certificate",
                   self.folder / "tls" / "certificate.pem", "--private-key", self.folder / "tls" / "private_key.pem",
                   "--token-file", self.folder / "token", "--data-dir", "none", *TRAINING, *STUDENT]
         for flags, words in (
             (self.teacher("my_teacher:broken"), ["my_teacher:broken", "RuntimeError: weights.bin is missing"]),
-            (self.teacher("my_teacher:number"), ["my_teacher:number gives NoneType", "a function without arguments"]),
+            (self.teacher("my_teacher:number"), ["my_teacher:number is int", "a function without arguments"]),
             (self.teacher("my_teacher:absent"), ["has no attribute 'absent'"]),
             (self.teacher("no_such_module:make"), ["No module named 'no_such_module'"]),
             (self.teacher("my_teacher"), ["'my_teacher' is not module:factory"]),

@@ -7,7 +7,6 @@ ams.teachers.ProcessTeacher.
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import os
 import pickle
@@ -20,21 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from .factory import make
 from .process_messages import failure_message, labels_message
 
 
 def load(factory: str) -> Callable[[np.ndarray], Any]:
-    """The teacher that "module:factory" makes. Modules of the current folder are found. Raises
-    ValueError, and what the module or the factory raises."""
-    module, colon, name = factory.rpartition(":")
-    if not colon or not module or not name:
-        raise ValueError(f"'{factory}' is not module:factory, e.g. my_teacher:make")
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    made = importlib.import_module(module)
-    for part in name.split("."):
-        made = getattr(made, part)
-    teacher = made() if callable(made) else None
+    """The teacher that "module:factory" makes. Raises as make(), and ValueError for no teacher."""
+    teacher = make(factory)
     if not callable(teacher):
         raise ValueError(
             f"{factory} gives {type(teacher).__name__}; wanted is a function without arguments that "

@@ -1,0 +1,1 @@
+"""The command `python -m ams.server`: ams.serve with flags."""

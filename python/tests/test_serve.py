@@ -212,6 +212,8 @@ def test_a_teacher_that_raises_costs_labels_and_not_the_server(caplog):
         return teacher(frames)
 
     with serve(flaky) as server, connect(server) as device:
+        play(lambda: server.status()["failures"], device)
+        assert "ZeroDivisionError: out of memory" in server.devices()[0]["last_error"]
         play(lambda: device.version >= 1, device)
         status = server.status()
     assert status["failures"] == 3

@@ -88,6 +88,10 @@ DeviceStatus HostedDevice::status(const std::string& id, const std::string& peer
   status.phases_per_second = history.phases_per_second();
   status.labels_per_second = history.labels_per_second();
   status.last_error = session.last_error();
+  // The session knows that a batch failed, and not why.
+  if (!batch_failure.empty() && status.last_error == batch_error) {
+    status.last_error += ": " + batch_failure;
+  }
   return status;
 }
 

@@ -43,6 +43,8 @@ struct HostedDevice {
   StudentPtr student;
   bool is_pinned = false;                       ///< paused by what it has of its own (DeviceSetup)
   std::string last_failure = {};                ///< of the session; the same one is logged once
+  std::string batch_error = {};                 ///< the session's latest error of a failed batch
+  std::string batch_failure = {};               ///< and why it failed
   FrameAllowance allowance = {};                ///< of the teacher's time
   std::uint64_t batches_beyond = 0;             ///< that it did not allow
   std::optional<double> label_seconds = {};     ///< when the newest label came

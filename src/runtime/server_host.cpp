@@ -772,8 +772,12 @@ class ServerHost::Impl : public std::enable_shared_from_this<Impl> {
       if (piece.failure) {
         log_.warning("labelling_failed",
                      {{"device", id}, {"batch", batch}, {"message", piece.failure->what()}});
-        drive(*found, todo,
-              [batch](ServerSession& s, double now) { return s.on_label_failed(batch, now); });
+        if (drive(*found, todo, [batch](ServerSession& s, double now) {
+              return s.on_label_failed(batch, now);
+            })) {
+          found->second.batch_error = found->second.session.last_error();
+          found->second.batch_failure = piece.failure->what();
+        }
       } else {
         log_.debug("labelled", {{"device", id}, {"batch", batch}, {"samples", count}});
         const double done = executor_.now_seconds();

@@ -237,6 +237,8 @@ TEST_CASE("a teacher labels as many frames at once as it takes") {
   CHECK(f.host->session("a")->counters().samples == 5);
   CHECK(f.host->session("a")->counters().batches_failed == 1);
   CHECK(f.log.count("labelling_failed") == 1);
+  const std::string told = f.host->devices().at(0).last_error;  // an operator sees why
+  CHECK(told == "batch 2 could not be decoded or labelled: the teacher gave 2 labels of 3 frames");
 }
 
 TEST_CASE("a newer connection of a device takes over") {

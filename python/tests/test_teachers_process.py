@@ -112,6 +112,16 @@ def test_what_goes_wrong_costs_a_batch(module):
         assert again(teacher)[1] != process
 
 
+def test_a_process_that_takes_no_frames_is_ended(module):
+    with teachers.ProcessTeacher(f"{module}:make", timeout_seconds=1) as teacher:
+        process = teacher(frames(10))[1]
+        os.kill(process, signal.SIGSTOP)
+        with pytest.raises(ams.UnavailableError, match="no answer in 1 s"):
+            teacher(np.zeros((4, 512, 512, 3), np.uint8))  # more than a socket holds
+        assert gone(process)
+        assert again(teacher)[1] != process
+
+
 @pytest.mark.parametrize(
     ("factory", "text"),
     [

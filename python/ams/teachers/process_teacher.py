@@ -90,7 +90,7 @@ class ProcessTeacher:
             process = self._process
             assert process is not None
             try:
-                answer = process.ask(frames_message(frames), self._timeout)
+                answer = process.exchange(frames_message(frames), self._timeout)
                 if not isinstance(answer, str):
                     if len(answer) != 1:
                         raise UnavailableError("the teacher's process has sent no labels")
@@ -120,7 +120,7 @@ class ProcessTeacher:
     def _start(self) -> None:
         self._process = _Process(self._command)
         try:
-            ready = self._process.receive(self._start_timeout)
+            ready = self._process.exchange(None, self._start_timeout)
             if isinstance(ready, str):
                 raise UnavailableError(ready)
         except BaseException:
@@ -157,24 +157,32 @@ class _Process:
             self._connection = Connection(ours.detach())
         self._end = weakref.finalize(self, _kill, self._child, self._connection, 0.0)
 
-    def ask(self, message: bytes, timeout_seconds: float) -> list[bytes] | str:
-        try:
-            self._connection.send_bytes(message)
-        except OSError:
-            self._raise_ended()
-        return self.receive(timeout_seconds)
+    def exchange(self, message: bytes | None, timeout_seconds: float) -> list[bytes] | str:
+        """Sends a message, if there is one, and gives the next one that comes. One that is not sent
+        in time counts, too: a process may be stopped, or a thread of the teacher's hold its GIL."""
+        late = threading.Event()
 
-    def receive(self, timeout_seconds: float) -> list[bytes] | str:
+        def end() -> None:
+            late.set()
+            _kill_group(self._child)
+
+        timer = threading.Timer(timeout_seconds, end)
+        timer.daemon = True
+        timer.start()
         try:
-            if not self._connection.poll(timeout_seconds):
-                raise UnavailableError(
-                    f"the teacher's process gives no answer in {timeout_seconds:g} s and is ended"
-                )
+            if message is not None:
+                self._connection.send_bytes(message)
             return parse_answer(self._connection.recv_bytes())
         except (EOFError, OSError):
+            if late.is_set():
+                raise UnavailableError(
+                    f"the teacher's process gives no answer in {timeout_seconds:g} s and is ended"
+                ) from None
             self._raise_ended()
         except ValueError as error:
             raise UnavailableError(f"the teacher's process: {error}") from error
+        finally:
+            timer.cancel()
 
     def _raise_ended(self) -> Any:
         try:
@@ -197,6 +205,11 @@ def _kill(child: subprocess.Popen[bytes], connection: Connection, wait_seconds: 
     connection.close()  # asks it to end
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(wait_seconds)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)  # and whatever it has started
+    _kill_group(child)
     child.wait()
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """And whatever it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)

@@ -58,6 +58,16 @@ void require_finite(const torch::Tensor& parameters, const AdamOptions& options)
          std::to_string(options.learning_rate) + ", times its multipliers)");
 }
 
+std::string name(std::size_t job) {
+  return "training job " + std::to_string(job + 1);
+}
+
+std::size_t largest_batch(const TrainingJob& job) {
+  std::size_t largest = 0;
+  for (const auto& mini_batch : job.mini_batches) largest = std::max(largest, mini_batch.size());
+  return largest;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -206,11 +216,20 @@ bool NetworkTrainer::wants_contiguous(const std::vector<bool>& required_gradient
 
 TrainingResult NetworkTrainer::train(TrainingJob job) {
   cache_.drop_expired();
-  const auto start = std::chrono::steady_clock::now();
+  const auto begin = std::chrono::steady_clock::now();
   check(job, *manifest());
   at::init_num_threads();  // this thread may be new, see set_compute_threads()
-  TrainingResult result;
-  vector_.load(start_of(job, result.scores));
+  std::optional<StartScores> scores;
+  const std::vector<float>& start = start_of(job, scores);
+  vector_.load(start);
+  TrainingResult result = run(std::move(job));
+  result.scores = std::move(scores);
+  result.seconds = seconds_since(begin);
+  return result;
+}
+
+/// From the values that vector_ has.
+TrainingResult NetworkTrainer::run(TrainingJob job) {
   vector_.set_required_gradients(job.required_gradients);
   network_->train(options_.train_batch_norm_statistics);
   if (options_.train_batch_norm_statistics) {
@@ -224,6 +243,7 @@ TrainingResult NetworkTrainer::train(TrainingJob job) {
   const torch::Device device = vector_.values().device();
   const bool contiguous = wants_contiguous(job.required_gradients);
 
+  TrainingResult result;
   result.losses.reserve(job.mini_batches.size());
   for (std::size_t k = 0; k < job.mini_batches.size(); ++k) {
     const auto where = [k] { return "mini-batch " + std::to_string(k + 1); };
@@ -249,7 +269,6 @@ TrainingResult NetworkTrainer::train(TrainingJob job) {
   require_finite(vector_.values(), job.adam_options);
   result.parameters = vector_.copy();
   result.adam = adam.state();
-  result.seconds = seconds_since(start);
   return result;
 }
 
@@ -259,7 +278,6 @@ bool NetworkTrainer::can_join(const TrainingJob& job) const {
 }
 
 std::vector<TrainingResult> NetworkTrainer::train_together(const std::vector<TrainingJob>& jobs) {
-  const auto start = std::chrono::steady_clock::now();
   cache_.drop_expired();
   at::init_num_threads();  // this thread may be new, see set_compute_threads()
   if (own_columns_ == nullptr) {
@@ -267,28 +285,52 @@ std::vector<TrainingResult> NetworkTrainer::train_together(const std::vector<Tra
         "this network cannot train several jobs together: it has no parameters in which devices "
         "may differ (TakesOwnValues), one of them is frozen, or it trains batch-norm statistics");
   }
-  const OwnColumns& own = *own_columns_;
-  const torch::Device device = vector_.values().device();
-  const auto name = [](std::size_t j) { return "training job " + std::to_string(j + 1); };
-
-  // A row of these is one job's own parameters.
   std::vector<TrainingResult> results(jobs.size());
-  std::vector<TensorAdam> optimisers;
-  std::vector<torch::Tensor> rows, required;
-  std::size_t steps = 0;
   for (std::size_t j = 0; j < jobs.size(); ++j) {
-    const TrainingJob& job = jobs[j];
-    check(job, *manifest());
-    if (const std::string obstacle = own.obstacle(job); !obstacle.empty()) {
+    check(jobs[j], *manifest());
+    if (const std::string obstacle = own_columns_->obstacle(jobs[j]); !obstacle.empty()) {
       refuse(name(j) + " cannot be trained together with others: " + obstacle +
              ", which all of them share; train it alone");
     }
-    results[j].parameters = start_of(job, results[j].scores);
-    if (!own.equal_elsewhere(results[j].parameters, results.front().parameters)) {
+    results[j].parameters = start_of(jobs[j], results[j].scores);
+    if (!own_columns_->equal_elsewhere(results[j].parameters, results.front().parameters)) {
       refuse(name(j) +
              " cannot be trained together with the first: their shared parameters differ; train it "
              "alone");
     }
+  }
+  std::size_t most = options_.pictures_together;
+  if (most == 0) most = vector_.values().is_cpu() ? 8 : 256;
+  for (std::size_t begin = 0, end = 0; begin < jobs.size(); begin = end) {
+    std::size_t pictures = largest_batch(jobs[end++]);
+    while (end < jobs.size() && pictures + largest_batch(jobs[end]) <= most)
+      pictures += largest_batch(jobs[end++]);
+    const auto start = std::chrono::steady_clock::now();
+    run_together(jobs, begin, end, results);
+    for (std::size_t j = begin; j < end; ++j) results[j].seconds = seconds_since(start);
+  }
+  return results;
+}
+
+/// A pass of the jobs from begin to end - 1, whose starts `results` has.
+void NetworkTrainer::run_together(const std::vector<TrainingJob>& jobs, std::size_t begin,
+                                  std::size_t end, std::vector<TrainingResult>& results) {
+  vector_.load(results[begin].parameters);
+  if (end - begin == 1) {
+    TrainingResult alone = run(jobs[begin]);
+    alone.scores = std::move(results[begin].scores);
+    results[begin] = std::move(alone);
+    return;
+  }
+  const OwnColumns& own = *own_columns_;
+  const torch::Device device = vector_.values().device();
+
+  // A row of these is one job's own parameters.
+  std::vector<TensorAdam> optimisers;
+  std::vector<torch::Tensor> rows, required;
+  std::size_t steps = 0;
+  for (std::size_t j = begin; j < end; ++j) {
+    const TrainingJob& job = jobs[j];
     rows.push_back(torch::tensor(own.gather(results[j].parameters)));
     required.push_back(torch::tensor(own.required(job.required_gradients)));
     AdamState state;
@@ -300,90 +342,87 @@ std::vector<TrainingResult> NetworkTrainer::train_together(const std::vector<Tra
     optimisers.back().begin_phase(own.coordinates(job.coordinates));
     steps = std::max(steps, job.mini_batches.size());
   }
-  if (jobs.empty()) return results;
-  vector_.load(results.front().parameters);
-  vector_.set_required_gradients(std::vector<bool>(vector_.tensors().size()));
+  const std::vector<bool> none(vector_.tensors().size());
+  vector_.set_required_gradients(none);
   network_->train(false);
-  const bool contiguous = wants_contiguous(std::vector<bool>(vector_.tensors().size()));
+  const bool contiguous = wants_contiguous(none);
   const torch::Tensor values = torch::stack(rows).to(device);
   const torch::Tensor mask = torch::stack(required).to(device);
   torch::Tensor leaf = values.detach().requires_grad_();  // the same memory
 
   for (std::size_t k = 0; k < steps; ++k) {
-    std::vector<std::size_t> active;
-    std::vector<TrainingBatch> batches;
-    std::vector<torch::Tensor> inputs, losses, defined;
-    std::vector<std::int64_t> row_of_picture;
-    const auto where = [&](std::size_t j) {
-      return "mini-batch " + std::to_string(k + 1) + " of " + name(j);
+    struct Part {
+      std::size_t row;
+      TrainingBatch batch;
+      torch::Tensor loss = {};
     };
-    translate_errors(
+    std::vector<Part> parts;
+    std::vector<torch::Tensor> inputs, losses;
+    std::vector<std::int64_t> row_of_picture;
+    const auto where = [&](std::size_t row) {
+      return "mini-batch " + std::to_string(k + 1) + " of " + name(begin + row);
+    };
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const TrainingJob& job = jobs[begin + row];
+      if (k >= job.mini_batches.size()) continue;
+      TrainingBatch next = batch(job.mini_batches[k]);
+      if (!next.inputs.defined()) refuse(where(row) + " is empty");
+      translate_errors(ErrorCode::invalid_argument, where(row) + " cannot be trained on",
+                       [&] { next = placed(std::move(next), contiguous); });
+      row_of_picture.insert(row_of_picture.end(), static_cast<std::size_t>(next.inputs.size(0)),
+                            static_cast<std::int64_t>(row));
+      inputs.push_back(next.inputs);
+      parts.push_back({row, std::move(next)});
+    }
+    const torch::Tensor gradients = translate_errors(
         ErrorCode::invalid_argument,
         "mini-batches " + std::to_string(k + 1) + " cannot be trained on together", [&] {
-          for (std::size_t j = 0; j < jobs.size(); ++j) {
-            if (k >= jobs[j].mini_batches.size()) continue;
-            TrainingBatch next = batch(jobs[j].mini_batches[k]);
-            if (!next.inputs.defined()) refuse(where(j) + " is empty");
-            next = placed(std::move(next), contiguous);
-            row_of_picture.insert(row_of_picture.end(),
-                                  static_cast<std::size_t>(next.inputs.size(0)),
-                                  static_cast<std::int64_t>(j));
-            inputs.push_back(next.inputs);
-            batches.push_back(std::move(next));
-            active.push_back(j);
-          }
           leaf.mutable_grad() = torch::Tensor();
-          const Autocast autocast(options_.bfloat16, device);
-          const torch::Tensor outputs = own_network_->forward_each(
-              torch::cat(inputs),
-              own.split(leaf.index_select(0, torch::tensor(row_of_picture).to(device))));
-          std::int64_t done = 0;
-          for (const TrainingBatch& one : batches) {
-            const std::int64_t pictures = one.inputs.size(0);
-            losses.push_back(task_.loss(outputs.narrow(0, done, pictures), one));
-            if (losses.back().defined()) defined.push_back(losses.back());
-            done += pictures;
+          {
+            const Autocast autocast(options_.bfloat16, device);
+            const torch::Tensor outputs = own_network_->forward_each(
+                torch::cat(inputs),
+                own.split(leaf.index_select(0, torch::tensor(row_of_picture).to(device))));
+            std::int64_t done = 0;
+            for (Part& part : parts) {
+              const std::int64_t pictures = part.batch.inputs.size(0);
+              part.loss = task_.loss(outputs.narrow(0, done, pictures), part.batch);
+              if (part.loss.defined()) losses.push_back(part.loss);
+              done += pictures;
+            }
           }
+          if (losses.empty()) return torch::zeros_like(values);
+          // A row has pictures of its own: its gradients do not depend on other rows.
+          const torch::Tensor sum = torch::stack(losses).sum();
+          if (sum.requires_grad()) sum.backward();
+          return leaf.grad().defined() ? leaf.grad().mul(mask) : torch::zeros_like(values);
         });
-    torch::Tensor all, host;
-    if (!defined.empty()) {
-      all = torch::stack(defined);
-      host = all.detach().to(torch::kCPU, torch::kDouble);
-    }
-    for (std::size_t a = 0, d = 0; a < active.size(); ++a) {
-      results[active[a]].losses.push_back(
-          losses[a].defined() ? host[static_cast<std::int64_t>(d++)].item<double>() : 0.0);
-      if (!std::isfinite(results[active[a]].losses.back()))
-        refuse_loss(where(active[a]), jobs[active[a]].adam_options);
-    }
-    if (defined.empty()) continue;
-    const torch::Tensor gradients =
-        translate_errors(ErrorCode::invalid_argument, "the gradients cannot be computed", [&] {
-          if (all.requires_grad()) all.sum().backward();
-          return leaf.grad().defined() ? leaf.grad().contiguous().mul_(mask)
-                                       : torch::zeros_like(values);
-        });
-    for (std::size_t a = 0; a < active.size(); ++a) {
-      const auto j = static_cast<std::int64_t>(active[a]);
-      if (losses[a].defined()) optimisers[active[a]].step(values[j], gradients[j]);
+    torch::Tensor host;  // one copy for all
+    if (!losses.empty()) host = torch::stack(losses).detach().to(torch::kCPU, torch::kDouble);
+    std::int64_t next_loss = 0;
+    for (const Part& part : parts) {
+      const double loss = part.loss.defined() ? host[next_loss++].item<double>() : 0.0;
+      const std::size_t j = begin + part.row;
+      if (!std::isfinite(loss)) refuse_loss(where(part.row), jobs[j].adam_options);
+      results[j].losses.push_back(loss);
+      const auto row = static_cast<std::int64_t>(part.row);
+      if (part.loss.defined()) optimisers[part.row].step(values[row], gradients[row]);
     }
   }
 
   const torch::Tensor trained = values.cpu();
-  for (std::size_t j = 0; j < jobs.size(); ++j) {
-    const torch::Tensor row = trained[static_cast<std::int64_t>(j)];
+  for (std::size_t j = begin; j < end; ++j) {
+    const torch::Tensor row = trained[static_cast<std::int64_t>(j - begin)];
     require_finite(row, jobs[j].adam_options);
     own.scatter(row.data_ptr<float>(), results[j].parameters);
-    const AdamState state = optimisers[j].state();
-    results[j].adam = jobs[j].adam;
-    own.scatter(state.first_moment.data(), results[j].adam.first_moment);
-    own.scatter(state.second_moment.data(), results[j].adam.second_moment);
-    own.decay_elsewhere(results[j].adam, jobs[j].adam_options,
-                        state.step_count - jobs[j].adam.step_count);
-    results[j].adam.step_count = state.step_count;
-    results[j].seconds = seconds_since(start);
+    const AdamState state = optimisers[j - begin].state();
+    AdamState& adam = results[j].adam;
+    adam = jobs[j].adam;
+    own.scatter(state.first_moment.data(), adam.first_moment);
+    own.scatter(state.second_moment.data(), adam.second_moment);
+    own.decay_elsewhere(adam, jobs[j].adam_options, state.step_count - adam.step_count);
+    adam.step_count = state.step_count;
   }
-  return results;
 }
 
 }  // namespace ams

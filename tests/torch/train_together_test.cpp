@@ -31,8 +31,8 @@ ams::StudentSpec small_spec() {
   return spec;
 }
 
-ams::NetworkTrainer make_trainer(const ams::StudentSpec& spec = small_spec(),
-                                 bool bfloat16 = false) {
+ams::NetworkTrainer make_trainer(const ams::StudentSpec& spec = small_spec(), bool bfloat16 = false,
+                                 std::size_t pictures_together = 64) {
   ams::Student student = ams::open_student(spec);
   ams::check_student(student);
   auto task = ams::segmentation_task(spec, ams::LabelMap::default_ignore_id,
@@ -40,6 +40,7 @@ ams::NetworkTrainer make_trainer(const ams::StudentSpec& spec = small_spec(),
   ams::NetworkTrainerOptions options;
   options.train_batch_norm_statistics = spec.train_batch_norm_statistics;
   options.bfloat16 = bfloat16;
+  options.pictures_together = pictures_together;
   return {student.network, std::move(task), options};
 }
 
@@ -197,6 +198,21 @@ TEST_CASE("one device, and none") {
   const std::vector<Job> jobs{make_jobs().front()};
   check_equal(jobs[0], trainer.train_together(jobs)[0], trainer.train(jobs[0]));
   CHECK(trainer.train_together({}).empty());
+}
+
+TEST_CASE("pictures_together divides the devices, and not a mini-batch") {
+  const std::vector<Job> jobs = make_jobs();
+  const auto all = make_trainer().train_together(jobs);
+  SUBCASE("the same bits as alone where each is by itself") {
+    auto trainer = make_trainer(small_spec(), false, 1);
+    const auto together = trainer.train_together(jobs);
+    for (std::size_t j = 0; j < jobs.size(); ++j)
+      CHECK(together[j].parameters == trainer.train(jobs[j]).parameters);
+  }
+  SUBCASE("passes of three and of one") {
+    const auto together = make_trainer(small_spec(), false, 8).train_together(jobs);
+    for (std::size_t j = 0; j < jobs.size(); ++j) check_equal(jobs[j], together[j], all[j]);
+  }
 }
 
 TEST_CASE("training together leaves nothing behind, and is the same bit for bit") {

@@ -84,6 +84,10 @@ struct NetworkTrainerOptions {
   bool bfloat16 = false;                     ///< see SegmentationTrainerOptions
   std::string device = "cpu";                ///< see SegmentationTrainerOptions
   std::size_t cache_bytes = std::size_t{256} << 20;
+
+  /// train_together() takes at most so many pictures at once: for EDANet at 256 x 128 each takes 45
+  /// MiB. A mini-batch is not divided. 0: 8 on a CPU, whose caches hold no more, 256 elsewhere.
+  std::size_t pictures_together = 0;
 };
 
 class OwnColumns;
@@ -105,15 +109,20 @@ class NetworkTrainer final : public Trainer {
   /// differ (for EDANet: batch norms and head). Throws as train() for a job that fits no network.
   bool can_join(const TrainingJob& job) const;
 
-  /// Phases of several devices at once: step k is one forward and one backward over the k-th
-  /// mini-batches of all jobs that have one. A result is what train() gives of the job alone, within
-  /// rounding; `seconds` is that of all. Memory grows with the number of pictures in a step.
+  /// Phases of several devices in passes of neighbouring jobs, as many as pictures_together allows:
+  /// step k of a pass is one forward and one backward over the k-th mini-batches of its jobs. A
+  /// result is what train() gives of the job alone, within rounding, and the same bits for a job
+  /// that is a pass by itself; `seconds` is that of its pass.
   /// Throws as train() when one of the jobs does, and Error(invalid_argument), naming the job, for
   /// one that cannot join and for one whose other parameters are not those of the first job. No
   /// job has a result then; each can be trained alone.
   std::vector<TrainingResult> train_together(const std::vector<TrainingJob>& jobs);
 
  private:
+  TrainingResult run(TrainingJob job);
+  void run_together(const std::vector<TrainingJob>& jobs, std::size_t begin, std::size_t end,
+                    std::vector<TrainingResult>& results);
+
   /// Where the phase starts: choose_start() of its trial, whose scores it gives.
   const std::vector<float>& start_of(const TrainingJob& job, std::optional<StartScores>& scores);
   bool wants_contiguous(const std::vector<bool>& required_gradients) const;

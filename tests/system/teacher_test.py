@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import unittest
+from pathlib import Path
 
 try:
     import numpy as np
@@ -39,6 +40,7 @@ def label(frames):
     if now == "classes":
         return np.full(frames.shape[:3], 200, np.uint8)
     if now == "hang":
+        mode.with_name("hangs").touch()
         time.sleep(1000)
     if now == "exit":
         os._exit(5)
@@ -141,6 +143,28 @@ class TeacherTest(ProgramsTest):
             with self.assertRaises(ProcessLookupError):
                 os.kill(process, 0)
 
+    def test_a_hanging_teacher_does_not_outlive_its_server(self):
+        for ends in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(ends):
+                (self.work / "server.log").unlink(missing_ok=True)
+                (self.work / "hangs").unlink(missing_ok=True)
+                self.mode.write_text("hang")
+                server = self.start_server(teacher=self.teacher("my_teacher:make", "--clip", self.clip))
+                edge = self.start_edge()
+                self.wait_until((self.work / "hangs").exists, 60, "the teacher hangs", server, edge)
+                teacher, = self.events("server", "teacher_started")
+                server.send_signal(ends)
+                self.assertEqual(server.wait(timeout=20), 0 if ends == signal.SIGTERM else -ends, self.logs())
+                self.wait_until(lambda: not self.lives(teacher["process"]), 20, "the teacher has ended", edge)
+                edge.send_signal(signal.SIGTERM)
+                self.finish(edge)
+
+    def lives(self, process):
+        try:
+            return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
     @unittest.skipIf(ams is None, "a task of Python needs the package ams with torch, video, net and store")
     def test_the_program_takes_a_task_of_python(self):
         (self.work / "my_task.py").write_text(TASK)
@@ -171,6 +195,8 @@ class TeacherTest(ProgramsTest):
 
     def test_what_a_task_of_python_cannot_have_is_told(self):
         (self.work / "my_task.py").write_text(TASK)
+        bad = self.work / "bad"
+        bad.write_bytes(b"\xff\xfe\n")
         task = ["--task", "python:my_task:Brightness", "--python", sys.executable]
         mine = ["--student", "python:my_task:student", "--teacher", "python:my_task:teacher", "--check"]
         for flags, word in (
@@ -179,6 +205,8 @@ class TeacherTest(ProgramsTest):
             ([*task, *mine, "--strategy", "full"], "unrecognized arguments: --strategy full"),
             ([*task, *mine, "--address", "0.0.0.0"], "give a token"),
             ([*task, *mine, "--batch-size", "0"], "batch_size"),
+            ([*task, *mine, "--token-file", bad], "its first line is no token"),
+            ([*task, *mine, "--head-tensors", "2.weight,absent"], "absent"),
             ([*task[:2], *mine, "--python", "/no/python"], "'/no/python' cannot be started"),
             (["--task", "detection", "--teacher", "a.pt", "--student", "edanet"], "allowed are segmentation and python:"),
         ):

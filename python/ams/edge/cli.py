@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from .. import __version__, _edge
-from ..errors import Error, InvalidArgumentError, IoError
+from .._token_file import read_token
+from ..errors import Error, InvalidArgumentError
 from .device import Device, parse_server
 from .play import Played, play
 from .report import StatusLine, standard_stream, write_report
 
 _GOODBYE_SECONDS, _HASTY_GOODBYE_SECONDS = 10.0, 2.0  # at the video's end, and after a signal
-_MAX_TOKEN_BYTES = 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(flags: argparse.Namespace) -> None:
     _check(flags)
-    token = _token(flags)
+    token = read_token(flags.token, flags.token_file)
     for path in (flags.report, flags.state):
         if path:
             _edge.require_writable(path)
@@ -300,30 +298,6 @@ def _check(flags: argparse.Namespace) -> None:
 
 def _output_format(flags: argparse.Namespace) -> str:
     return flags.output_format or ("labels" if flags.output.startswith("shm:") else "jsonl")
-
-
-def _token(flags: argparse.Namespace) -> str:
-    if not flags.token_file:
-        return flags.token
-    if flags.token:
-        raise InvalidArgumentError("give --token or --token-file, not both")
-    name = f"token file '{flags.token_file}'"
-    try:
-        with Path(flags.token_file).open("rb") as file:
-            line = file.readline(1 << 16)
-    except OSError as error:
-        raise IoError(f"{name} cannot be read: {os.strerror(error.errno or 0)}") from error
-    line = line.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n").rstrip(b" \t\r")
-    try:
-        token = line.decode()
-    except UnicodeDecodeError:
-        token = ""
-    if not token.isprintable() or not 1 <= len(line) <= _MAX_TOKEN_BYTES:
-        raise InvalidArgumentError(
-            f"{name}: its first line is no token: 1 to {_MAX_TOKEN_BYTES} bytes of UTF-8 without "
-            "control characters are allowed"
-        )
-    return token
 
 
 def _positive(text: str) -> float:

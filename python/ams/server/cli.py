@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import __version__
 from .._core import FixedPolicy
+from .._token_file import read_token
 from ..errors import Error, InvalidArgumentError, IoError
 from ..serving import Server
 from ..teachers import ProcessTeacher
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(flags: argparse.Namespace) -> None:
+    token = read_token(flags.token, flags.token_file)
     if flags.report:
         _write(flags.report, "")  # what cannot be written says so now
     task = _made("--task", flags.task) if flags.task.startswith(_PYTHON) else flags.task
@@ -53,7 +55,7 @@ def _serve(flags: argparse.Namespace) -> None:
             port=flags.port,
             certificate=flags.certificate or None,
             private_key=flags.private_key or None,
-            token=_token(flags),
+            token=token or None,
             open=flags.open,
             data_dir=None if flags.data_dir == "none" else flags.data_dir,
             device=flags.device,
@@ -101,20 +103,6 @@ def _made(flag: str, text: str) -> Any:
         ) from error
 
 
-def _token(flags: argparse.Namespace) -> str | None:
-    if not flags.token_file:
-        return flags.token or None
-    if flags.token:
-        raise InvalidArgumentError("give --token or --token-file, not both")
-    try:
-        line = Path(flags.token_file).read_text(encoding="utf-8-sig").split("\n", 1)[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise IoError(f"token file '{flags.token_file}' cannot be read: {error}") from error
-    if not line:
-        raise InvalidArgumentError(f"the first line of token file '{flags.token_file}' is empty")
-    return line
-
-
 def _write(path: str, text: str) -> None:
     try:
         Path(path).write_text(text)
@@ -129,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         "copy of each one's student and streams the changes back. Flags are named as those of "
         "ams-server, which becomes this program when --task is python:MODULE:FACTORY. A FACTORY is a "
         "function without arguments; modules of the current folder are found.",
+        allow_abbrev=False,
     )
     what = parser.add_argument_group("what is taught")
     what.add_argument(
@@ -159,11 +148,11 @@ def _parser() -> argparse.ArgumentParser:
         "--train-batch-norm", action="store_true", help="train and send batch-norm statistics too"
     )
     what.add_argument(
-        "--normalization-tensors", nargs="+", default=(), metavar="PATTERN",
+        "--normalization-tensors", type=_names, default=(), metavar="PATTERN,...",
         help="tensors that are normalisation, where the layers' types do not say so",
     )  # fmt: skip
     what.add_argument(
-        "--head-tensors", nargs="+", default=(), metavar="PATTERN",
+        "--head-tensors", type=_names, default=(), metavar="PATTERN,...",
         help="tensors that are the head (default: the last layer)",
     )  # fmt: skip
     pace = parser.add_argument_group("pace (ams.FixedPolicy)")
@@ -196,3 +185,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     others.add_argument("--version", action="version", version=__version__)
     return parser
+
+
+def _names(text: str) -> list[str]:
+    """Apart by commas, as in ams-server."""
+    return text.split(",")

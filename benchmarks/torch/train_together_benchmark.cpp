@@ -1,8 +1,9 @@
-// Training steps of several devices in one pass (NetworkTrainer::train_together) beside the same
-// steps one device after another (train), and beside a device on each core (two trainers of one
-// thread). EDANet at 256 x 128, batch norms and head. The ways take turns and each counts by its
-// best run, so that what else runs on the machine touches all alike. The floor is a matrix product
-// of as many multiplications: forward, and the gradients of feature maps.
+// Training steps of several devices together (NetworkTrainer::train_together: passes of as many
+// pictures as it takes at once by default) beside the same steps one device after another (train),
+// all devices in one forward, and a device on each core (two trainers of one thread). EDANet at
+// 256 x 128, batch norms and head, two threads. The ways take turns and each counts by its best run,
+// so that what else runs on the machine touches all alike. The floor is a matrix product of as many
+// multiplications: forward, and the gradients of feature maps.
 
 #include <torch/torch.h>
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ams/core/selection.hpp"
@@ -30,13 +32,18 @@ using namespace ams::benchmark;
 constexpr int width = 256, height = 128;
 constexpr int cores = 2;
 constexpr std::size_t iterations = 2;
-constexpr int runs = 3;
+constexpr int runs = 2;
 
-std::unique_ptr<ams::NetworkTrainer> make_trainer(const ams::StudentSpec& spec) {
+std::unique_ptr<ams::NetworkTrainer> make_trainer(const ams::StudentSpec& spec,
+                                                  std::size_t pictures_together = 0) {
   const ams::Student student = ams::open_student(spec);
+  ams::NetworkTrainerOptions options;
+  options.pictures_together = pictures_together;
   return std::make_unique<ams::NetworkTrainer>(
-      student.network, ams::segmentation_task(spec, ams::LabelMap::default_ignore_id,
-                                              student.network->align_corners(), 0.25));
+      student.network,
+      ams::segmentation_task(spec, ams::LabelMap::default_ignore_id,
+                             student.network->align_corners(), 0.25),
+      options);
 }
 
 std::vector<ams::TrainingJob> make_jobs(const ams::StudentValues& start, std::size_t devices,
@@ -93,6 +100,8 @@ void train_beside(const std::vector<std::unique_ptr<ams::NetworkTrainer>>& train
 
 int main() {
   ams::tune_allocator_for_training();
+  ams::set_compute_threads(cores);
+  const double rate = multiplications_per_second();
   ams::StudentSpec spec;
   spec.input_width = width;
   spec.input_height = height;
@@ -100,42 +109,39 @@ int main() {
   std::vector<std::unique_ptr<ams::NetworkTrainer>> trainers;
   for (int core = 0; core < cores; ++core) trainers.push_back(make_trainer(spec));
   ams::NetworkTrainer& trainer = *trainers.front();
+  const auto unbounded = make_trainer(spec, 1 << 20);
 
-  for (const int threads : {1, cores}) {
-    ams::set_compute_threads(threads);
-    const double rate = multiplications_per_second();
-    print_header(("A step of each device, " + std::to_string(threads) + " thread(s)").c_str());
-    for (const std::size_t batch : {8, 2}) {
-      for (const std::size_t devices : {1, 2, 4, 8, 16}) {
-        const auto jobs = make_jobs(start, devices, batch);
-        const auto alone = [&] {
-          for (const auto& job : jobs) trainer.train(job);
-        };
-        const auto together = [&] { trainer.train_together(jobs); };
-        const auto beside = [&] {
-          ams::set_compute_threads(1);
-          train_beside(trainers, jobs);
-          ams::set_compute_threads(threads);
-        };
-        const double alone_bytes = peak_bytes(alone), pass_bytes = peak_bytes(together);
-        std::vector<std::function<void()>> ways{alone, together};
-        if (threads > 1 && devices > 1) ways.emplace_back(beside);
-        std::vector<double> seconds = best_seconds(ways);
-        for (double& one : seconds) one /= iterations;
-
-        const double floor = 2 * static_cast<double>(devices * batch) *
-                             edanet_multiplications_per_pixel * width * height / rate;
-        const auto row = [&](const char* way, double one, const std::string& memory) {
-          print_row({std::to_string(devices) + " device(s), batch " + std::to_string(batch) + way,
-                     one, "one after another", seconds[0], floor,
-                     format("%.1f device-steps/s", static_cast<double>(devices) / one) + memory});
-        };
-        constexpr double mebibyte = 1 << 20;
-        row(", one pass", seconds[1],
-            alone_bytes > 0
-                ? format(", +%.0f MiB (alone +%.0f)", pass_bytes / mebibyte, alone_bytes / mebibyte)
-                : "");
-        if (ways.size() > 2) row(", a device a core", seconds[2], "");
+  for (const std::size_t batch : {8, 2, 1}) {
+    print_header(("A step of each device, mini-batches of " + std::to_string(batch)).c_str());
+    for (const std::size_t devices : {1, 2, 4, 8, 16}) {
+      const auto jobs = make_jobs(start, devices, batch);
+      const std::vector<std::pair<const char*, std::function<void()>>> ways{
+          {"one after another",
+           [&] {
+             for (const auto& job : jobs) trainer.train(job);
+           }},
+          {"together", [&] { trainer.train_together(jobs); }},
+          {"all in one forward", [&] { unbounded->train_together(jobs); }},
+          {"a device a core", [&] {
+             ams::set_compute_threads(1);
+             train_beside(trainers, jobs);
+             ams::set_compute_threads(cores);
+           }}};
+      std::vector<double> bytes;
+      std::vector<std::function<void()>> calls;
+      for (const auto& [name, call] : ways) {
+        bytes.push_back(peak_bytes(call) / (1 << 20));
+        calls.push_back(call);
+      }
+      const std::vector<double> seconds = best_seconds(calls);
+      for (std::size_t i = 1; i < ways.size(); ++i) {
+        print_row(
+            {std::to_string(devices) + " device(s) " + ways[i].first, seconds[i] / iterations,
+             ways[0].first, seconds[0] / iterations,
+             2 * static_cast<double>(devices * batch) * edanet_multiplications_per_pixel * width *
+                 height / rate,
+             format("%.1f device-steps/s; +%.0f MiB (alternative +%.0f)",
+                    static_cast<double>(devices * iterations) / seconds[i], bytes[i], bytes[0])});
       }
     }
   }

@@ -86,7 +86,7 @@ struct NetworkTrainerOptions {
   std::size_t cache_bytes = std::size_t{256} << 20;
 
   /// train_together() takes at most so many pictures at once: for EDANet at 256 x 128 each takes 45
-  /// MiB. A mini-batch is not divided. 0: 8 on a CPU, whose caches hold no more, 256 elsewhere.
+  /// MiB. A mini-batch is not divided. 0: 8 on a CPU, where more gain nothing, 256 elsewhere.
   std::size_t pictures_together = 0;
 };
 

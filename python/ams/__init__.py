@@ -116,7 +116,7 @@ from .errors import (
     UnsupportedVersionError,
 )
 from .inspection import inspect
-from .serving import Device, ModuleTask, SegmentationTask, Server, serve
+from .serving import Device, ModuleTask, SegmentationTask, Server, SqliteStore, serve
 
 __all__ = [
     "AdamState",
@@ -176,6 +176,7 @@ __all__ = [
     "SessionRecord",
     "SessionView",
     "SlidingMiou",
+    "SqliteStore",
     "StartScores",
     "Strategy",
     "Task",

@@ -6,7 +6,25 @@ import ams._core
 import collections.abc
 import os
 import typing
-__all__: list[str] = ['Server', 'write_self_signed_certificate']
+__all__: list[str] = ['Server', 'SqliteStore', 'write_self_signed_certificate']
+class SqliteStore:
+    """
+    Sessions in a folder; see ams.SqliteStore.
+    """
+    def __init__(self, folder: os.PathLike[str] | str | bytes, initial: ams._core.ModelState, fingerprint: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def erase(self, device_id: str) -> None:
+        """
+        Forgets a device.
+        """
+    def load(self, device_id: str) -> ams._core.SessionRecord | None:
+        """
+        A SessionRecord, or None.
+        """
+    def save(self, record: ams._core.SessionRecord, device_id: str) -> None:
+        """
+        Returns when the disk has it.
+        """
 class Server:
     """
     A server's host, link and store; see ams.Server.

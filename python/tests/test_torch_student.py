@@ -232,3 +232,37 @@ def test_modes_and_arguments():
     allowed = "; allowed are strategy, gamma, lr, .*step_exponent, betas"
     with pytest.raises(TypeError, match=unknown + allowed):
         ams.torch.ServerStudent(SmallNet(), speed=2)
+
+
+def test_a_student_goes_on_from_its_state(tmp_path):
+    model, server, device, loss = pair()
+    for phase in range(2):
+        device.apply(server.train(loss, batches(3, seed=phase)))
+    torch.save(server.state_dict(), tmp_path / "student.pt")
+
+    other, again, _, other_loss = pair()
+    again.load_state_dict(torch.load(tmp_path / "student.pt", weights_only=False))
+    assert again.version == server.version == device.version
+    device.apply(again.train(other_loss, batches(3, seed=2)))
+    server.train(loss, batches(3, seed=2))
+    # Equal but for kernels that libraries choose by where tensors lie.
+    np.testing.assert_allclose(
+        ams.decode_snapshot(again.snapshot(), again.manifest).values,
+        ams.decode_snapshot(server.snapshot(), server.manifest).values,
+        rtol=1e-3,
+        atol=1e-5,
+    )
+    assert device.version == again.version
+
+    version = again.version
+    for state, error in (
+        ({"held": b"", "optimizer": {}}, ams.Error),
+        ({"held": again.snapshot()}, ams.InvalidArgumentError),
+        ({**again.state_dict(), "held": again.snapshot()[:-3]}, ams.DigestMismatchError),
+        ({**again.state_dict(), "optimizer": {"state": 1}}, Exception),
+    ):
+        with pytest.raises(error):
+            again.load_state_dict(state)
+        assert again.version == version
+    device.apply(again.train(other_loss, batches(3, seed=3)))
+    assert device.version == again.version

@@ -24,7 +24,7 @@ inline constexpr double whole_rate_root_mean_square = 0.4;
 /// rate suits networks whose weights are of different sizes. Adam moves every coordinate equally
 /// far, which is little for a weight of 0.8 and a lot for one of 0.06. Both are weights of good
 /// students (EDANet's from Cityscapes, and those that a usual initialisation leaves in wide
-/// layers), and an eighth of the rate is best for the second (docs/trials.md). Adafactor's relative
+/// layers), and an eighth of the rate is best for the second. Adafactor's relative
 /// step sizes are the same idea (Shazeer and Stern 2018, section 8).
 ///
 /// A parameter of two or more extents whose root mean square is below whole_rate_root_mean_square
@@ -84,7 +84,7 @@ struct GivenMultipliers {
 };
 
 /// How fast the coordinates of a strategy should learn, against a learning rate that suits the
-/// whole model (docs/results.md, "Accuracy against downlink").
+/// whole model (docs/results.md, "What to send").
 /// - A fraction alone, and last layers beside the normalisation layers, learn min(16, 1 / gamma)
 ///   times as fast: the fewer coordinates move, the further each must go. 16 is best for a
 ///   gradient-guided 5% of EDANet on clips of a minute, 4 on nine minutes whose scenes change; 1 is

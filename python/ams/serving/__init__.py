@@ -13,6 +13,7 @@ from __future__ import annotations
 from .device import Device
 from .segmentation import SegmentationTask
 from .server import Server, serve
+from .store import SqliteStore
 from .task import ModuleTask
 
-__all__ = ["Device", "ModuleTask", "SegmentationTask", "Server", "serve"]
+__all__ = ["Device", "ModuleTask", "SegmentationTask", "Server", "SqliteStore", "serve"]

@@ -152,6 +152,30 @@ class ServerStudent:
         """The whole student, for a device that begins later or has lost an update."""
         return ams.encode_snapshot(self._held)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What load_state_dict() goes on from, e.g. for torch.save(): `held`, what the device holds,
+        as snapshot() gives it, and `optimizer`, Adam's memory."""
+        return {"held": self.snapshot(), "optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from state_dict() of a student with equal tensors: the device of that one follows
+        this one. Raises ams.InvalidArgumentError for another dictionary, ams.MalformedDataError,
+        ams.DigestMismatchError and ams.ManifestMismatchError for a damaged snapshot or one of another
+        network, and leaves the student as it is."""
+        if set(state) != {"held", "optimizer"}:
+            raise ams.InvalidArgumentError(
+                f"the state has {sorted(map(str, state))}; wanted are held and optimizer"
+            )
+        held = ams.decode_snapshot(state["held"], self.manifest)
+        before = self._optimizer.state_dict()
+        try:
+            self._optimizer.load_state_dict(state["optimizer"])
+        except Exception:
+            self._optimizer.load_state_dict(before)
+            raise
+        self._held = held
+        self._optimizer.vector.load(held.values)
+
 
 class DeviceStudent:
     """The device's copy of a student, which updates keep equal to the server's, bit for bit.

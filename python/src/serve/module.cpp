@@ -273,6 +273,26 @@ PYBIND11_MODULE(_serve, m) {
   m.doc() = "Bindings of what ams-server is made of; use ams.serve and ams.Server.";
   py::module_::import("ams._core");  // has the types of the state machines
 
+  using ams::SqliteStore;
+  py::class_<SqliteStore, std::shared_ptr<SqliteStore>>(
+      m, "SqliteStore", "Sessions in a folder; see ams.SqliteStore.")
+      .def(py::init([](const std::filesystem::path& folder, const ams::ModelState& initial,
+                       ams::Digest fingerprint) {
+             return std::make_shared<SqliteStore>(
+                 folder.string(), initial.manifest_ptr(),
+                 ams::SqliteStoreOptions{.student_fingerprint = fingerprint});
+           }),
+           "folder"_a, "initial"_a, "fingerprint"_a, NoGil())
+      .def("load", &SqliteStore::load, "device_id"_a, NoGil(), "A SessionRecord, or None.")
+      .def(
+          "save",
+          [](SqliteStore& self, ams::SessionRecord record, const std::string& device_id) {
+            if (!device_id.empty()) record.device_id = device_id;
+            self.save(record);
+          },
+          "record"_a, "device_id"_a, NoGil(), "Returns when the disk has it.")
+      .def("erase", &SqliteStore::erase, "device_id"_a, NoGil(), "Forgets a device.");
+
   py::class_<Server>(m, "Server", "A server's host, link and store; see ams.Server.")
       .def(py::init(&make_server), py::kw_only(), "initial"_a, "task"_a, "make_policy"_a,
            "teacher"_a, "teacher_frames"_a, "trainer"_a, "predictor"_a, "fingerprint"_a,

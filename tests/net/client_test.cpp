@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -230,6 +231,32 @@ TEST_CASE("a certificate that has expired is named with its dates") {
   CHECK(contains(reason, "certificate has expired"));
   CHECK(contains(reason, " UTC to 20"));
   CHECK(contains(reason, "clock"));
+}
+
+TEST_CASE("a file of the old and the new certificate lets in both servers") {
+  // How a certificate is renewed: devices first, then the server (docs/deployment.md).
+  const fixtures::TemporaryDirectory directory;
+  std::string both;
+  for (const std::string name : {"old", "new"}) {
+    write_self_signed_certificate(directory / (name + ".crt"), directory / (name + ".key"),
+                                  {"127.0.0.1"}, 1);
+    std::ostringstream text;
+    text << std::ifstream(directory / (name + ".crt")).rdbuf();
+    both += text.str();
+  }
+  std::ofstream(directory / "both.crt") << both;
+  for (const std::string name : {"old", "new"}) {
+    CAPTURE(name);
+    WebSocketServerOptions served = fixtures::server_options();
+    served.certificate_file = directory / (name + ".crt");
+    served.private_key_file = directory / (name + ".key");
+    RecordingServer server(served);
+    WebSocketClientOptions options = fixtures::client_options(server->port());
+    options.ca_file = directory / "both.crt";
+    RecordingClient client(options);
+    CHECK(client.connect());
+    CHECK(server.connection() != 0);
+  }
 }
 
 TEST_CASE("connect may be called from on_disconnected") {

@@ -11,7 +11,8 @@ table=${1:-}
 
 case "$table" in
   default_settings)
-    python -m ams.experiments pace --clips $CLIPS --weights "$WEIGHTS" --out "$OUT" --seeds 1 --rows own
+    python -m ams.experiments pace --clips $CLIPS --weights "$WEIGHTS" --out "$OUT" --seeds 1 \
+      --rows own own_half_steps own_2_kbps own_1_kbps ten_seconds
     python -m ams.experiments pace --clips $CLIPS --weights "$WEIGHTS" --out "$OUT/stream" --seeds 1 \
       --rows own --stream
     ;;

@@ -202,6 +202,13 @@ class ProcessTeacher::Process {
     for (int number = first; number < most; ++number) ::close(number);
   }
 
+  /// Leaves its status to be asked for.
+  bool has_ended() const {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid_;
+  }
+
   /// Waits for the socket. Throws when it is too late.
   void wait_for(short events, Deadline until) {
     pollfd entry{socket_.get(), events, 0};
@@ -209,9 +216,12 @@ class ProcessTeacher::Process {
       const auto left =
           std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
       if (left.count() <= 0) refuse("gives no answer in time and is ended");
-      const auto wait = std::min<std::int64_t>(left.count(), 1000);
+      // A process that ended may have left a child that holds the socket open.
+      const bool was_ended = has_ended();
+      const auto wait = std::min<std::int64_t>(left.count(), was_ended ? 0 : 200);
       const int ready = ::poll(&entry, 1, static_cast<int>(wait));
       if (ready > 0) return;
+      if (ready == 0 && was_ended) throw_ended();
       if (ready < 0 && errno != EINTR) refuse(std::strerror(errno));
     }
   }

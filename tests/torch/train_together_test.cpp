@@ -1,6 +1,7 @@
-#include <torch/torch.h>
+#include "ams/torch/takes_own_values.hpp"
 
 #include <doctest/doctest.h>
+#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>

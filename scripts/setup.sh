@@ -36,6 +36,9 @@ if [ "${1:-}" = "--test" ]; then
   if command -v dpkg >/dev/null && [ "$(dpkg --print-architecture)" = amd64 ]; then
     packages+=(g++-aarch64-linux-gnu qemu-user libzstd-dev:arm64 libfmt-dev:arm64)  # tests on 64-bit Arm
   fi
+  if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
+    packages+=(chromium)  # tests of the server's page; Ubuntu has it as a snap alone
+  fi
 fi
 
 [ "${1:-}" != "--docs" ] || packages=(doxygen python3 python3-venv)  # of scripts/docs.sh
